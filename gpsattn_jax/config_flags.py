@@ -1,0 +1,135 @@
+"""Dataclass fields <-> absl flags: `--train.learning_rate=1e-4` sets that field."""
+
+import dataclasses
+import difflib
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from absl import app, flags
+
+from gpsattn_jax.configs import field_types
+
+_TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
+
+
+def define(config_class: type) -> None:
+    """Defines a flag for every field, nested dataclasses included.
+
+    A flag that is not given leaves its field as the chosen setup has it. The help is
+    the field's line in the dataclass's docstring.
+    """
+    for name, kind, text in _fields(config_class):
+        if kind is bool:
+            flags.DEFINE_bool(name, None, text)
+        else:
+            flags.DEFINE(_FieldParser(kind), name, None, text)
+
+
+def override(config: Any, prefix: str = "") -> Any:
+    """The config with the fields for which a flag was given replaced.
+
+    Raises:
+        ValueError: if the config refuses the values.
+    """
+    changes: dict[str, Any] = {}
+    for name in field_types(type(config)):
+        value = getattr(config, name)
+        if dataclasses.is_dataclass(value):
+            changes[name] = override(value, f"{prefix}{name}.")
+        elif flags.FLAGS[prefix + name].present:
+            changes[name] = flags.FLAGS[prefix + name].value
+    return dataclasses.replace(config, **changes)
+
+
+def run(main: Callable[[list[str]], Any]) -> None:
+    """Runs a script: near names for mistyped flags, one-line errors, clean Ctrl-C."""
+
+    def guarded(argv):
+        if argv[1:]:
+            raise app.UsageError(f"Not a flag: {' '.join(argv[1:])}.")
+        try:
+            return main(argv)
+        except KeyboardInterrupt as stop:
+            print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
+            return 130
+        except (ValueError, OSError, ImportError, FloatingPointError) as error:
+            if _TRACEBACK.value:
+                raise
+            print(f"Error: {error}", file=sys.stderr)
+            return 1
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv):
+    try:
+        return flags.FLAGS(argv)
+    except flags.UnrecognizedFlagError as error:
+        near = nearest(error.flagname, list(flags.FLAGS))
+        raise flags.UnrecognizedFlagError(
+            error.flagname, error.flagvalue, near
+        ) from None
+
+
+def nearest(name: str, known: list[str]) -> list[str]:
+    """The known names nearest to a mistyped one, or to its part after the dot."""
+    by_last = {flag.split(".")[-1]: flag for flag in known}
+    whole = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
+    last = difflib.get_close_matches(name.split(".")[-1], by_last, n=3, cutoff=0.6)
+    return list(dict.fromkeys([*whole, *(by_last[match] for match in last)]))[:3]
+
+
+class _FieldParser(flags.ArgumentParser):
+    """Text -> int, float, str, a tuple of them, or None where the type allows it."""
+
+    def __init__(self, kind: Any) -> None:
+        self._optional = False
+        if isinstance(kind, types.UnionType):
+            self._optional = True
+            kind = next(k for k in typing.get_args(kind) if k is not types.NoneType)
+        self._many = typing.get_origin(kind) is tuple
+        self._kind = typing.get_args(kind)[0] if self._many else kind
+
+    def parse(self, argument):
+        if not isinstance(argument, str):
+            return argument
+        if self._optional and argument.lower() == "none":
+            return None
+        if not self._many:
+            return self._one(argument)
+        parts = argument.strip("()[] ").rstrip(",").split(",")
+        return tuple(self._one(part.strip()) for part in parts)
+
+    def _one(self, text):
+        if self._kind is bool:
+            return flags.BooleanParser().parse(text)
+        if self._kind is int:
+            return int(text.replace("_", ""))
+        return self._kind(text)
+
+    def flag_type(self):
+        one = self._kind.__name__
+        return f"{one},{one},…" if self._many else one
+
+
+def _fields(config_class: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """(flag name, type, help) of every field, depth first."""
+    for name, kind in field_types(config_class).items():
+        if dataclasses.is_dataclass(kind):
+            yield from _fields(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name, kind, _help(config_class, name)
+
+
+def _help(config_class: Any, name: str) -> str:
+    """The field's entry under `Attributes:` in the docstring, on one line."""
+    entry = re.search(
+        rf"^ +{name}: (.*?)(?=^ +\w+: |^\s*$|\Z)",
+        config_class.__doc__ or "",
+        re.MULTILINE | re.DOTALL,
+    )
+    return " ".join(entry[1].split()) if entry else ""

@@ -1,0 +1,36 @@
+"""Config dataclasses as plain dicts, as checkpoints and weight files keep them."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def field_types(config_class: type) -> dict[str, Any]:
+    """The types of a dataclass's fields by name, annotations resolved."""
+    hints = typing.get_type_hints(config_class)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config_class)}
+
+
+def from_dict(config_class: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """The inverse of `dataclasses.asdict`, through JSON: lists become tuples again.
+
+    Raises:
+        ValueError: names a field that the dataclass does not have.
+    """
+    types = field_types(config_class)
+    unknown = sorted(set(values) - set(types))
+    if unknown:
+        raise ValueError(
+            f"{config_class.__module__}.{config_class.__name__} has no field "
+            f"{', '.join(where + name for name in unknown)}."
+        )
+
+    def restore(name, value):
+        if dataclasses.is_dataclass(types[name]):
+            return from_dict(types[name], value, f"{where}{name}.")
+        return tuple(value) if isinstance(value, list) else value
+
+    return config_class(**{name: restore(name, v) for name, v in values.items()})

@@ -1,0 +1,48 @@
+"""Weights from elsewhere: PyTorch state dicts and portable files -> our networks."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gpsattn_jax.convert import gsanet
+from gpsattn_jax.convert.files import Source, read, save
+from gpsattn_jax.convert.torch_keys import ConversionError
+from gpsattn_jax.modules.functional import Functional
+
+__all__ = ["ConversionError", "load", "save"]
+
+Loaded = tuple[Functional, dict, dict]
+
+SYSTEMS: dict[str, Callable[..., Loaded]] = {
+    "gsa_module": gsanet.load_module,
+    "gsanet": gsanet.load_network,
+}
+
+
+def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loaded:
+    """Loads weights and builds the network they fill.
+
+    * `load("gsa_module", source, num_heads=8, query_softmax=False)`: a state dict of
+      the public PyTorch GSA module; the network maps x [B, H, W, C] to [B, H, W, C'].
+    * `load("gsanet", source, config=None)`: a GSA-ResNet saved with `save`; the config
+      comes from the file unless given.
+
+    Both also take what `save` wrote.
+
+    Args:
+        system: a key of `SYSTEMS`.
+        source: a path (`.pth`, `.pt`, `.tar`, `.npz`, `.safetensors`) or a mapping from
+            names to arrays. Nothing is unpickled freely.
+        **options: see above.
+
+    Returns:
+        (network, params, state).
+
+    Raises:
+        ConversionError: lists every unmatched, missing and misshapen key at once.
+        ValueError: for an unknown system or an unreadable file.
+        FileNotFoundError: if the file is not there.
+    """
+    if system not in SYSTEMS:
+        raise ValueError(f"system must be one of {', '.join(SYSTEMS)}; got {system!r}.")
+    arrays, metadata = read(source)
+    return SYSTEMS[system](arrays, metadata, **options)

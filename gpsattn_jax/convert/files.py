@@ -1,0 +1,166 @@
+"""Weight files: read without free unpickling, written whole or not at all."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+Source = str | os.PathLike
+
+SUFFIXES = (".pth", ".pt", ".tar", ".npz", ".safetensors")
+
+# Where training scripts put the weights among epoch, optimizer and arguments.
+CONTAINERS = ("state_dict", "model_state_dict", "model", "module")
+
+
+def read(
+    source: Source | Mapping[str, Any],
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """A path or a mapping -> (arrays by name, the file's own metadata).
+
+    Half precision becomes float32; a `module.` that every name begins with goes.
+
+    Raises:
+        FileNotFoundError: if the file is not there.
+        ValueError: if its suffix is unknown, it is unreadable, or an entry no array.
+    """
+    metadata: dict[str, str] = {}
+    if isinstance(source, Mapping):
+        where, entries = "the mapping", dict(source)
+    else:
+        where, path = str(source), pathlib.Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(f"{where}: no such weights file.")
+        entries, metadata = _read_file(path)
+    arrays = {name: _array(where, name, entry) for name, entry in entries.items()}
+    if arrays and all(name.startswith("module.") for name in arrays):
+        arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
+    return arrays, metadata
+
+
+def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
+    """Writes a network's arrays as one `.safetensors` file that `load` reads.
+
+    Args:
+        path: the file; it appears whole or not at all.
+        params: as from `Functional.init`.
+        state: likewise.
+        config: optional dataclass that the network was built from; kept in the file,
+            so that `load` can build it again.
+
+    Raises:
+        ValueError: if the path does not end in `.safetensors`.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{path}: weights are saved as .safetensors.")
+    arrays = {
+        name: np.ascontiguousarray(array)
+        for name, array in flatten({"params": params, "state": state}).items()
+    }
+    metadata = {"format": "gpsattn_jax"}
+    if config is not None:
+        metadata["config"] = json.dumps(dataclasses.asdict(config))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(path) as partial:
+        safetensors.numpy.save_file(arrays, partial, metadata)
+
+
+def flatten(tree: Any) -> dict[str, Any]:
+    """Nested dicts -> leaves by path: {"params/blocks/0/norm/scale": …}."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+@contextlib.contextmanager
+def replaced(path: pathlib.Path) -> Iterator[str]:
+    """Yields a temporary name beside `path`, which takes its place on success."""
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix="~")
+    os.close(handle)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def _read_file(path):
+    if path.suffix not in SUFFIXES:
+        raise ValueError(
+            f"{path}: the suffix must be one of {', '.join(SUFFIXES)}; "
+            f"got {path.suffix!r}."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            with safetensors.safe_open(path, "numpy") as file:
+                metadata = file.metadata() or {}
+                return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file), {}
+    except (
+        safetensors.SafetensorError,
+        zipfile.BadZipFile,
+        ValueError,
+        EOFError,
+    ) as error:
+        raise ValueError(
+            f"{path}: not a readable {path.suffix} file: {error}"
+        ) from error
+    return _read_torch(path), {}
+
+
+def _read_torch(path):
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            f"{path}: reading PyTorch files needs torch (pip install "
+            "gpsattn-jax[torch]); or save the state dict as .safetensors or .npz."
+        ) from error
+    import argparse
+    import pickle
+
+    # Training scripts keep their arguments beside the weights; a Namespace is harmless.
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+            raise ValueError(
+                f"{path}: not a readable PyTorch file of weights alone: {error}"
+            ) from error
+    while isinstance(content, Mapping):
+        inner = next(
+            (key for key in CONTAINERS if isinstance(content.get(key), Mapping)), None
+        )
+        if inner is None:
+            return dict(content)
+        content = content[inner]
+    raise ValueError(f"{path}: must hold a state dict; got {type(content).__name__}.")
+
+
+def _array(where, name, entry):
+    if hasattr(entry, "detach"):
+        entry = entry.detach().cpu()
+        entry = entry.float() if entry.is_floating_point() else entry
+    array = np.asarray(entry)
+    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+        raise ValueError(
+            f"{where}: {name!r} must be an array of numbers; got "
+            f"{type(entry).__name__} of {array.dtype}."
+        )
+    half = array.dtype.name in ("float16", "bfloat16")
+    return array.astype(np.float32) if half else array

@@ -1,0 +1,1 @@
+"""Data: files -> batches of NumPy arrays."""

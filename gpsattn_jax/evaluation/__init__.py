@@ -1,0 +1,1 @@
+"""What happens after the model, on the host: scores, tables, baselines."""

@@ -1,0 +1,1 @@
+"""Networks: one file per system, each with `Config`, `VARIANTS` and `build`."""

@@ -1,0 +1,252 @@
+"""GSA-ResNet: a bottleneck ResNet whose 3x3 convolutions are GSA modules.
+
+"Global Self-Attention Networks for Image Recognition" (arXiv 2010.03019). The table of
+layers is recollected, not confirmed by an official repository (there is none); its
+parameter counts and FLOPs agree with the paper's.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+from flax import nnx
+
+from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
+from gpsattn_jax.modules.layers import BatchNorm, conv
+
+STEMS = ("imagenet", "small")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A GSA-ResNet; with `attention` all False, the plain ResNet beside it.
+
+    Attributes:
+        layers: bottleneck blocks in each group.
+        widths: bottleneck width of each group; a group's output is `expansion` wider.
+        expansion: see `widths`.
+        attention: which groups have GSA modules instead of 3x3 convolutions.
+        num_heads: heads of each module.
+        image_size: side of the images in pixels; sets the reach of the relative tables.
+            Larger images run too: distances outside the tables then weigh 0.
+        window: caps the tables (distances below it count); None is global attention.
+        content: use the content branch.
+        column: use the column stage of the positional branch.
+        row: use the row stage of the positional branch.
+        query_softmax: softmax over each query's channels in the content branch.
+        balanced: start the positional branch small (see `GlobalSelfAttention`).
+        stem: "imagenet" (7x7 stride 2, max-pool) or "small" (3x3, no pooling).
+        in_channels: channels of the images.
+        num_classes: classes.
+    """
+
+    layers: tuple[int, ...] = (3, 4, 6, 3)
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    expansion: int = 4
+    attention: tuple[bool, ...] = (True, True, True, True)
+    num_heads: int = 8
+    image_size: int = 224
+    window: int | None = None
+    content: bool = True
+    column: bool = True
+    row: bool = True
+    query_softmax: bool = False
+    balanced: bool = True
+    stem: str = "imagenet"
+    in_channels: int = 3
+    num_classes: int = 1000
+
+    def __post_init__(self) -> None:
+        """Checks the fields against each other."""
+        if self.stem not in STEMS:
+            raise ValueError(
+                f"stem must be one of {', '.join(STEMS)}; got {self.stem!r}."
+            )
+        for name in ("widths", "attention"):
+            if len(getattr(self, name)) != len(self.layers):
+                raise ValueError(
+                    f"{name} must have one entry for each of the {len(self.layers)} "
+                    f"groups of layers={self.layers}; got {getattr(self, name)}."
+                )
+
+
+VARIANTS = {
+    "38": Config(layers=(2, 3, 5, 2)),
+    "50": Config(),
+    "101": Config(layers=(3, 4, 23, 3)),
+    # Small images, ours: the paper has none. A 3x3 stem, no pooling, three groups.
+    "32px": Config(
+        layers=(3, 3, 3),
+        widths=(32, 64, 128),
+        attention=(True,) * 3,
+        image_size=32,
+        stem="small",
+        num_classes=100,
+    ),
+    "8px": Config(
+        layers=(2, 2),
+        widths=(32, 64),
+        expansion=2,
+        attention=(True,) * 2,
+        num_heads=4,
+        image_size=8,
+        stem="small",
+        in_channels=1,
+        num_classes=10,
+    ),
+}
+
+
+class Bottleneck(nnx.Module):
+    """1x1, GSA module or 3x3, 1x1, around a shortcut: [B, H, W, C] -> [B, H', W', C'].
+
+    A stride of two is 2x2 average pooling after the module; a 3x3 convolution strides
+    by itself (as in torchvision).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        expansion: int,
+        stride: int,
+        attention: dict[str, Any] | None,
+        rngs: nnx.Rngs,
+    ):
+        channels = expansion * width
+        self.reduce = conv(in_channels, width, 1, rngs=rngs)
+        self.reduce_norm = BatchNorm(width, rngs=rngs)
+        self.attends = attention is not None
+        self.mix: Any = (
+            conv(width, width, 3, stride=stride, rngs=rngs)
+            if attention is None
+            else GlobalSelfAttention(width, **attention, rngs=rngs)
+        )
+        self.pool = self.attends and stride > 1
+        self.mix_norm = BatchNorm(width, rngs=rngs)
+        self.expand = conv(width, channels, 1, rngs=rngs)
+        self.expand_norm = BatchNorm(channels, scale=0.0, rngs=rngs)
+        reshaped = stride > 1 or in_channels != channels
+        self.shortcut = (
+            conv(in_channels, channels, 1, stride=stride, rngs=rngs)
+            if reshaped
+            else None
+        )
+        self.shortcut_norm = BatchNorm(channels, rngs=rngs) if reshaped else None
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """[B, H, W, C] -> [B, H / stride, W / stride, expansion * width]."""
+        out = nnx.relu(self.reduce_norm(self.reduce(x), train=train))
+        out = self.mix(out, train=train, rngs=rngs) if self.attends else self.mix(out)
+        if self.pool:
+            out = halve(out)
+        out = nnx.relu(self.mix_norm(out, train=train))
+        out = self.expand_norm(self.expand(out), train=train)
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            x = self.shortcut_norm(self.shortcut(x), train=train)
+        return nnx.relu(out + x)
+
+    def maps(self, x: jax.Array, at: tuple[float, float]) -> dict[str, jax.Array]:
+        """The module's attention maps at a point of the image, in evaluation."""
+        place = [
+            int(share * side) for share, side in zip(at, x.shape[1:3], strict=True)
+        ]
+        return self.mix.maps(nnx.relu(self.reduce_norm(self.reduce(x))), *place)
+
+
+class GSAResNet(nnx.Module):
+    """The network: [B, H, W, in_channels] -> logits [B, num_classes]."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        imagenet = config.stem == "imagenet"
+        size, stride = (7, 2) if imagenet else (3, 1)
+        channels = config.widths[0]
+        self.stem = conv(config.in_channels, channels, size, stride=stride, rngs=rngs)
+        self.stem_norm = BatchNorm(channels, rngs=rngs)
+        self.max_pool = imagenet
+        side = config.image_size // 4 if imagenet else config.image_size
+        blocks = []
+        for group, width in enumerate(config.widths):
+            for layer in range(config.layers[group]):
+                stride = 2 if group > 0 and layer == 0 else 1
+                attention = (
+                    module_options(config, side) if config.attention[group] else None
+                )
+                blocks.append(
+                    Bottleneck(
+                        channels,
+                        width,
+                        expansion=config.expansion,
+                        stride=stride,
+                        attention=attention,
+                        rngs=rngs,
+                    )
+                )
+                channels = config.expansion * width
+                side = -(-side // stride)
+        self.blocks = nnx.List(blocks)
+        self.head = nnx.Linear(
+            channels,
+            config.num_classes,
+            kernel_init=nnx.initializers.normal(0.01),
+            rngs=rngs,
+        )
+
+    def __call__(
+        self,
+        images: jax.Array,
+        *,
+        attention_at: tuple[float, float] | None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Any:
+        """[B, H, W, in_channels], normalised -> logits [B, num_classes].
+
+        With `attention_at`, a point as (down, right) in shares of the image, also the
+        attention maps of every GSA module at that point: (logits, {block: maps}), maps
+        as `GlobalSelfAttention.maps` gives them.
+        """
+        x = nnx.relu(self.stem_norm(self.stem(images), train=train))
+        if self.max_pool:
+            x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        maps = {}
+        for place, block in enumerate(self.blocks):
+            if attention_at is not None and block.attends:
+                maps[place] = block.maps(x, attention_at)
+            x = block(x, train=train, rngs=rngs)
+        logits = self.head(x.mean(axis=(1, 2)))
+        return logits if attention_at is None else (logits, maps)
+
+
+def build(config: Config) -> Functional:
+    """Config -> a network: `apply(params, state, images [B, H, W, C]) -> logits`."""
+    return Functional(functools.partial(_make, config))
+
+
+def _make(config, rngs):
+    return GSAResNet(config, rngs=rngs)
+
+
+def module_options(config: Config, side: int) -> dict[str, Any]:
+    """The arguments of the GSA module on a map of `side` x `side` pixels."""
+    return {
+        "num_heads": config.num_heads,
+        "window": side if config.window is None else min(side, config.window),
+        "content": config.content,
+        "column": config.column,
+        "row": config.row,
+        "query_softmax": config.query_softmax,
+        "balanced": config.balanced,
+    }
+
+
+def halve(x: jax.Array) -> jax.Array:
+    """2x2 average pooling; an odd last row or column is averaged over what is there."""
+    return nnx.avg_pool(
+        x, (2, 2), strides=(2, 2), padding="SAME", count_include_pad=False
+    )

@@ -1,0 +1,84 @@
+"""Small layers that several networks share."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class BatchNorm(nnx.Module):
+    """Batch normalisation over all axes but the last: [..., C] -> [..., C].
+
+    As PyTorch's: the running variance is the unbiased one (`nnx.BatchNorm` keeps the
+    biased one, which is 0.3 % off for 16 x 16 values and changes converted networks).
+    In a sharded step the statistics are those of the global batch.
+
+    Args:
+        channels: C.
+        momentum: share of the old running statistics that a training step keeps.
+        epsilon: added to the variance.
+        scale: initial value of the learned scale.
+        rngs: unused; every module takes it.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        scale: float = 1.0,
+        rngs: nnx.Rngs,
+    ):
+        del rngs
+        self.scale = nnx.Param(jnp.full((channels,), scale))
+        self.bias = nnx.Param(jnp.zeros((channels,)))
+        self.mean = nnx.BatchStat(jnp.zeros((channels,)))
+        self.var = nnx.BatchStat(jnp.ones((channels,)))
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """Normalises x, in float32 at least; training also updates the statistics."""
+        multiplier, offset = self.affine(x, train=train)
+        return (x * multiplier + offset).astype(x.dtype)
+
+    def affine(
+        self, x: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, jax.Array]:
+        """The normalisation of x as (multiplier [C], offset [C]), to be folded."""
+        mean, var = self._statistics(x) if train else (self.mean[...], self.var[...])
+        multiplier = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
+        return multiplier, self.bias[...] - mean * multiplier
+
+    def _statistics(self, x):
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        axes = tuple(range(x.ndim - 1))
+        mean = x.mean(axes)
+        var = jnp.square(x - mean).mean(axes)
+        count = x.size // x.shape[-1]
+        self._update(self.mean, mean)
+        self._update(self.var, var * (count / max(count - 1, 1)))
+        return mean, var
+
+    def _update(self, running, batch):
+        running[...] = self.momentum * running[...] + (1 - self.momentum) * batch
+
+
+def conv(
+    in_channels: int, out_channels: int, size: int, *, stride: int = 1, rngs: nnx.Rngs
+) -> nnx.Conv:
+    """A ResNet's convolution: no bias, PyTorch's symmetric padding, He fan-out."""
+    return nnx.Conv(
+        in_channels,
+        out_channels,
+        (size, size),
+        strides=stride,
+        padding=size // 2,
+        use_bias=False,
+        kernel_init=nnx.initializers.variance_scaling(
+            2.0, "fan_out", "truncated_normal"
+        ),
+        rngs=rngs,
+    )

@@ -1,0 +1,1 @@
+"""One front door per system: its whole journey on one page."""

@@ -1,0 +1,141 @@
+"""The report of a GSA-Net run: curves, mistakes, attention maps, one HTML page."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gpsattn_jax.data import images as image_data
+from gpsattn_jax.evaluation import classification
+from gpsattn_jax.systems import gsanet
+from gpsattn_jax.training.logs import read_metrics
+from gpsattn_jax.visualize import figures, page
+from gpsattn_jax.visualize.attention import attention_figure
+from gpsattn_jax.visualize.confusion import confusion_figure
+from gpsattn_jax.visualize.curves import learning_curves
+
+
+def report(
+    workdir: str | os.PathLike,
+    folder: str | os.PathLike | None = None,
+    choose: str = "latest",
+) -> pathlib.Path:
+    """Writes pictures, `scores.json` and `index.html`; returns the page's path.
+
+    Args:
+        workdir: of a trained run.
+        folder: where to; `report/` in the workdir by default.
+        choose: "latest" checkpoint, or the "best" on the validation images.
+    """
+    workdir = pathlib.Path(workdir)
+    folder = workdir / "report" if folder is None else pathlib.Path(folder)
+    classifier = gsanet.restore(workdir, choose)
+    test = image_data.load(classifier.config.data.name)["test"]
+    probabilities = classifier.probabilities(test.images)
+    measured = gsanet.scores(probabilities, test)
+    rows = gsanet.baselines(classifier.config) | {
+        "GSA-Net (ours)": measured["accuracy"]
+    }
+    counts = classification.confusion_matrix(
+        probabilities.argmax(-1), test.labels, len(test.class_names)
+    )
+    drawings = {
+        "curves": learning_curves(read_metrics(workdir), ("loss", "accuracy")),
+        "confusion": confusion_figure(counts, test.class_names),
+        "attention": draw_attention(classifier, test, probabilities),
+    }
+    for name, figure in drawings.items():
+        figures.write(figure, folder / f"{name}.png")
+    scores = {"step": classifier.step, "test_images": len(test), "accuracy": rows}
+    (folder / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
+    title = f"GSA-Net on {classifier.config.data.name}"
+    settings = json.dumps(dataclasses.asdict(classifier.config), indent=2)
+    written = page.write_page(
+        folder / "index.html",
+        title,
+        [
+            ("Accuracy", _accuracies(rows, len(test), classifier.step)),
+            (
+                "Learning",
+                page.picture(folder / "curves.png", "Loss and accuracy by step."),
+            ),
+            (
+                "Mistakes",
+                page.picture(
+                    folder / "confusion.png", "Test images by label and prediction."
+                ),
+            ),
+            ("Attention", page.picture(folder / "attention.png", ATTENTION)),
+            ("Settings", f"<pre>{settings}</pre>"),
+        ],
+    )
+    print(f"\nReport: {written}")
+    return written
+
+
+LEARNING = "Loss and accuracy by step; the training loss has smoothed labels."
+
+MISTAKES = "Test images by label and prediction."
+
+ATTENTION = (
+    "What the circled pixel attends to in the first block, the mean over heads: red "
+    "weights add a pixel's value, blue ones subtract it. Content attends anywhere; the "
+    "column and the row stage see the pixel's own column and row; position is both "
+    "together."
+)
+
+
+def draw_attention(
+    classifier: gsanet.Classifier,
+    images: image_data.ImageSet,
+    probabilities: np.ndarray,
+    *,
+    block: int = 0,
+    count: int = 4,
+) -> Figure:
+    """Attention maps at the brightest pixel of a few images, mistakes first.
+
+    Args:
+        classifier: a trained network.
+        images: which to draw from.
+        probabilities: [n, classes], the network's for these images.
+        block: whose GSA module to ask.
+        count: lines of the figure, each with another predicted class.
+    """
+    predicted = probabilities.argmax(-1)
+    order = np.argsort(predicted == images.labels, kind="stable")
+    # One image of each predicted class at the most, so that the lines differ.
+    _, first = np.unique(predicted[order], return_index=True)
+    chosen = order[np.sort(first)][:count]
+    maps, places = [], []
+    for image in images.images[chosen]:
+        bright = image.sum(-1)
+        place = np.unravel_index(bright.argmax(), bright.shape)
+        at = tuple(
+            (p + 0.5) / side for p, side in zip(place, bright.shape, strict=True)
+        )
+        (_, found), _ = classifier.network.apply(
+            classifier.params,
+            classifier.state,
+            images=gsanet.normalize(classifier.config.data, image[None]),
+            attention_at=at,
+        )
+        maps.append({k: np.asarray(v[0]).mean(0) for k, v in found[block].items()})
+        places.append(at)
+    names = images.class_names
+    titles = [
+        f"{names[images.labels[i]]}, seen as {names[predicted[i]]}" for i in chosen
+    ]
+    return attention_figure(images.images[chosen], maps, places, titles)
+
+
+def _accuracies(rows, count, step):
+    ordered = sorted(rows.items(), key=lambda row: row[1])
+    cells = [(name, f"{100 * accuracy:.2f} %") for name, accuracy in ordered]
+    note = (
+        f"<p>{count} test images, used for nothing else; checkpoint of step {step}.</p>"
+    )
+    return note + page.table([("classifier", "test accuracy"), *cells])

@@ -1,0 +1,157 @@
+"""Checkpoints of a run: the only place that knows Orbax."""
+
+import logging
+import os
+import pathlib
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from gpsattn_jax.training.state import TrainState
+
+_LOG = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The checkpoints of one run, newest and best kept.
+
+    Params, batch statistics, optimizer, data position and metadata are separate items,
+    so that weights can be read without the optimizer. Use as a context manager: leaving
+    waits for saves under way.
+
+    Args:
+        folder: where they are; made on the first save.
+        best_metric: the metric whose highest value marks the best checkpoint.
+        keep_latest: newest checkpoints that are kept beside the best one.
+        read_only: for evaluation; nothing is written or deleted.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        *,
+        best_metric: str = "accuracy",
+        keep_latest: int = 2,
+        read_only: bool = False,
+    ):
+        self.folder = pathlib.Path(folder).resolve()
+        self._best_metric = best_metric
+        # The policy decides what stays: `best_fn` with `max_to_keep` would delete the
+        # newest. `best_fn` alone makes Orbax write the metrics down.
+        policy = checkpoint_managers.AnyPreservationPolicy(
+            [
+                checkpoint_managers.LatestN(keep_latest),
+                checkpoint_managers.BestN(
+                    get_metric_fn=self._metric,
+                    n=1,
+                    keep_checkpoints_without_metrics=False,
+                ),
+            ]
+        )
+        self._manager = ocp.CheckpointManager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policy,
+                best_fn=self._metric,
+                create=not read_only,
+                read_only=read_only,
+                cleanup_tmp_directories=not read_only,
+            ),
+        )
+
+    def __enter__(self) -> "Checkpoints":
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Waits for saves under way."""
+        self._manager.close()
+
+    def steps(self) -> list[int]:
+        """The steps at which there is a checkpoint, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def latest(self) -> int | None:
+        """The newest step, or None."""
+        return self._manager.latest_step()
+
+    def best(self) -> int | None:
+        """The step of the highest metric (the newest of equals), or None."""
+        return self._manager.best_step()
+
+    def save(
+        self,
+        state: TrainState,
+        *,
+        position: dict[str, Any],
+        metadata: dict[str, Any],
+        metrics: dict[str, float] | None = None,
+    ) -> None:
+        """Saves in the background; a half-written checkpoint is never taken for one."""
+        step = int(state.step)
+        if step in self._manager.all_steps():
+            return
+        save = ocp.args.StandardSave
+        items = ocp.args.Composite(
+            params=save(state.params),
+            model_state=save(state.model_state),
+            opt_state=save(state.opt_state),
+            position=ocp.args.JsonSave(position),
+            metadata=ocp.args.JsonSave(metadata),
+        )
+        self._manager.save(step, args=items, metrics=metrics, force=True)
+
+    def restore(
+        self, step: int, target: TrainState
+    ) -> tuple[TrainState, dict[str, Any]]:
+        """The run at a step: (state, data position).
+
+        Args:
+            step: one of `steps()`.
+            target: the state's shapes, from `jax.eval_shape`.
+
+        Raises:
+            ValueError: if the checkpoint does not hold such a state.
+        """
+        trees = target._asdict() | {"position": None}
+        items = self._restore(step, trees)
+        position = items.pop("position")
+        return TrainState(step=jax.numpy.int32(step), **items), position
+
+    def restore_weights(
+        self, step: int, params: Any, model_state: Any
+    ) -> tuple[Any, Any]:
+        """(params, model_state) at a step, given their shapes."""
+        items = self._restore(step, {"params": params, "model_state": model_state})
+        return items["params"], items["model_state"]
+
+    def metadata(self, step: int) -> dict[str, Any]:
+        """What `save` was given as metadata."""
+        return self._restore(step, {"metadata": None})["metadata"]
+
+    def _restore(self, step, trees):
+        """Items by name; None stands for JSON, a tree of shapes for arrays."""
+        trees = {name: tree for name, tree in trees.items() if name != "step"}
+        requests = {
+            name: ocp.args.JsonRestore()
+            if tree is None
+            else ocp.args.StandardRestore(tree)
+            for name, tree in trees.items()
+        }
+        try:
+            items = self._manager.restore(step, args=ocp.args.Composite(**requests))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.folder / str(step)} does not fit this network: {error}"
+            ) from error
+        return dict(items.items())
+
+    def _metric(self, metrics):
+        if self._best_metric not in metrics:
+            raise ValueError(
+                f"train.best_metric must be one of {', '.join(metrics)}; "
+                f"got {self._best_metric!r}."
+            )
+        return metrics[self._best_metric]

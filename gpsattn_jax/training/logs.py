@@ -1,0 +1,100 @@
+"""Metrics on disk (JSONL and CSV) and progress on the terminal."""
+
+import csv
+import json
+import pathlib
+import sys
+import time
+from typing import IO, Any
+
+
+class MetricLog:
+    """`metrics.jsonl` (a line for each call) and `metrics.csv` (step, metric, value).
+
+    Args:
+        workdir: where the files are.
+        step: of the checkpoint that the run goes on from; later lines, which the run
+            will write again, go.
+    """
+
+    def __init__(self, workdir: pathlib.Path, step: int):
+        self._jsonl, self._csv = workdir / "metrics.jsonl", workdir / "metrics.csv"
+        kept = [line for line in read_metrics(workdir) if line["step"] <= step]
+        for path in (self._jsonl, self._csv):
+            path.write_text("")
+        with self._csv.open("a", newline="") as file:
+            csv.writer(file).writerow(("step", "metric", "value"))
+        for line in kept:
+            self._append(line)
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Appends the metrics of a step to both files."""
+        self._append({"step": step} | {name: float(v) for name, v in metrics.items()})
+
+    def _append(self, line):
+        with self._jsonl.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        with self._csv.open("a", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerows(
+                (line["step"], k, v) for k, v in line.items() if k != "step"
+            )
+
+
+def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
+    """The lines of `metrics.jsonl`; a last line cut short by a crash is left out."""
+    path = pathlib.Path(workdir) / "metrics.jsonl"
+    lines = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+class Progress:
+    """A bar on a terminal, a line for each report elsewhere.
+
+    Args:
+        total: steps of the whole run.
+        done: steps done before.
+        examples: examples of a step.
+        stream: where to; standard error by default.
+    """
+
+    def __init__(self, total: int, done: int, examples: int, stream: IO | None = None):
+        self._total, self._first, self._examples = total, done, examples
+        self._stream = sys.stderr if stream is None else stream
+        self._bar = self._stream.isatty()
+        self._start = time.monotonic()
+
+    def examples_per_second(self, step: int) -> float:
+        """Examples a second since the run was started or resumed."""
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        return (step - self._first) * self._examples / seconds
+
+    def report(self, step: int, metrics: dict[str, float]) -> None:
+        """Shows where the run stands: loss, metrics, examples/s, time left."""
+        rate = self.examples_per_second(step)
+        left = (self._total - step) * self._examples / rate if rate else float("inf")
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        pace = f"{rate:.0f} examples/s  {clock(left)} left"
+        text = f"step {step}/{self._total}  {shown}  {pace}"
+        if self._bar:
+            filled = 20 * step // self._total
+            text = f"\r\x1b[K[{'█' * filled}{'·' * (20 - filled)}] {text}"
+        print(text, end="" if self._bar else "\n", file=self._stream, flush=True)
+
+    def note(self, text: str) -> None:
+        """A line of its own, above the bar."""
+        print(f"\r\x1b[K{text}" if self._bar else text, file=self._stream, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0:07, 12:34 or 1:02:03."""
+    if seconds == float("inf"):
+        return "?"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

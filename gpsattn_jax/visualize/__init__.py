@@ -1,0 +1,1 @@
+"""Pictures: curves, tables of colour, attention over images (needs matplotlib)."""

@@ -1,0 +1,38 @@
+"""The look that all pictures share, and how they are written."""
+
+import pathlib
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, MUTED, ACCENT, SECOND = "#1d2330", "#8a93a3", "#b5452c", "#2c6fb5"
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
+    """A figure of so many inches and its axes [rows, columns], in the house's look."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def tidy(axes: Axes, title: str = "") -> None:
+    """Thin grey frame without top and right, title at the left."""
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(MUTED)
+    axes.tick_params(colors=INK, labelsize=8)
+
+
+def bare(axes: Axes, title: str = "") -> None:
+    """No frame and no ticks, for images."""
+    axes.set_title(title, fontsize=9, color=INK)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def write(figure: Figure, path: pathlib.Path) -> pathlib.Path:
+    """Writes a PNG and returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, facecolor="white")
+    return path

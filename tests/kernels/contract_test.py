@@ -1,0 +1,271 @@
+"""What every kernel promises, one row each: shapes, dtypes, gradients, transforms."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import jax.test_util
+import numpy as np
+import pytest
+
+from gpsattn_jax import kernels
+from tests.kernels import reference
+
+SIZES = {"T": 5, "S": 7, "D": 4, "E": 3, "R": 7}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """One kernel, or one way of calling it.
+
+    Attributes:
+        kernel: the function.
+        twin: its slow NumPy twin.
+        arguments: positional arguments by name, as axis letters; "T S?" is boolean.
+        out: the result's axes.
+        options: keyword arguments.
+        out_dtype: the result's dtype if not that of the inputs.
+    """
+
+    kernel: Callable
+    twin: Callable
+    arguments: dict[str, str]
+    out: str
+    options: dict = dataclasses.field(default_factory=dict)
+    out_dtype: str | None = None
+
+    def make(self, seed=0, draw=np.random.Generator.standard_normal, **sizes):
+        """Arguments in the widest float that is on; every query of a mask sees a key."""
+        sizes, generator = SIZES | sizes, np.random.default_rng(seed)
+        arrays = []
+        for axes in self.arguments.values():
+            shape = tuple(sizes[letter] for letter in axes.rstrip("?").split())
+            array = draw(generator, size=shape)
+            if axes.endswith("?"):
+                array = array > 0.3
+                array[:, 0] = True
+            arrays.append(jnp.asarray(array))
+        return tuple(arrays)
+
+    def shape(self, **sizes):
+        return tuple((SIZES | sizes)[letter] for letter in self.out.split())
+
+    @property
+    def differentiable(self):
+        """Positions of the float arguments."""
+        kinds = enumerate(self.arguments.values())
+        return tuple(place for place, axes in kinds if not axes.endswith("?"))
+
+    def __call__(self, *arrays):
+        return self.kernel(*arrays, **self.options)
+
+    def expected(self, arrays):
+        wide = [a if a.dtype == bool else np.asarray(a, np.float64) for a in arrays]
+        return self.twin(*wide, **self.options)
+
+
+WEIGHTS = {"query": "T D", "key": "S D"}
+ATTEND = WEIGHTS | {"value": "S E"}
+BIAS_MASK = {"bias": "T S", "mask": "T S?"}
+RELATIVE = {"query": "T D", "table": "R D"}
+
+# The first word of a row's name is the kernel's.
+KERNELS = {
+    "attention_weights": Row(
+        kernels.attention_weights, reference.attention_weights, WEIGHTS, "T S"
+    ),
+    "attention_weights with bias and mask": Row(
+        kernels.attention_weights,
+        reference.attention_weights,
+        WEIGHTS | BIAS_MASK,
+        "T S",
+        options={"scale": 0.7},
+    ),
+    "attend": Row(kernels.attend, reference.attend, ATTEND, "T E"),
+    "attend with bias and mask": Row(
+        kernels.attend,
+        reference.attend,
+        ATTEND | BIAS_MASK,
+        "T E",
+        options={"scale": 0.7},
+    ),
+    "content_attention": Row(
+        kernels.content_attention, reference.content_attention, ATTEND, "T E"
+    ),
+    "content_weights": Row(
+        kernels.content_weights, reference.content_weights, WEIGHTS, "T S"
+    ),
+    "relative_attention": Row(
+        kernels.relative_attention,
+        reference.relative_attention,
+        {"query": "T D", "value": "T E", "table": "R D"},
+        "T E",
+    ),
+    "relative_weights": Row(
+        kernels.relative_weights,
+        reference.relative_weights,
+        RELATIVE,
+        "T T",
+        out_dtype="float32",
+    ),
+}
+
+each_kernel = pytest.mark.parametrize("row", KERNELS.values(), ids=KERNELS.keys())
+
+
+def test_every_public_kernel_has_a_row():
+    rows = {name.split()[0] for name in KERNELS}
+    assert rows == set(kernels.__all__) - {"check_shapes"}
+    for name, row in KERNELS.items():
+        assert row.kernel is getattr(kernels, name.split()[0])
+
+
+@each_kernel
+def test_agrees_with_its_twin(row):
+    for seed, sizes in enumerate([{}, {"T": 1, "S": 1, "E": 1}, {"D": 1, "R": 1}]):
+        arrays = row.make(seed, **sizes)
+        out = row(*arrays)
+        assert out.shape == row.shape(**sizes)
+        np.testing.assert_allclose(out, row.expected(arrays), rtol=1e-5, atol=1e-6)
+
+
+@each_kernel
+def test_agrees_with_its_twin_in_double_precision(row, x64):
+    arrays = row.make()
+    out = row(*arrays)
+    assert out.dtype == np.float64
+    np.testing.assert_allclose(out, row.expected(arrays), rtol=1e-12, atol=1e-13)
+
+
+@each_kernel
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_dtype(row, dtype):
+    out = jax.eval_shape(row, *cast(row.make(), dtype))
+    assert out.shape == row.shape()
+    assert out.dtype == (row.out_dtype or dtype)
+
+
+@pytest.mark.parametrize("name", ["attend", "content_attention", "relative_attention"])
+def test_the_result_has_the_dtype_of_value(name):
+    row = KERNELS[name]
+    arrays = dict(zip(row.arguments, row.make(), strict=True))
+    arrays["value"] = arrays["value"].astype(jnp.bfloat16)
+    assert jax.eval_shape(row, *arrays.values()).dtype == jnp.bfloat16
+
+
+@each_kernel
+def test_jit(row):
+    arrays = row.make()
+    np.testing.assert_allclose(jax.jit(row)(*arrays), row(*arrays), rtol=1e-5, atol=1e-6)
+
+
+@each_kernel
+def test_vmap_equals_a_loop(row):
+    examples = [row.make(seed) for seed in range(3)]
+    stacked = [jnp.stack(arrays) for arrays in zip(*examples, strict=True)]
+    out = jax.vmap(row.__call__)(*stacked)
+    looped = np.stack([row(*arrays) for arrays in examples])
+    np.testing.assert_allclose(out, looped, rtol=1e-5, atol=1e-6)
+
+
+@each_kernel
+def test_nested_vmap_over_chosen_axes(row):
+    examples = [[row.make(3 * i + j) for j in range(3)] for i in range(2)]
+    inner = [[jnp.stack(a, -1) for a in zip(*few, strict=True)] for few in examples]
+    stacked = [jnp.stack(arrays) for arrays in zip(*inner, strict=True)]
+    out = jax.vmap(jax.vmap(row.__call__, in_axes=-1, out_axes=-1))(*stacked)
+    for i in range(2):
+        for j in range(3):
+            one = row.expected(examples[i][j])
+            np.testing.assert_allclose(out[i, ..., j], one, rtol=1e-5, atol=1e-6)
+
+
+@each_kernel
+@pytest.mark.parametrize("factor", [1, 0, 1e3])
+def test_gradients_are_finite(row, factor):
+    arrays = [a if a.dtype == bool else factor * a for a in row.make()]
+    assert np.isfinite(row(*arrays)).all()
+    for gradient in gradients(row, arrays):
+        assert np.isfinite(gradient).all()
+
+
+@each_kernel
+def test_gradients_in_double_precision(row, x64):
+    arrays = row.make()
+    floats = [arrays[place] for place in row.differentiable]
+
+    @jax.jit
+    def function(*floats):
+        filled = list(arrays)
+        for place, array in zip(row.differentiable, floats, strict=True):
+            filled[place] = array
+        return row(*filled)
+
+    jax.test_util.check_grads(
+        function, floats, order=1, modes=["rev"], atol=1e-7, rtol=1e-7
+    )
+
+
+@each_kernel
+def test_gradients_in_bfloat16(row):
+    arrays = cast(row.make(), jnp.bfloat16)
+    narrow = gradients(row, arrays)
+    wide = gradients(row, cast(arrays, np.float32))
+    for one, other, place in zip(narrow, wide, row.differentiable, strict=True):
+        assert one.dtype == arrays[place].dtype
+        assert relative_error(one, other) < 0.03
+
+
+@each_kernel
+@pytest.mark.parametrize("length", [8, 2048])
+def test_bfloat16_errors_do_not_grow_with_length(row, length):
+    """Sums of one sign, which would stand still at 256 if they were kept in bfloat16."""
+    sizes = {"T": 8, "S": length}
+    if "table" in row.arguments:
+        sizes = {"T": length, "R": 2 * length - 1}
+    arrays = row.make(draw=np.random.Generator.random, **sizes)
+    arrays = cast(arrays, jnp.bfloat16)
+    narrow = jax.jit(row)(*arrays)
+    wide = jax.jit(row)(*cast(arrays, np.float32))
+    # Two roundings to eight bits: of the weights, of the result.
+    assert relative_error(narrow, wide) < 2**-7
+
+
+@each_kernel
+def test_no_matmul_sums_in_bfloat16(row):
+    """What the test above cannot see where the processor happens to use float32."""
+    jaxpr = jax.make_jaxpr(row)(*cast(row.make(), jnp.bfloat16))
+    for primitive, dtype in outputs(jaxpr.jaxpr):
+        if primitive in ("dot_general", "reduce_sum", "cumsum"):
+            assert dtype == jnp.float32
+
+
+def cast(arrays, dtype):
+    return tuple(a if a.dtype == bool else jnp.asarray(a, dtype) for a in arrays)
+
+
+def gradients(row, arrays):
+    weights = np.random.default_rng(9).standard_normal(row.shape()).astype(np.float32)
+
+    def objective(*arrays):
+        return (row(*arrays) * weights).sum()
+
+    return jax.jit(jax.grad(objective, argnums=row.differentiable))(*arrays)
+
+
+def relative_error(one, other):
+    one, other = np.asarray(one, np.float32), np.asarray(other, np.float32)
+    return np.abs(one - other).max() / np.abs(other).max()
+
+
+def outputs(jaxpr):
+    """(primitive, dtype of a result) of every equation, inner ones included."""
+    for equation in jaxpr.eqns:
+        for out in equation.outvars:
+            yield equation.primitive.name, out.aval.dtype
+        for value in equation.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else (value,):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    yield from outputs(inner)

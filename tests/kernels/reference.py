@@ -1,0 +1,105 @@
+"""Slow twins of the kernels: NumPy, loops, written from the papers and nothing else."""
+
+import math
+
+import numpy as np
+
+
+def attention_weights(query, key, bias=None, mask=None, *, scale=None):
+    """softmax_s(scale * query_t . key_s + bias_ts); zero where the mask is False."""
+    weights = np.zeros((len(query), len(key)))
+    scale = 1 / math.sqrt(query.shape[1]) if scale is None else scale
+    for t in range(len(query)):
+        seen = [s for s in range(len(key)) if mask is None or mask[t, s]]
+        logits = {}
+        for s in seen:
+            logits[s] = scale * dot(query[t], key[s])
+            logits[s] += 0.0 if bias is None else bias[t, s]
+        largest = max(logits.values(), default=0.0)
+        total = sum(math.exp(logit - largest) for logit in logits.values())
+        for s in seen:
+            weights[t, s] = math.exp(logits[s] - largest) / total
+    return weights
+
+
+def attend(query, key, value, bias=None, mask=None, *, scale=None):
+    """out_t = sum_s weight_ts value_s."""
+    return gather(attention_weights(query, key, bias, mask, scale=scale), value)
+
+
+def content_weights(query, key):
+    """weight_ts = sum_d query_td rho(key)_sd, where rho(key)_.d sums to one over s."""
+    spread = np.zeros(key.shape)
+    for d in range(key.shape[1]):
+        largest = max(key[:, d])
+        total = sum(math.exp(key[s, d] - largest) for s in range(len(key)))
+        for s in range(len(key)):
+            spread[s, d] = math.exp(key[s, d] - largest) / total
+    weights = np.zeros((len(query), len(key)))
+    for t in range(len(query)):
+        for s in range(len(key)):
+            weights[t, s] = dot(query[t], spread[s])
+    return weights
+
+
+def content_attention(query, key, value):
+    """out_t = sum_s weight_ts value_s, with the [T, S] matrix that the kernel avoids."""
+    return gather(content_weights(query, key), value)
+
+
+def relative_weights(query, table):
+    """weight_ts = query_t . table[s - t], zero where the table has no such distance."""
+    length, reach = len(query), len(table) // 2
+    weights = np.zeros((length, length))
+    for t in range(length):
+        for s in range(length):
+            if abs(s - t) <= reach:
+                weights[t, s] = dot(query[t], table[reach + s - t])
+    return weights
+
+
+def relative_attention(query, value, table):
+    """out_t = sum_s weight_ts value_s."""
+    return gather(relative_weights(query, table), value)
+
+
+def down_columns(query, value, table):
+    """The column stage: f_ab = sum_i (query_ab . table[i - a]) value_ib."""
+    out = np.zeros(value.shape)
+    for a in range(query.shape[0]):
+        for b in range(query.shape[1]):
+            for i in range(query.shape[0]):
+                out[a, b] += distance_weight(query[a, b], table, i - a) * value[i, b]
+    return out
+
+
+def along_rows(query, value, table):
+    """The row stage: g_ab = sum_j (query_ab . table[j - b]) value_aj."""
+    out = np.zeros(value.shape)
+    for a in range(query.shape[0]):
+        for b in range(query.shape[1]):
+            for j in range(query.shape[1]):
+                out[a, b] += distance_weight(query[a, b], table, j - b) * value[a, j]
+    return out
+
+
+def axial(query, value, column_table, row_table):
+    """Both stages, [H, W, D] and [H, W, E] -> [H, W, E], without the norm between."""
+    return along_rows(query, down_columns(query, value, column_table), row_table)
+
+
+def distance_weight(query, table, distance):
+    reach = len(table) // 2
+    return dot(query, table[reach + distance]) if abs(distance) <= reach else 0.0
+
+
+def gather(weights, value):
+    out = np.zeros((len(weights), value.shape[1]))
+    for t in range(len(weights)):
+        for s in range(len(value)):
+            out[t] += weights[t, s] * value[s]
+    return out
+
+
+def dot(left, right):
+    return sum(float(a) * float(b) for a, b in zip(left, right, strict=True))
