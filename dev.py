@@ -4,7 +4,7 @@
 python3 dev.py demo [ARGS]           experiments/demo.py, a first look
 python3 dev.py test [--all] [ARGS]   pytest; --all adds slow tests and PyTorch parity
 python3 dev.py lint                  ruff check, ruff format --check, mypy
-python3 dev.py bench [ARGS]          benchmarks/run.py
+python3 dev.py bench [ARGS]          benchmarks.run: the tables of RESULTS.md
 
 It needs a Python of 3.11 or newer and nothing else. ARGS go on to the job, which runs
 in this folder. The first run installs for a few minutes; the next ones start at once.
@@ -31,7 +31,7 @@ STAMP = VENV / "dev.json"  # what is installed; {} while an install is under way
 
 EXTRAS = {
     "demo": {"data", "plot"},
-    "test": {"data", "plot", "video", "test", "dev"},
+    "test": {"data", "plot", "video", "test", "dev", "docs"},
     "lint": {"dev"},
     "bench": {"data", "plot", "torch"},
 }
@@ -43,7 +43,7 @@ COMMANDS = {
         ["-m", "ruff", "format", "--check"],
         ["-m", "mypy"],
     ],
-    "bench": [["benchmarks/run.py"]],
+    "bench": [["-m", "benchmarks.run"]],
 }
 TOO_OLD = """needs Python {}.{} or newer; this is {}.{}, and the PATH has no newer one.
 Install one, then: python3.12 dev.py ..."""
@@ -163,6 +163,11 @@ def started(command, **options):
     child = subprocess.Popen(command, cwd=str(ROOT), env=environment, **options)
     try:
         yield child
+    except KeyboardInterrupt:
+        # The terminal told the child, too: let it clean up. A second one ends it now.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=10)
+        raise
     finally:
         if child.poll() is None:
             child.terminate()
@@ -172,13 +177,7 @@ def started(command, **options):
 def run(command):
     """Run a job's command to its end; return its exit code."""
     with started(command) as child:
-        try:
-            code = child.wait()
-        except KeyboardInterrupt:
-            # The terminal told the child, too: let it clean up. Again: end it now.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=10)
-            raise
+        code = child.wait()
     return code if code >= 0 else 128 - code
 
 

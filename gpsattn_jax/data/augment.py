@@ -27,10 +27,10 @@ def random_affine(
     Returns:
         [B, H, W, C] in images' dtype.
     """
-    ranges = jnp.array([jnp.deg2rad(degrees), zoom, shift, shift, shear])
+    ranges = jnp.array([[jnp.deg2rad(degrees), zoom, shift, shift, shear]])
     draws = jax.random.uniform(key, (images.shape[0], 5), minval=-1.0) * ranges
     height, width = images.shape[1:3]
-    center = jnp.array([(height - 1) / 2, (width - 1) / 2])[:, None, None]
+    center = jnp.array([(height - 1) / 2, (width - 1) / 2]).reshape(2, 1, 1)
     grid = jnp.stack(jnp.mgrid[:height, :width]) - center
 
     def warp(image, draw):

@@ -142,6 +142,8 @@ def _read_image(path, size, channels):
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16 bits, which `convert` would clip
+                upright = Image.fromarray(np.uint8(np.asarray(upright) // 257))
             flat = upright.convert("L" if channels == 1 else "RGB")
             fitted = ImageOps.fit(flat, (size, size), Image.Resampling.BICUBIC)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

@@ -30,7 +30,8 @@ def content_attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax
     dtype = accumulator(value)
     # exp first, one division of the small [D, E] context last: no normalised keys.
     logits = key.astype(dtype)
-    spread = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=0)))
+    top = jax.lax.stop_gradient(logits.max(axis=0, keepdims=True))
+    spread = jnp.exp(logits - top)
     context = jnp.matmul(spread.T, value.astype(dtype)) / spread.sum(axis=0)[:, None]
     return jnp.matmul(query.astype(dtype), context).astype(value.dtype)
 

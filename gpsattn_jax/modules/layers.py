@@ -41,7 +41,9 @@ class BatchNorm(nnx.Module):
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
         """Normalises x, in float32 at least; training also updates the statistics."""
-        multiplier, offset = self.affine(x, train=train)
+        multiplier, offset = (
+            along_channels(vector, x.ndim) for vector in self.affine(x, train=train)
+        )
         return (x * multiplier + offset).astype(x.dtype)
 
     def affine(
@@ -56,7 +58,7 @@ class BatchNorm(nnx.Module):
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         mean = x.mean(axes)
-        var = jnp.square(x - mean).mean(axes)
+        var = jnp.square(x - along_channels(mean, x.ndim)).mean(axes)
         count = x.size // x.shape[-1]
         self._update(self.mean, mean)
         self._update(self.var, var * (count / max(count - 1, 1)))
@@ -64,6 +66,11 @@ class BatchNorm(nnx.Module):
 
     def _update(self, running, batch):
         running[...] = self.momentum * running[...] + (1 - self.momentum) * batch
+
+
+def along_channels(vector: jax.Array, rank: int) -> jax.Array:
+    """[C] -> [1, …, 1, C] of the given rank: no axis is added silently."""
+    return vector.reshape((1,) * (rank - 1) + (-1,))
 
 
 def conv(

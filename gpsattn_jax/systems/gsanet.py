@@ -236,9 +236,11 @@ def augment(config: DataConfig, inputs: dict, key: jax.Array) -> dict:
 
 def normalize(config: DataConfig, images: jax.Array) -> jax.Array:
     """[…, C] in 0..1 -> what the network takes."""
-    return (images - np.asarray(config.mean, np.float32)) / np.asarray(
-        config.std, np.float32
+    mean, std = (
+        np.asarray(values, np.float32).reshape((1,) * (images.ndim - 1) + (-1,))
+        for values in (config.mean, config.std)
     )
+    return (images - mean) / std
 
 
 def _predict(network, data, images, params, state, batch_size=256):

@@ -38,5 +38,5 @@ def train_step(
     grads, (metrics, model_state) = jax.grad(objective, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    metrics = metrics | {"grad_norm": optax.global_norm(grads)}
+    metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
     return TrainState(state.step + 1, params, model_state, opt_state), metrics

@@ -43,7 +43,7 @@ def content_weights(query, key):
 
 
 def content_attention(query, key, value):
-    """out_t = sum_s weight_ts value_s, with the [T, S] matrix that the kernel avoids."""
+    """out_t = sum_s weight_ts value_s, by the matrix that the kernel avoids."""
     return gather(content_weights(query, key), value)
 
 

