@@ -40,7 +40,9 @@ def row(size: int, batch: int, name: str, seconds: float) -> tuple[str, ...]:
 
     torch.manual_seed(0)
     train = name != "forward"
-    peer = GSA(dim=CHANNELS, dim_key=CHANNELS // HEADS, heads=HEADS, rel_pos_length=size)
+    peer = GSA(
+        dim=CHANNELS, dim_key=CHANNELS // HEADS, heads=HEADS, rel_pos_length=size
+    )
     peer.train(train)
     network, params, state = convert.load(
         "gsa_module", peer.state_dict(), num_heads=HEADS
@@ -128,7 +130,9 @@ def check(result, peer, image, train):
         theirs = theirs.detach().permute(0, 2, 3, 1).numpy()
         error = np.abs(np.asarray(mine) - theirs).max() / np.abs(theirs).max()
         if error > limit:
-            raise AssertionError(f"Ours and PyTorch differ by {error:.1e} of the largest.")
+            raise AssertionError(
+                f"Ours and PyTorch differ by {error:.1e} of the largest."
+            )
 
 
 def megabytes(compiled) -> float:

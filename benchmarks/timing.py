@@ -58,6 +58,8 @@ def _processor():
     try:
         with open("/proc/cpuinfo") as file:
             lines = dict(line.split(":", 1) for line in file if ":" in line)
-        return {key.strip(): value.strip() for key, value in lines.items()}["model name"]
+        return {key.strip(): value.strip() for key, value in lines.items()}[
+            "model name"
+        ]
     except (OSError, KeyError):
         return platform.processor() or platform.machine()

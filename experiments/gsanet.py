@@ -20,6 +20,7 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Checkpoints and logs.", require
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", "latest", ["latest", "best"], "Best is chosen on validation images."
 )
+_SEEDS = flags.DEFINE_integer("seeds", 0, "train: so many seeds; prints mean and sd.")
 _IMAGES = flags.DEFINE_string("images", None, "predict: a folder, pattern or file.")
 _OUTPUT = flags.DEFINE_string("output", None, "predict: a CSV; report: a folder.")
 _INVERT = flags.DEFINE_bool("invert", False, "predict: swap dark and bright first.")
@@ -30,11 +31,16 @@ def main(_):
     """Runs one mode; all that it does is in `systems/gsanet.py`."""
     if _MODE.value == "train":
         config = config_flags.override(gsanet.SETUPS[_SETUP.value])
-        gsanet.train(config, _WORKDIR.value)
-    elif _MODE.value == "evaluate":
+        if _SEEDS.value:
+            gsanet.print_repeats(config, _WORKDIR.value, _SEEDS.value)
+        else:
+            gsanet.train(config, _WORKDIR.value)
+        return
+    config_flags.refuse(gsanet.Config, "the checkpoint's own settings are used.")
+    if _MODE.value == "evaluate":
         gsanet.print_evaluation(_WORKDIR.value, _CHECKPOINT.value)
     elif _MODE.value == "report":
-        from gpsattn_jax.systems import gsanet_report
+        from gpsattn_jax.systems import gsanet_report  # needs matplotlib
 
         gsanet_report.report(_WORKDIR.value, _OUTPUT.value, _CHECKPOINT.value)
     elif _IMAGES.value is None:

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from gpsattn_jax.configs import field_types
 
@@ -27,6 +27,8 @@ def define(config_class: type) -> None:
             flags.DEFINE_bool(name, None, text)
         else:
             flags.DEFINE(_FieldParser(kind), name, None, text)
+        # Key flags of the script: `--help` shows them.
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
 def override(config: Any, prefix: str = "") -> Any:
@@ -49,6 +51,9 @@ def run(main: Callable[[list[str]], Any]) -> None:
     """Runs a script: near names for mistyped flags, one-line errors, clean Ctrl-C."""
 
     def guarded(argv):
+        # Libraries log their steps at INFO and WARNING; ours are printed.
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.ERROR)
         if argv[1:]:
             raise app.UsageError(f"Not a flag: {' '.join(argv[1:])}.")
         try:
@@ -65,22 +70,41 @@ def run(main: Callable[[list[str]], Any]) -> None:
     app.run(guarded, flags_parser=_parse)
 
 
+def refuse(config_class: type, reason: str) -> None:
+    """Raises ValueError if a flag of one of the fields was given."""
+    names = [name for name, _, _ in _fields(config_class) if flags.FLAGS[name].present]
+    if names:
+        raise ValueError(f"--{', --'.join(names)}: {reason}")
+
+
 def _parse(argv):
     try:
         return flags.FLAGS(argv)
     except flags.UnrecognizedFlagError as error:
         near = nearest(error.flagname, list(flags.FLAGS))
-        raise flags.UnrecognizedFlagError(
-            error.flagname, error.flagvalue, near
+        raise _stop(
+            flags.UnrecognizedFlagError(error.flagname, error.flagvalue, near)
         ) from None
+    except flags.Error as error:
+        raise _stop(error) from None
+
+
+def _stop(error):
+    return SystemExit(f"Error: {error}\nTry --help for the flags.")
 
 
 def nearest(name: str, known: list[str]) -> list[str]:
-    """The known names nearest to a mistyped one, or to its part after the dot."""
+    """The known names nearest to a mistyped one, to its last part or initials."""
     by_last = {flag.split(".")[-1]: flag for flag in known}
-    whole = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
-    last = difflib.get_close_matches(name.split(".")[-1], by_last, n=3, cutoff=0.6)
-    return list(dict.fromkeys([*whole, *(by_last[match] for match in last)]))[:3]
+    typed = name.split(".")[-1]
+    found = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
+    found += [by_last[n] for n in difflib.get_close_matches(typed, by_last, 3, 0.6)]
+    found += [
+        flag
+        for last, flag in by_last.items()
+        if "_" in last and "".join(word[:1] for word in last.split("_")) == typed
+    ]
+    return list(dict.fromkeys(found))[:3]
 
 
 class _FieldParser(flags.ArgumentParser):

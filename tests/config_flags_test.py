@@ -74,14 +74,26 @@ def test_help_is_the_docstring_s_line(parse):
 
 @pytest.mark.parametrize("wrong", ["--part.widths=3,x", "--part.rate=fast"])
 def test_a_value_of_the_wrong_type_names_the_flag(parse, wrong):
-    with pytest.raises(flags.IllegalFlagValueError, match=wrong.split("=")[0][2:]):
+    with pytest.raises(SystemExit, match=wrong.split("=")[0][2:]):
         parse(wrong)
 
 
 @pytest.mark.parametrize("typed", ["part.rat", "train.rate", "pat.rate", "rate"])
 def test_mistyped_field_is_answered_with_the_nearest(parse, typed):
-    with pytest.raises(flags.UnrecognizedFlagError, match="Did you mean: part.rate"):
+    with pytest.raises(SystemExit, match="Did you mean: part.rate"):
         parse(f"--{typed}=3")
+
+
+def test_initials_find_a_name():
+    known = ["train.learning_rate", "train.num_steps", "lines"]
+    assert config_flags.nearest("train.lr", known) == ["train.learning_rate"]
+    assert config_flags.nearest("qqq", known) == []
+
+
+def test_flags_that_would_be_ignored_are_refused(parse):
+    parse("--part.rate=3")
+    with pytest.raises(ValueError, match="--part.rate: not here"):
+        config_flags.refuse(Whole, "not here")
 
 
 def test_configs_survive_json():

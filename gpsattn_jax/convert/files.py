@@ -1,19 +1,19 @@
 """Weight files: read without free unpickling, written whole or not at all."""
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
+
+from gpsattn_jax.files import replaced
 
 Source = str | os.PathLike
 
@@ -71,7 +71,6 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
     metadata = {"format": "gpsattn_jax"}
     if config is not None:
         metadata["config"] = json.dumps(dataclasses.asdict(config))
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as partial:
         safetensors.numpy.save_file(arrays, partial, metadata)
 
@@ -82,19 +81,6 @@ def flatten(tree: Any) -> dict[str, Any]:
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
-
-
-@contextlib.contextmanager
-def replaced(path: pathlib.Path) -> Iterator[str]:
-    """Yields a temporary name beside `path`, which takes its place on success."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix="~")
-    os.close(handle)
-    try:
-        yield partial
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
 
 
 def _read_file(path):

@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,6 +16,7 @@ from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.images import DataConfig, ImageSet
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.evaluation.baselines import baseline_accuracies
+from gpsattn_jax.files import replaced
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.training.config import TrainConfig
@@ -131,12 +131,28 @@ def restore(workdir: str | os.PathLike, choose: str = "latest") -> Classifier:
     return Classifier(config, class_names, step, network, params, state)
 
 
-def evaluate(workdir: str | os.PathLike, choose: str = "latest") -> dict[str, Any]:
-    """Scores of a run on the test images: {"step", "images", "accuracy", "loss"}."""
-    classifier = restore(workdir, choose)
+def evaluate(classifier: Classifier) -> dict[str, float]:
+    """Scores on the test images: {"images": how many, "accuracy", "loss"}."""
     test = image_data.load(classifier.config.data.name)["test"]
-    measured = scores(classifier.probabilities(test.images), test)
-    return {"step": classifier.step, "images": len(test)} | measured
+    return {"images": len(test)} | scores(classifier.probabilities(test.images), test)
+
+
+def repeat(config: Config, workdir: str | os.PathLike, seeds: int) -> dict[str, float]:
+    """Trains seeds 0, 1, … in folders of their own; finished ones are not run again.
+
+    Returns:
+        {"seeds", "mean", "sd"} of the test accuracy of the latest checkpoints; the
+        deviation is that of a sample (n - 1).
+    """
+    accuracies = []
+    for seed in range(seeds):
+        folder = pathlib.Path(workdir) / f"seed-{seed}"
+        settings = dataclasses.replace(config.train, seed=seed)
+        train(dataclasses.replace(config, train=settings), folder)
+        accuracies.append(evaluate(restore(folder))["accuracy"])
+        print(f"seed {seed}: test accuracy {100 * accuracies[-1]:.2f} %", flush=True)
+    sd = float(np.std(accuracies, ddof=1)) if seeds > 1 else float("nan")
+    return {"seeds": seeds, "mean": float(np.mean(accuracies)), "sd": sd}
 
 
 def predict(
@@ -173,7 +189,7 @@ def predict(
         for file, row in zip(files, rows, strict=True)
     ]
     if output is not None:
-        _write_predictions(pathlib.Path(output), found)
+        _write_predictions(output, found)
     return found
 
 
@@ -190,12 +206,22 @@ def baselines(config: Config) -> dict[str, float]:
 
 def print_evaluation(workdir: str | os.PathLike, choose: str = "latest") -> None:
     """Prints the accuracy on the test images beside the baselines'."""
-    measured = evaluate(workdir, choose)
-    rows = baselines(restore(workdir, choose).config)
-    rows["GSA-Net (ours)"] = measured["accuracy"]
-    print(f"\nAccuracy on {measured['images']} test images, step {measured['step']}:\n")
+    classifier = restore(workdir, choose)
+    measured = evaluate(classifier)
+    rows = baselines(classifier.config) | {"GSA-Net (ours)": measured["accuracy"]}
+    print(f"\nAccuracy on {measured['images']} test images, step {classifier.step}:\n")
     for name, accuracy in sorted(rows.items(), key=lambda row: row[1]):
         print(f"  {name:<24}{100 * accuracy:6.2f} %")
+
+
+def print_repeats(config: Config, workdir: str | os.PathLike, seeds: int) -> None:
+    """Trains several seeds and prints mean and deviation beside the baselines."""
+    found = repeat(config, workdir, seeds)
+    rows = {name: f"{100 * share:.2f}" for name, share in baselines(config).items()}
+    rows["GSA-Net (ours)"] = f"{100 * found['mean']:.2f} ± {100 * found['sd']:.2f}"
+    print(f"\nTest accuracy in %, mean ± sd of {seeds} seeds:\n")
+    for name, text in rows.items():
+        print(f"  {name:<24}{text}")
 
 
 def print_predictions(
@@ -279,15 +305,10 @@ def _check(config, images):
 
 
 def _write_predictions(path, found):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    ranks = range(1, len(found[0][1]) + 1)
+    titles = [f"{kind}_{rank}" for rank in ranks for kind in ("class", "probability")]
+    with replaced(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
-        count = len(found[0][1])
-        titles = [
-            f"{kind}_{i}"
-            for i in range(1, count + 1)
-            for kind in ("class", "probability")
-        ]
         writer.writerow(["file", *titles])
         for name, classes in found:
             cells = [cell for label, p in classes for cell in (label, f"{p:.4f}")]

@@ -7,6 +7,8 @@ import sys
 import time
 from typing import IO, Any
 
+from gpsattn_jax.files import replaced
+
 
 class MetricLog:
     """`metrics.jsonl` (a line for each call) and `metrics.csv` (step, metric, value).
@@ -20,25 +22,23 @@ class MetricLog:
     def __init__(self, workdir: pathlib.Path, step: int):
         self._jsonl, self._csv = workdir / "metrics.jsonl", workdir / "metrics.csv"
         kept = [line for line in read_metrics(workdir) if line["step"] <= step]
-        for path in (self._jsonl, self._csv):
-            path.write_text("")
-        with self._csv.open("a", newline="") as file:
-            csv.writer(file).writerow(("step", "metric", "value"))
-        for line in kept:
-            self._append(line)
+        with replaced(self._jsonl) as lines, replaced(self._csv) as table:
+            table.write_text("step,metric,value\n")
+            for line in kept:
+                _append(line, lines, table)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Appends the metrics of a step to both files."""
-        self._append({"step": step} | {name: float(v) for name, v in metrics.items()})
+        line = {"step": step} | {name: float(value) for name, value in metrics.items()}
+        _append(line, self._jsonl, self._csv)
 
-    def _append(self, line):
-        with self._jsonl.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        with self._csv.open("a", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerows(
-                (line["step"], k, v) for k, v in line.items() if k != "step"
-            )
+
+def _append(line, lines, table):
+    with lines.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    with table.open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows((line["step"], k, v) for k, v in line.items() if k != "step")
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:

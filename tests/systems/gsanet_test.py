@@ -33,10 +33,11 @@ def workdir(tmp_path_factory):
 
 
 def test_evaluation_counts_every_test_image(workdir):
-    measured = gsanet.evaluate(workdir)
-    assert measured["step"] == 4 and measured["images"] == 450
+    classifier = gsanet.restore(workdir)
+    measured = gsanet.evaluate(classifier)
+    assert classifier.step == 4 and measured["images"] == 450
     assert 0 <= measured["accuracy"] <= 1 and np.isfinite(measured["loss"])
-    assert gsanet.evaluate(workdir, "best")["step"] in (2, 4)
+    assert gsanet.restore(workdir, "best").step in (2, 4)
 
 
 def test_probabilities_do_not_depend_on_their_batch(workdir):
