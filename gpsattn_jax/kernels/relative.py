@@ -58,9 +58,14 @@ def relative_keys(table: jax.Array, length: int) -> jax.Array:
             "table must be [R, D] with R odd (distances -r..r, the middle row zero); "
             f"got {table.shape}."
         )
-    reach = table.shape[0] // 2
-    # One zero row on each side stands for every distance outside the table.
-    padded = jnp.pad(table, ((1, 1), (0, 0)))
-    place = jnp.arange(length)
-    distance = jnp.clip(place[None, :] - place[:, None], -reach - 1, reach + 1)
-    return padded[distance + reach + 1]
+    reach, farthest = table.shape[0] // 2, length - 1
+    outside = max(farthest - reach, 0)
+    rows = jnp.pad(table, ((outside, outside), (0, 0)))
+    middle = rows.shape[0] // 2
+    rows = rows[middle - farthest : middle + length]  # distances -farthest..farthest
+    # Query t sees rows[farthest - t :][:length]. Copies of the rows, read in lines one
+    # longer, begin one place later each: no gather, so no scatter in the backward pass.
+    width = len(rows) + 1
+    copies = jnp.broadcast_to(rows, (length + 1, *rows.shape)).reshape(-1, rows.shape[1])
+    shifted = copies[: length * width].reshape(length, width, -1)
+    return shifted[::-1, :length]
