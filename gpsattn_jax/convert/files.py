@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import pickle
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,17 @@ SUFFIXES = (".pth", ".pt", ".tar", ".npz", ".safetensors")
 
 # Where training scripts put the weights among epoch, optimizer and arguments.
 CONTAINERS = ("state_dict", "model_state_dict", "model", "module")
+
+# What the readers raise for a file that is cut short or something else altogether.
+_UNREADABLE = (
+    safetensors.SafetensorError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def read(
@@ -97,12 +109,7 @@ def _read_file(path):
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return dict(file), {}
-    except (
-        safetensors.SafetensorError,
-        zipfile.BadZipFile,
-        ValueError,
-        EOFError,
-    ) as error:
+    except _UNREADABLE as error:
         raise ValueError(
             f"{path}: not a readable {path.suffix} file: {error}"
         ) from error
@@ -118,13 +125,12 @@ def _read_torch(path):
             "gpsattn-jax[torch]); or save the state dict as .safetensors or .npz."
         ) from error
     import argparse
-    import pickle
 
     # Training scripts keep their arguments beside the weights; a Namespace is harmless.
     with torch.serialization.safe_globals([argparse.Namespace]):
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        except _UNREADABLE as error:
             raise ValueError(
                 f"{path}: not a readable PyTorch file of weights alone: {error}"
             ) from error

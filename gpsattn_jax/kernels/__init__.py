@@ -4,9 +4,11 @@ Batch, heads, rows and columns are `jax.vmap`, written where they are used. The 
 
     T  queries, frames         S  keys                    N  heads
     D  query/key channels      E  value channels          R  rows of a table
-    H  rows of an image        W  columns of an image     B  batch
+    H  rows of an image        W  columns of an image     L  lines: rows or columns
+    B  batch                   C  model channels
 """
 
+from gpsattn_jax.kernels.axial import axial_attention
 from gpsattn_jax.kernels.content import content_attention, content_weights
 from gpsattn_jax.kernels.relative import relative_attention, relative_weights
 from gpsattn_jax.kernels.shapes import check_shapes
@@ -15,6 +17,7 @@ from gpsattn_jax.kernels.softmax import attend, attention_weights
 __all__ = [
     "attend",
     "attention_weights",
+    "axial_attention",
     "check_shapes",
     "content_attention",
     "content_weights",

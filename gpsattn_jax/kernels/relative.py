@@ -37,6 +37,8 @@ def relative_attention(
 def relative_weights(query: jax.Array, table: jax.Array) -> jax.Array:
     """The weights of `relative_attention`: [T, D], [R, D] -> [T, S], S = T.
 
+    They are float32 at least, as `relative_attention` uses them.
+
     Raises:
         ValueError: if the shapes do not fit or R is even.
     """
@@ -66,6 +68,8 @@ def relative_keys(table: jax.Array, length: int) -> jax.Array:
     # Query t sees rows[farthest - t :][:length]. Copies of the rows, read in lines one
     # longer, begin one place later each: no gather, so no scatter in the backward pass.
     width = len(rows) + 1
-    copies = jnp.broadcast_to(rows, (length + 1, *rows.shape)).reshape(-1, rows.shape[1])
+    copies = jnp.broadcast_to(rows, (length + 1, *rows.shape)).reshape(
+        -1, rows.shape[1]
+    )
     shifted = copies[: length * width].reshape(length, width, -1)
     return shifted[::-1, :length]

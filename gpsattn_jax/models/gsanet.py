@@ -12,6 +12,7 @@ from typing import Any
 import jax
 from flax import nnx
 
+from gpsattn_jax.modules.attention_maps import attention_maps
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.modules.layers import BatchNorm, conv
@@ -156,7 +157,8 @@ class Bottleneck(nnx.Module):
         place = [
             int(share * side) for share, side in zip(at, x.shape[1:3], strict=True)
         ]
-        return self.mix.maps(nnx.relu(self.reduce_norm(self.reduce(x))), *place)
+        reduced = nnx.relu(self.reduce_norm(self.reduce(x)))
+        return attention_maps(self.mix, reduced, *place)
 
 
 class GSAResNet(nnx.Module):
@@ -209,7 +211,7 @@ class GSAResNet(nnx.Module):
 
         With `attention_at`, a point as (down, right) in shares of the image, also the
         attention maps of every GSA module at that point: (logits, {block: maps}), maps
-        as `GlobalSelfAttention.maps` gives them.
+        as `attention_maps` gives them.
         """
         x = nnx.relu(self.stem_norm(self.stem(images), train=train))
         if self.max_pool:

@@ -1,17 +1,15 @@
 """The GSA module: a content branch plus an axial positional branch (GSA-Net)."""
 
 import functools
+import itertools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
-from gpsattn_jax.kernels import (
-    content_attention,
-    content_weights,
-    relative_attention,
-    relative_weights,
-)
+from gpsattn_jax.kernels import axial_attention, content_attention
+from gpsattn_jax.kernels.axial import fewest_parts
 from gpsattn_jax.modules.layers import BatchNorm
 
 NORMS = ("channel", "head", "none")
@@ -44,7 +42,7 @@ class GlobalSelfAttention(nnx.Module):
         out_channels: width of a final projection with bias; None for no projection.
         balanced: start the positional branch small: tables N(0, 0.02) and the norm's
             scale at zero. Otherwise as the public module starts: tables N(0, 1), scale
-            one, which makes the positional branch 70 to 300 times the content branch.
+            one, beside which the content branch is too small to count.
         rngs: random streams for the initial values.
 
     Raises:
@@ -121,80 +119,137 @@ class GlobalSelfAttention(nnx.Module):
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
         """[B, H, W, C] -> [B, H, W, out_channels or value_channels]."""
-        query, value = self.query(x), self.value(x)
-        out: Any = 0
-        if self.key is not None:
-            out += self._content(query, self.key(x), value)
-        if self.column_table is not None or self.row_table is not None:
-            out += self._position(query, value, train=train)
+        kernels = [
+            None if layer is None else layer.kernel[...]
+            for layer in (self.query, self.key, self.value)
+        ]
+        groups = 1 if train else self._groups(x)
+        if groups == 1:
+            out = self._heads(x, kernels, lambda y: self._affine(y, train=train))
+        else:
+            out = self._heads_in_groups(x, kernels, groups)
+        out = out.transpose(0, 2, 3, 1, 4)  # [B, H, W, N, E]
         return out.reshape(*x.shape[:3], -1) if self.out is None else self.out(out)
 
-    def maps(self, x: jax.Array, row: int, column: int) -> dict[str, jax.Array]:
-        """What one pixel attends to, for pictures; costs O(H W D), not O((H W)^2).
+    def _heads(self, x, kernels, affine):
+        """All branches of some heads: [B, H, W, C] -> [B, N, H, W, E].
 
         Args:
-            x: [B, H, W, C], as the module is called with.
-            row: the pixel's row.
-            column: the pixel's column.
-
-        Returns:
-            "content" [B, N, H, W], "column" [B, N, H] (the weights of the pixel's own
-            column), "row" [B, N, W] and "position" [B, N, H, W], what row and column
-            stage together give a value before the norm between them; branches that are
-            off are left out. All weights are signed.
+            x: [B, H, W, C].
+            kernels: of queries, keys (None without content) and values, [C, N, D or E].
+            affine: y [B, N, W, H, E] -> the norm between the stages, see `_affine`.
         """
-        query = self.query(x)
-        pixel = query[:, row, column]  # [B, N, D]
-        found = {}
-        if self.key is not None:
-            key = self.key(x).reshape(x.shape[0], -1, *pixel.shape[1:])
-            own = jax.nn.softmax(pixel, axis=-1) if self.query_softmax else pixel
-            per_head = jax.vmap(content_weights, in_axes=(1, 1), out_axes=1)
-            weights = jax.vmap(per_head)(own[:, None], key)  # [B, 1, N, H W]
-            found["content"] = weights[:, 0].reshape(*pixel.shape[:2], *x.shape[1:3])
-        if self.row_table is not None:
-            # The pixel's weights are one row of its line's [W, W] weights.
-            found["row"] = _line(query[:, row], self.row_table[...], column)
-        if self.column_table is not None:
-            lines = jax.vmap(_line, in_axes=(2, None, None), out_axes=-1)
-            columns = lines(query, self.column_table[...], row)  # [B, N, H, W]
-            found["column"] = columns[..., column]
-            if "row" in found:
-                found["position"] = columns * found["row"][:, :, None]
-        return found
+        query, key, value = _project(x, kernels)
+        out: Any = 0
+        if key is not None:
+            out += self._content(query, key, value)
+        if self.column_table is not None or self.row_table is not None:
+            out += self._position(query, value, affine)
+        return out
+
+    def _heads_in_groups(self, x, kernels, groups):
+        """`_heads` with running statistics, one group of heads after the other.
+
+        Only one group's queries, keys, values and scores exist at a time: on a CPU,
+        where fresh memory costs a page fault for each 4 KiB, the time halves.
+        """
+        norm = self._affine(None, train=False)
+        if norm is not None:
+            norm = tuple(_grouped(vector, groups) for vector in norm)
+        kernels = [
+            None if k is None else _grouped(k.swapaxes(0, 1), groups) for k in kernels
+        ]
+
+        def heads(group):
+            kernels, norm = group
+            kernels = [None if k is None else k.swapaxes(0, 1) for k in kernels]
+            return self._heads(x, kernels, lambda _: norm)
+
+        out = jax.lax.map(heads, (kernels, norm))  # [groups, B, N / groups, H, W, E]
+        return out.swapaxes(0, 1).reshape(x.shape[0], -1, *out.shape[3:])
+
+    def _groups(self, x):
+        """Into how many groups of heads inference is split, for memory's sake."""
+        batch, height, width, _ = x.shape
+        num_heads = self.query.kernel.shape[1]
+        scores = batch * num_heads * height * width * max(height, width) * 4
+        return fewest_parts(num_heads, scores, _tile_bytes())
 
     def _content(self, query, key, value):
-        """[B, H, W, N, D] x2, [B, H, W, N, E] -> [B, H, W, N, E]."""
+        """[B, N, H, W, D] x2, [B, N, H, W, E] -> [B, N, H, W, E]."""
         if self.query_softmax:
             query = jax.nn.softmax(query, axis=-1)
-        pixels = [
-            array.reshape(array.shape[0], -1, *array.shape[3:])
-            for array in (query, key, value)
-        ]
-        per_head = jax.vmap(content_attention, in_axes=1, out_axes=1)
-        return jax.vmap(per_head)(*pixels).reshape(value.shape)
+        pixels = (a.reshape(*a.shape[:2], -1, a.shape[-1]) for a in (query, key, value))
+        return jax.vmap(jax.vmap(content_attention))(*pixels).reshape(value.shape)
 
-    def _position(self, query, value, *, train):
-        """[B, H, W, N, D], [B, H, W, N, E] -> [B, H, W, N, E]."""
-        per_head = jax.vmap(relative_attention, in_axes=(1, 1, None), out_axes=1)
-        along_rows = jax.vmap(
-            jax.vmap(per_head, in_axes=(0, 0, None)), in_axes=(0, 0, None)
-        )
-        down_columns = jax.vmap(
-            jax.vmap(per_head, in_axes=(1, 1, None), out_axes=1), in_axes=(0, 0, None)
-        )
+    def _position(self, query, value, affine):
+        """[B, N, H, W, D], [B, N, H, W, E] -> [B, N, H, W, E]."""
         if self.column_table is not None:
-            value = down_columns(query, value, self.column_table[...])
-        if self.norm is not None:
-            shape = value.shape
-            flat = value if self.shared_norm else value.reshape(*shape[:3], -1)
-            value = self.norm(flat, train=train).reshape(shape)
+            columns = query.swapaxes(2, 3), value.swapaxes(2, 3)  # [B, N, W, H, …]
+            value = _along_lines(*columns, self.column_table[...])
+            if self.norm is not None:
+                multiplier, offset = affine(value)
+                value = (value * multiplier[None] + offset[None]).astype(value.dtype)
+            value = value.swapaxes(2, 3)
         if self.row_table is not None:
-            value = along_rows(query, value, self.row_table[...])
+            value = _along_lines(query, value, self.row_table[...])
         return value
 
+    def _affine(self, y, *, train):
+        """The norm of y [B, N, W, H, E] as (multiplier, offset), both [N, 1, 1, E]."""
+        if self.norm is None:
+            return None
+        if train and not self.shared_norm:
+            y = y.transpose(0, 2, 3, 1, 4).reshape(
+                *y.shape[:1], -1, y.shape[1] * y.shape[-1]
+            )
+        vectors = self.norm.affine(y, train=train)
+        num_heads = self.query.kernel.shape[1]
+        value_dim = self.value.kernel.shape[2]
+        return tuple(
+            jnp.broadcast_to(
+                v.reshape(-1, 1, 1, value_dim), (num_heads, 1, 1, value_dim)
+            )
+            for v in vectors
+        )
 
-def _line(query, table, place):
-    """Relative weights of one place of a line: [B, T, N, D], [R, D] -> [B, N, T]."""
-    per_head = jax.vmap(relative_weights, in_axes=(1, None))
-    return jax.vmap(per_head, in_axes=(0, None))(query, table)[:, :, place]
+
+def _project(x, kernels):
+    """[B, H, W, C] by kernels [C, N, D] (or None) -> arrays [B, N, H, W, D].
+
+    One matmul for all three; split, so that the gradient is one concatenation.
+    """
+    present = [kernel for kernel in kernels if kernel is not None]
+    flat = jnp.concatenate([k.reshape(k.shape[0], -1) for k in present], axis=1)
+    ends = list(itertools.accumulate(k.shape[1] * k.shape[2] for k in present))
+    parts = iter(jnp.split(jnp.matmul(x, flat), ends[:-1], axis=-1))
+    return [
+        None
+        if kernel is None
+        else next(parts)
+        .reshape(*x.shape[:3], *kernel.shape[1:])
+        .transpose(0, 3, 1, 2, 4)
+        for kernel in kernels
+    ]
+
+
+def _along_lines(query, value, table):
+    """`axial_attention` along axis 3: [B, N, L, T, D], [B, N, L, T, E] -> same."""
+    lines, values = (array.reshape(-1, *array.shape[3:]) for array in (query, value))
+    out = axial_attention(lines, values, table, tile_bytes=_tile_bytes())
+    return out.reshape(value.shape)
+
+
+def _tile_bytes():
+    """How much memory scores may take at one time, measured on two CPU cores.
+
+    Such tiles stay in the cache, and a small module's temporary memory below 32 MiB,
+    from which on glibc gives pages back after each call, to be faulted in at the next.
+    An accelerator wants large tiles.
+    """
+    return 3_000_000 if jax.default_backend() == "cpu" else 1 << 30
+
+
+def _grouped(array, groups):
+    """[N, …] -> [groups, N / groups, …]."""
+    return array.reshape(groups, -1, *array.shape[1:])

@@ -12,7 +12,7 @@ import pytest
 from gpsattn_jax import kernels
 from tests.kernels import reference
 
-SIZES = {"T": 5, "S": 7, "D": 4, "E": 3, "R": 7}
+SIZES = {"L": 6, "T": 5, "S": 7, "D": 4, "E": 3, "R": 7}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,6 +101,19 @@ KERNELS = {
         reference.relative_attention,
         {"query": "T D", "value": "T E", "table": "R D"},
         "T E",
+    ),
+    "axial_attention": Row(
+        kernels.axial_attention,
+        reference.axial_attention,
+        {"query": "L T D", "value": "L T E", "table": "R D"},
+        "L T E",
+    ),
+    "axial_attention in parts": Row(
+        kernels.axial_attention,
+        reference.axial_attention,
+        {"query": "L T D", "value": "L T E", "table": "R D"},
+        "L T E",
+        options={"tile_bytes": 250},  # two of the six lines' scores
     ),
     "relative_weights": Row(
         kernels.relative_weights,

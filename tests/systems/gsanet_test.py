@@ -105,13 +105,13 @@ def test_attention_maps_tell_what_the_module_does():
     import jax
     from flax import nnx
 
-    from gpsattn_jax.modules import GlobalSelfAttention
+    from gpsattn_jax.modules import GlobalSelfAttention, attention_maps
 
     module = GlobalSelfAttention(
         6, num_heads=2, window=3, norm="none", balanced=False, rngs=nnx.Rngs(0)
     )
     x = jax.random.normal(jax.random.key(1), (2, 5, 4, 6))
-    maps = module.maps(x, 3, 1)
+    maps = attention_maps(module, x, 3, 1)
     weights = maps["content"] + maps["position"]
     expected = np.einsum("bnhw,bhwne->bne", weights, module.value(x)).reshape(2, -1)
     np.testing.assert_allclose(module(x)[:, 3, 1], expected, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,45 @@
+"""Relative attention along many lines at once: what axial attention is made of."""
+
+import jax
+
+from gpsattn_jax.kernels.relative import relative_attention
+from gpsattn_jax.kernels.shapes import check_shapes
+
+
+def axial_attention(
+    query: jax.Array, value: jax.Array, table: jax.Array, *, tile_bytes: int = 1 << 30
+) -> jax.Array:
+    """`relative_attention` of many lines that share a table.
+
+    The lines are the columns, then the rows, of all heads and images. This is
+    `jax.vmap(relative_attention, (0, 0, None))` with less memory, which is why it must
+    see more than one line: the scores are made again in the backward pass, and lines
+    are worked off a part at a time.
+
+    Args:
+        query: [L, T, D], L lines.
+        value: [L, T, E].
+        table: [R, D], R odd; see `relative_attention`.
+        tile_bytes: scores [lines, T, T] in float32 that may exist at one time.
+
+    Returns:
+        [L, T, E] in value's dtype.
+
+    Raises:
+        ValueError: if the shapes do not fit or R is even.
+    """
+    check_shapes(query=(query, "L T D"), value=(value, "L T E"), table=(table, "R D"))
+    lines, length = query.shape[:2]
+    attend = jax.checkpoint(jax.vmap(relative_attention, in_axes=(0, 0, None)))
+    parts = fewest_parts(lines, 4 * lines * length * length, tile_bytes)
+    if parts == 1:
+        return attend(query, value, table)
+    split = tuple(a.reshape(parts, -1, *a.shape[1:]) for a in (query, value))
+    out = jax.lax.map(lambda part: attend(*part, table), split)
+    return out.reshape(value.shape)
+
+
+def fewest_parts(count: int, size: int, limit: int) -> int:
+    """The fewest equal parts of `count` things of `size` that are within a limit."""
+    fits = (p for p in range(1, count) if count % p == 0 and size <= p * limit)
+    return next(fits, count)
