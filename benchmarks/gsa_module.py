@@ -35,46 +35,77 @@ def rows(seconds: float):
 
 def row(size: int, batch: int, name: str, seconds: float) -> tuple[str, ...]:
     """One row: the same weights and the same input for all candidates."""
-    import torch
-    from gsa_pytorch import GSA
-
-    torch.manual_seed(0)
     train = name != "forward"
-    peer = GSA(
-        dim=CHANNELS, dim_key=CHANNELS // HEADS, heads=HEADS, rel_pos_length=size
-    )
-    peer.train(train)
-    network, params, state = convert.load(
-        "gsa_module", peer.state_dict(), num_heads=HEADS
-    )
-    image = torch.randn(batch, CHANNELS, size, size)
-    x = jnp.asarray(image.permute(0, 2, 3, 1).numpy())
-    passes = {False: forward, True: forward_and_backward}[train]
+    weights, x, run_peer = make_peer(size, batch, train)
+    network, params, state = convert.load("gsa_module", weights, num_heads=HEADS)
+    passes = forward_and_backward if train else forward
     ours = jax.jit(functools.partial(passes, network)).lower(params, state, x).compile()
-    check(ours(params, state, x), peer, image, train)
-    candidates = {
-        "ours": lambda: jax.block_until_ready(ours(params, state, x)),
-        "torch": functools.partial(run_torch, peer, image, train),
-    }
+    candidates = {"ours": lambda: jax.block_until_ready(ours(params, state, x))}
     temp = {"ours": megabytes(ours)}
+    if run_peer is not None:
+        check(ours(params, state, x), run_peer(), train)
+        candidates["torch"] = run_peer
     if not train and size <= 56:
         full = jax.jit(full_attention).lower(params, x).compile()
         candidates["full"] = lambda: jax.block_until_ready(full(params, x))
         temp["full"] = megabytes(full)
     times = interleaved(candidates, seconds=seconds)
-    ratio = {peer: times[peer] / times["ours"] for peer in times}
+
+    def milliseconds(candidate):
+        return f"{times[candidate]:.1f}" if candidate in times else "-"
+
+    def ratio(candidate):
+        found = candidate in times
+        return f"{times[candidate] / times['ours']:.2f}" if found else "-"
+
     return (
         str(size),
         str(batch),
         name,
-        f"{times['ours']:.1f}",
-        f"{times['torch']:.1f}",
-        f"**{ratio['torch']:.2f}**",
-        f"{times['full']:.1f}" if "full" in times else "",
-        f"{ratio['full']:.2f}" if "full" in times else "",
+        milliseconds("ours"),
+        milliseconds("torch"),
+        ratio("torch"),
+        milliseconds("full"),
+        ratio("full"),
         f"{temp['ours']:.1f}",
-        f"{temp['full']:.1f}" if "full" in temp else "",
+        f"{temp['full']:.1f}" if "full" in temp else "-",
     )
+
+
+def make_peer(size, batch, train):
+    """The public module's state dict, an input, and a turn of it (None: no torch)."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(batch, size, size, CHANNELS)).astype(np.float32)
+    try:
+        import torch
+        from gsa_pytorch import GSA
+    except ImportError:
+        return random_weights(draw, size), jnp.asarray(x), None
+    torch.manual_seed(0)
+    peer = GSA(
+        dim=CHANNELS, dim_key=CHANNELS // HEADS, heads=HEADS, rel_pos_length=size
+    )
+    peer.train(train)
+    image = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+    run = functools.partial(run_torch, peer, image, train)
+    return dict(peer.state_dict()), jnp.asarray(x), run
+
+
+def random_weights(draw, size):
+    """A state dict of the public module's names and shapes."""
+    dim = CHANNELS // HEADS
+    shapes = {
+        "to_qkv.weight": (3 * CHANNELS, CHANNELS, 1, 1),
+        "to_out.weight": (CHANNELS, CHANNELS, 1, 1),
+        "to_out.bias": (CHANNELS,),
+        "rel_rows": (2 * size - 1, dim),
+        "rel_columns": (2 * size - 1, dim),
+        "norm.weight": (dim,),
+        "norm.bias": (dim,),
+        "norm.running_mean": (dim,),
+    }
+    weights = {name: 0.05 * draw.normal(size=shape) for name, shape in shapes.items()}
+    return weights | {"norm.running_var": np.ones(dim)}
 
 
 def forward(network, params, state, x):
@@ -118,9 +149,8 @@ def full_attention(params, x):
     return out.reshape(x.shape)
 
 
-def check(result, peer, image, train):
+def check(result, expected, train):
     """Raises if ours and PyTorch differ: a wrong kernel has no speed."""
-    expected = run_torch(peer, image, train)
     if train:
         (_, gradient), (out, _) = result
         pairs = [(out, expected[0], 1e-4), (gradient, expected[1], 1e-3)]

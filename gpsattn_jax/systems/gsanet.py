@@ -37,7 +37,9 @@ SETUPS = {
     "digits": Config(
         model=gsanet.VARIANTS["8px"],
         data=DataConfig(name="digits", degrees=15, zoom=0.1, shift=0.7, shear=0.1),
-        train=TrainConfig(num_steps=2000, learning_rate=2e-3, evaluate_every=250),
+        train=TrainConfig(
+            num_steps=2000, batch_size=32, learning_rate=2e-3, evaluate_every=250
+        ),
     ),
 }
 
