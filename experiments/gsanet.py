@@ -8,7 +8,7 @@ python experiments/gsanet.py --mode=predict --workdir=runs/digits --images=my_pi
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import gsanet
+from gpsattn_jax.systems import gsanet, gsanet_tables
 
 _SETUP = flags.DEFINE_enum(
     "setup", "digits", sorted(gsanet.SETUPS), "Setup to start from, in training."
@@ -32,13 +32,13 @@ def main(_):
     if _MODE.value == "train":
         config = config_flags.override(gsanet.SETUPS[_SETUP.value])
         if _SEEDS.value:
-            gsanet.print_repeats(config, _WORKDIR.value, _SEEDS.value)
+            gsanet_tables.print_repeats(config, _WORKDIR.value, _SEEDS.value)
         else:
             gsanet.train(config, _WORKDIR.value)
         return
     config_flags.refuse(gsanet.Config, "the checkpoint's own settings are used.")
     if _MODE.value == "evaluate":
-        gsanet.print_evaluation(_WORKDIR.value, _CHECKPOINT.value)
+        gsanet_tables.print_evaluation(_WORKDIR.value, _CHECKPOINT.value)
     elif _MODE.value == "report":
         from gpsattn_jax.systems import gsanet_report  # needs matplotlib
 
@@ -48,7 +48,7 @@ def main(_):
             "--mode=predict needs --images: a folder, a pattern or a file."
         )
     else:
-        gsanet.print_predictions(
+        gsanet_tables.print_predictions(
             _WORKDIR.value, _IMAGES.value, _OUTPUT.value, invert=_INVERT.value
         )
 

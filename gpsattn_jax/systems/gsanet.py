@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import functools
 import os
-import pathlib
 
 import jax
 import numpy as np
@@ -15,7 +14,6 @@ from gpsattn_jax.data.augment import random_affine
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.images import DataConfig, ImageSet
 from gpsattn_jax.evaluation import classification
-from gpsattn_jax.evaluation.baselines import baseline_accuracies
 from gpsattn_jax.files import replaced
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.modules.functional import Functional
@@ -139,24 +137,6 @@ def evaluate(classifier: Classifier) -> dict[str, float]:
     return {"images": len(test)} | scores(classifier.probabilities(test.images), test)
 
 
-def repeat(config: Config, workdir: str | os.PathLike, seeds: int) -> dict[str, float]:
-    """Trains seeds 0, 1, … in folders of their own; finished ones are not run again.
-
-    Returns:
-        {"seeds", "mean", "sd"} of the test accuracy of the latest checkpoints; the
-        deviation is that of a sample (n - 1).
-    """
-    accuracies = []
-    for seed in range(seeds):
-        folder = pathlib.Path(workdir) / f"seed-{seed}"
-        settings = dataclasses.replace(config.train, seed=seed)
-        train(dataclasses.replace(config, train=settings), folder)
-        accuracies.append(evaluate(restore(folder))["accuracy"])
-        print(f"seed {seed}: test accuracy {100 * accuracies[-1]:.2f} %", flush=True)
-    sd = float(np.std(accuracies, ddof=1)) if seeds > 1 else float("nan")
-    return {"seeds": seeds, "mean": float(np.mean(accuracies)), "sd": sd}
-
-
 def predict(
     workdir: str | os.PathLike,
     images: str | os.PathLike,
@@ -193,52 +173,6 @@ def predict(
     if output is not None:
         _write_predictions(output, found)
     return found
-
-
-def baselines(config: Config) -> dict[str, float]:
-    """Test accuracy of plain classifiers on the same split, from scikit-learn."""
-    sets = image_data.load(config.data.name)
-    return baseline_accuracies(
-        sets["train"].images,
-        sets["train"].labels,
-        sets["test"].images,
-        sets["test"].labels,
-    )
-
-
-def print_evaluation(workdir: str | os.PathLike, choose: str = "latest") -> None:
-    """Prints the accuracy on the test images beside the baselines'."""
-    classifier = restore(workdir, choose)
-    measured = evaluate(classifier)
-    rows = baselines(classifier.config) | {"GSA-Net (ours)": measured["accuracy"]}
-    print(f"\nAccuracy on {measured['images']} test images, step {classifier.step}:\n")
-    for name, accuracy in sorted(rows.items(), key=lambda row: row[1]):
-        print(f"  {name:<24}{100 * accuracy:6.2f} %")
-
-
-def print_repeats(config: Config, workdir: str | os.PathLike, seeds: int) -> None:
-    """Trains several seeds and prints mean and deviation beside the baselines."""
-    found = repeat(config, workdir, seeds)
-    rows = {name: f"{100 * share:.2f}" for name, share in baselines(config).items()}
-    rows["GSA-Net (ours)"] = f"{100 * found['mean']:.2f} ± {100 * found['sd']:.2f}"
-    print(f"\nTest accuracy in %, mean ± sd of {seeds} seeds:\n")
-    for name, text in rows.items():
-        print(f"  {name:<24}{text}")
-
-
-def print_predictions(
-    workdir: str | os.PathLike,
-    images: str | os.PathLike,
-    output: str | os.PathLike | None = None,
-    *,
-    invert: bool = False,
-) -> None:
-    """Prints the top classes of each image file; `output` also gets them as CSV."""
-    for file, classes in predict(workdir, images, output, invert=invert):
-        shown = "   ".join(f"{name} {100 * share:5.1f} %" for name, share in classes)
-        print(f"{file}   {shown}")
-    if output is not None:
-        print(f"Written to {output}.")
 
 
 def scores(probabilities: np.ndarray, images: ImageSet) -> dict[str, float]:

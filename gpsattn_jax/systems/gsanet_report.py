@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gpsattn_jax.data import images as image_data
 from gpsattn_jax.evaluation import classification
-from gpsattn_jax.systems import gsanet
+from gpsattn_jax.systems import gsanet, gsanet_tables
 from gpsattn_jax.training.logs import read_metrics
 from gpsattn_jax.visualize import figures, page
 from gpsattn_jax.visualize.attention import attention_figure
@@ -36,8 +36,9 @@ def report(
     test = image_data.load(classifier.config.data.name)["test"]
     probabilities = classifier.probabilities(test.images)
     measured = gsanet.scores(probabilities, test)
-    rows = gsanet.baselines(classifier.config) | {
-        "GSA-Net (ours)": measured["accuracy"]
+    config = classifier.config
+    rows = gsanet_tables.baselines(config) | {
+        gsanet_tables.network_name(config): measured["accuracy"]
     }
     counts = classification.confusion_matrix(
         probabilities.argmax(-1), test.labels, len(test.class_names)

@@ -1,0 +1,130 @@
+"""The scripts as a user runs them: wrong flags, Ctrl-C, kill, resume, the demo."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMALL = (
+    "--model.layers=1",
+    "--model.widths=8",
+    "--model.attention=true",
+    "--train.evaluate_every=10",
+    "--train.log_every=5",
+)
+
+
+def start(*arguments, script="gsanet", **options):
+    command = [sys.executable, f"experiments/{script}.py", *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+
+
+def finish(*arguments, **options):
+    process = start(*arguments, **options)
+    text, _ = process.communicate(timeout=900)
+    return process.returncode, text
+
+
+def wait_for(process, text):
+    """Reads lines until one has the text."""
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} never came.")
+
+
+def logged(workdir, step):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [line for line in map(json.loads, lines) if line["step"] == step]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--setup=digit", "--workdir=x"], "should be one of <digits>"),
+        (["--setup=digits"], "--workdir must have a value"),
+        (
+            ["--workdir=x", "--train.learning_rat=1"],
+            "Did you mean: train.learning_rate",
+        ),
+        (
+            ["--workdir=x", "--train.seed=1", "--mode=evaluate"],
+            "--train.seed: the check",
+        ),
+        (["--workdir=x", "more"], "Not a flag: more"),
+    ],
+)
+def test_wrong_flags_are_told_in_a_line(arguments, message):
+    code, text = finish(*arguments)
+    assert code != 0 and message in text and "Traceback" not in text
+
+
+def test_missing_run_is_told_in_a_line(tmp_path):
+    code, text = finish("--mode=evaluate", f"--workdir={tmp_path}")
+    assert code == 1 and "no checkpoints; train into" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path):
+    command = (*SMALL, "--train.num_steps=100000", f"--workdir={tmp_path}")
+    process = start(*command)
+    wait_for(process, "step 10/")
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Stopped after step" in text and "Traceback" not in text
+    stopped = int(text.split("Stopped after step ")[1].split(";")[0])
+    process = start(*command)
+    wait_for(process, f"Going on from step {stopped}")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+
+
+@pytest.mark.slow
+def test_killed_runs_end_like_an_undisturbed_one(tmp_path):
+    """Kills at several moments, some of them inside a save."""
+    command = (*SMALL, "--train.num_steps=200")
+    code, _ = finish(*command, f"--workdir={tmp_path / 'straight'}")
+    assert code == 0
+    killed = tmp_path / "killed"
+    for seconds in (0.0, 0.05, 0.3):
+        process = start(*command, f"--workdir={killed}")
+        wait_for(process, "evaluation:")
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+    code, text = finish(*command, f"--workdir={killed}")
+    assert code == 0 and "Going on from step" in text
+    ends = [logged(folder, 200) for folder in (tmp_path / "straight", killed)]
+    for line in (*ends[0], *ends[1]):
+        line.pop("examples_per_second", None)
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.slow
+def test_demo_beats_its_baselines_and_writes_a_report(tmp_path):
+    for name in ("sklearn", "matplotlib"):
+        pytest.importorskip(name, reason=f"needs {name} (extras: data, plot)")
+    code, text = finish(f"--workdir={tmp_path}", script="demo")
+    assert code == 0, text
+    scores = json.loads((tmp_path / "report" / "scores.json").read_text())
+    ours = scores["accuracy"].pop("GSA-Net (ours)")
+    assert ours >= 0.985
+    assert ours >= max(scores["accuracy"].values())
+    assert (tmp_path / "report" / "index.html").exists()
