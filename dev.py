@@ -164,9 +164,9 @@ def started(command, **options):
     try:
         yield child
     except KeyboardInterrupt:
-        # The terminal told the child, too: let it clean up. A second one ends it now.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=10)
+        # The terminal told the child, too: let it save, which a long step may delay. A
+        # second Ctrl-C ends it now.
+        child.wait()
         raise
     finally:
         if child.poll() is None:

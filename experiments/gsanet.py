@@ -49,7 +49,11 @@ def main(_):
         )
     else:
         gsanet_tables.print_predictions(
-            _WORKDIR.value, _IMAGES.value, _OUTPUT.value, invert=_INVERT.value
+            _WORKDIR.value,
+            _IMAGES.value,
+            _OUTPUT.value,
+            choose=_CHECKPOINT.value,
+            invert=_INVERT.value,
         )
 
 

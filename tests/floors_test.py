@@ -116,7 +116,7 @@ def test_one_system_knows_nothing_of_another():
 
 
 def system_of(path):
-    return path.stem.removesuffix(PICTURES)
+    return path.stem.split("_")[0]
 
 
 CORE = ("", ".kernels", ".modules", ".models", ".convert", ".training", ".systems")

@@ -67,8 +67,8 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
         path: the file; it appears whole or not at all.
         params: as from `Functional.init`.
         state: likewise.
-        config: optional dataclass that the network was built from; kept in the file,
-            so that `load` can build it again.
+        config: optional dataclass that the network was built from, or options as a
+            dict; kept in the file, so that `load` can build the network again.
 
     Raises:
         ValueError: if the path does not end in `.safetensors`.
@@ -82,7 +82,8 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
     }
     metadata = {"format": "gpsattn_jax"}
     if config is not None:
-        metadata["config"] = json.dumps(dataclasses.asdict(config))
+        fields = config if isinstance(config, dict) else dataclasses.asdict(config)
+        metadata["config"] = json.dumps(fields)
     with replaced(path) as partial:
         safetensors.numpy.save_file(arrays, partial, metadata)
 

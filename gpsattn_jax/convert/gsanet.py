@@ -4,10 +4,16 @@ import functools
 import json
 
 import numpy as np
-from flax import nnx
 
 from gpsattn_jax.configs import from_dict
-from gpsattn_jax.convert.torch_keys import ConversionError, Rule, fill, is_ours, rename
+from gpsattn_jax.convert.torch_keys import (
+    ConversionError,
+    Rule,
+    fill,
+    foreign_names,
+    is_ours,
+    rename,
+)
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
@@ -17,25 +23,38 @@ def load_module(
     arrays: dict[str, np.ndarray],
     metadata: dict[str, str],
     *,
-    num_heads: int = 8,
-    query_softmax: bool = False,
+    num_heads: int | None = None,
+    query_softmax: bool | None = None,
 ) -> tuple[Functional, dict, dict]:
     """A state dict of lucidrains' GSA module, or our own -> (network, params, state).
 
-    Sizes come from the shapes; the number of heads and the query softmax leave no trace
-    in the weights and must be given.
+    Sizes come from the shapes. Heads (8 by default) and query softmax (off by default)
+    leave no trace in PyTorch's names and shapes and must be given. Our own files know
+    their heads, and the softmax if saved with `config={"query_softmax": True}`.
 
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.
+        ValueError: if the options contradict our own file.
     """
-    del metadata
-    complaints: list[str] = []
-    if not is_ours(arrays):
-        arrays, complaints = rename(arrays, module_rules(num_heads))
-    options = infer_module(arrays, complaints)
-    make = functools.partial(_make_module, options | {"query_softmax": query_softmax})
-    network = Functional(make)
-    return network, *fill(network, arrays, complaints)
+    given = {"num_heads": num_heads, "query_softmax": query_softmax}
+    given = {name: value for name, value in given.items() if value is not None}
+    if is_ours(arrays):
+        options = _options_of_ours(arrays, json.loads(metadata.get("config", "{}")))
+        for name in given.keys() & options.keys():
+            if options[name] != given[name]:
+                raise ValueError(
+                    f"{name} is {options[name]} in these weights; got {given[name]}."
+                )
+        network = Functional(functools.partial(_make_module, options | given))
+        return network, *fill(network, arrays)
+    rules = module_rules(8 if num_heads is None else num_heads)
+    renamed, complaints = rename(arrays, rules)
+    options = _options_of_public(arrays, renamed)
+    if options is None:  # without the projections there is no network to compare with
+        missing = [name for name in _public_names(arrays) if name not in arrays]
+        raise ConversionError([*complaints, *(f"missing: {name}" for name in missing)])
+    network = Functional(functools.partial(_make_module, options | given))
+    return network, *fill(network, renamed, complaints, foreign_names(rules))
 
 
 def module_rules(num_heads: int) -> tuple[Rule, ...]:
@@ -43,10 +62,9 @@ def module_rules(num_heads: int) -> tuple[Rule, ...]:
 
     def third(index):
         def change(weight):
-            if weight.ndim != 4 or weight.shape[0] % (3 * num_heads):
+            if weight.shape[2:] != (1, 1) or weight.shape[0] % (3 * num_heads):
                 raise ValueError(
-                    "must be [3 * num_heads * dim_key, C, 1, 1] with "
-                    f"num_heads={num_heads}"
+                    f"must be [3 * num_heads={num_heads} * dim_key, C, 1, 1]"
                 )
             weight = weight[..., 0, 0].reshape(3, num_heads, -1, weight.shape[1])
             return weight[index].transpose(2, 0, 1)  # [N, D, C] -> [C, N, D]
@@ -54,64 +72,86 @@ def module_rules(num_heads: int) -> tuple[Rule, ...]:
         return change
 
     def projection(weight):
-        if weight.ndim != 4 or weight.shape[1] % num_heads:
-            raise ValueError(
-                f"must be [C, num_heads * dim_key, 1, 1] with num_heads={num_heads}"
-            )
+        if weight.shape[2:] != (1, 1) or weight.shape[1] % num_heads:
+            raise ValueError(f"must be [C, num_heads={num_heads} * dim_key, 1, 1]")
         return weight[..., 0, 0].T.reshape(num_heads, -1, weight.shape[0])
 
     return (
-        Rule(r"to_qkv\.weight", "params/query/kernel", third(0)),
-        Rule(r"to_qkv\.weight", "params/key/kernel", third(1)),
-        Rule(r"to_qkv\.weight", "params/value/kernel", third(2)),
-        Rule(r"to_out\.weight", "params/out/kernel", projection),
-        Rule(r"to_out\.bias", "params/out/bias"),
+        Rule("to_qkv.weight", "params/query/kernel", third(0)),
+        Rule("to_qkv.weight", "params/key/kernel", third(1)),
+        Rule("to_qkv.weight", "params/value/kernel", third(2)),
+        Rule("to_out.weight", "params/out/kernel", projection),
+        Rule("to_out.bias", "params/out/bias"),
         # Named by what they hold: the public `rel_rows` serves the first stage, which
         # mixes the rows of one column; that is the paper's column table.
-        Rule(r"rel_rows", "params/column_table"),
-        Rule(r"rel_columns", "params/row_table"),
-        Rule(r"norm\.weight", "params/norm/scale"),
-        Rule(r"norm\.bias", "params/norm/bias"),
-        Rule(r"norm\.running_(mean|var)", r"state/norm/\1"),
-        Rule(r"norm\.num_batches_tracked", None),
+        Rule("rel_rows", "params/column_table"),
+        Rule("rel_columns", "params/row_table"),
+        Rule("norm.weight", "params/norm/scale"),
+        Rule("norm.bias", "params/norm/bias"),
+        Rule("norm.running_mean", "state/norm/mean"),
+        Rule("norm.running_var", "state/norm/var"),
+        Rule("norm.num_batches_tracked", None),
     )
 
 
-def infer_module(arrays: dict[str, np.ndarray], complaints: list[str]) -> dict:
-    """The module's arguments from its arrays.
+def _public_names(arrays):
+    """The names a public module must have: a part that has one name has all."""
+    names = ["to_qkv.weight", "to_out.weight", "to_out.bias"]
+    if any(name.startswith(("rel_", "norm.")) for name in arrays):
+        names += ["rel_rows", "rel_columns"]
+    if any(name.startswith("norm.") for name in arrays):
+        names += [
+            f"norm.{n}" for n in ("weight", "bias", "running_mean", "running_var")
+        ]
+    return names
 
-    Raises:
-        ConversionError: if the arrays that tell them are not there.
-    """
 
-    def shape(path, rank):
-        array = arrays.get(f"params/{path}")
-        return array.shape if array is not None and array.ndim == rank else None
+def _options_of_public(arrays, renamed):
+    """The module's arguments from a public state dict; None without projections."""
+    if "params/value/kernel" not in renamed:
+        return None
+    names = _public_names(arrays)
+    options = _sizes(renamed) | {"norm": "head" if "norm.weight" in names else "none"}
+    position = {name: "rel_rows" in names for name in ("column", "row")}
+    if options["out_channels"] is None:  # missing or misshapen: to be complained about
+        options["out_channels"] = arrays.get("to_out.bias", np.empty(0)).size or 1
+    return options | position
 
-    query, value = shape("query/kernel", 3), shape("value/kernel", 3)
-    if query is None or value is None:
-        lines = "\n  ".join([*complaints, "missing: the query, key, value projections"])
-        raise ConversionError(f"These are no weights of a GSA module:\n  {lines}")
-    channels, num_heads, key_dim = query
-    value_dim = value[2]
-    out, norm = shape("out/kernel", 3), shape("norm/scale", 1)
-    tables = [shape("column_table", 2), shape("row_table", 2)]
-    rows = [table[0] for table in tables if table is not None]
+
+def _options_of_ours(arrays, saved):
+    """The module's arguments from our own arrays and what was saved beside them."""
+    if not {"params/query/kernel", "params/value/kernel"} <= arrays.keys():
+        raise ConversionError(
+            [f"missing: params/{name}/kernel" for name in ("query", "value")]
+        )
+    options = _sizes(arrays)
+    norm = arrays.get("params/norm/scale")
+    shared = norm is not None and norm.size == arrays["params/value/kernel"].shape[2]
+    return (
+        options
+        | {
+            "content": "params/key/kernel" in arrays,
+            "column": "params/column_table" in arrays,
+            "row": "params/row_table" in arrays,
+            "norm": "none" if norm is None else "head" if shared else "channel",
+        }
+        | saved
+    )
+
+
+def _sizes(arrays):
+    """Widths, heads, window and output width from arrays by our paths."""
+    channels, num_heads, key_dim = arrays["params/query/kernel"].shape
+    tables = [arrays.get(f"params/{axis}_table") for axis in ("column", "row")]
+    rows = [len(table) for table in tables if table is not None]
+    out = arrays.get("params/out/kernel")
     return {
         "channels": channels,
         "key_channels": num_heads * key_dim,
-        "value_channels": num_heads * value_dim,
+        "value_channels": num_heads * arrays["params/value/kernel"].shape[2],
         "num_heads": num_heads,
         "window": (rows[0] + 1) // 2 if rows else 1,
-        "content": "params/key/kernel" in arrays,
-        "column": "params/column_table" in arrays,
-        "row": "params/row_table" in arrays,
-        "norm": "none"
-        if norm is None
-        else "head"
-        if norm[0] == value_dim
-        else "channel",
-        "out_channels": None if out is None else out[2],
+        "out_channels": None if out is None else out.shape[-1],
     }
 
 
@@ -138,5 +178,5 @@ def load_network(
     return network, *fill(network, arrays)
 
 
-def _make_module(options: dict, rngs: nnx.Rngs) -> GlobalSelfAttention:
+def _make_module(options, rngs):
     return GlobalSelfAttention(**options, rngs=rngs)

@@ -1,8 +1,7 @@
 """The renaming engine: foreign names -> our paths, and one report of what is off."""
 
 import dataclasses
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,24 @@ from gpsattn_jax.modules.functional import Functional
 
 
 class ConversionError(ValueError):
-    """Weights and network do not fit; the message lists every key that is off."""
+    """Weights and network do not fit.
+
+    Args:
+        complaints: a line for every key that is off; the message lists them.
+    """
+
+    def __init__(self, complaints: Sequence[str]) -> None:
+        lines = "\n  ".join(complaints)
+        super().__init__(f"The weights do not fit the network:\n  {lines}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    r"""One row of a renaming table.
+    """One row of a renaming table.
 
     Attributes:
-        name: regular expression for the whole foreign name.
-        path: our path, with the groups of `name` (`\1`); None drops the entry.
+        name: the foreign name.
+        path: our path; None drops the entry.
         change: foreign array -> ours.
     """
 
@@ -41,16 +48,14 @@ def rename(
     """
     renamed, complaints = {}, []
     for name, array in arrays.items():
-        matches = [
-            (rule, match) for rule in rules if (match := re.fullmatch(rule.name, name))
-        ]
+        matches = [rule for rule in rules if rule.name == name]
         if not matches:
             complaints.append(f"unmatched: {name} {array.shape}")
-        for rule, match in matches:
+        for rule in matches:
             if rule.path is None:
                 continue
             try:
-                renamed[match.expand(rule.path)] = rule.change(array)
+                renamed[rule.path] = rule.change(array)
             except (ValueError, IndexError) as error:
                 complaints.append(f"misshapen: {name} {array.shape}: {error}")
                 break
@@ -64,10 +69,24 @@ def is_ours(arrays: dict[str, Any]) -> bool:
     )
 
 
+def foreign_names(rules: Sequence[Rule]) -> dict[str, str]:
+    """The foreign name that fills each of our paths."""
+    return {rule.path: rule.name for rule in rules if rule.path is not None}
+
+
 def fill(
-    network: Functional, arrays: dict[str, np.ndarray], complaints: Sequence[str] = ()
+    network: Functional,
+    arrays: dict[str, np.ndarray],
+    complaints: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> tuple[dict, dict]:
     """Arrays by path -> (params, state) of the network.
+
+    Args:
+        network: what to fill.
+        arrays: by our paths.
+        complaints: of the renaming; what they name is not reported again.
+        names: the foreign name for each of our paths.
 
     Raises:
         ConversionError: lists `complaints` and what is unmatched, missing, misshapen.
@@ -77,18 +96,24 @@ def fill(
     params, state = network.shapes()
     expected = {"params": params, "state": state}
     wanted, complaints = flatten(expected), list(complaints)
+    told = {complaint.split()[1] for complaint in complaints}
+    names = {} if names is None else names
+
+    def both(path):
+        return f"{names[path]} -> {path}" if path in names else path
+
     for path in sorted(set(arrays) - set(wanted)):
-        complaints.append(f"unmatched: {path} {arrays[path].shape}")
+        complaints.append(f"unmatched: {both(path)} {arrays[path].shape}")
     for path, leaf in wanted.items():
-        if path not in arrays:
-            complaints.append(f"missing: {path} {leaf.shape}")
-        elif arrays[path].shape != leaf.shape:
+        if path not in arrays and names.get(path) not in told:
+            complaints.append(f"missing: {both(path)} {leaf.shape}")
+        elif path in arrays and arrays[path].shape != leaf.shape:
             complaints.append(
-                f"misshapen: {path} must be {leaf.shape}; got {arrays[path].shape}"
+                f"misshapen: {both(path)} must be {leaf.shape}; "
+                f"got {arrays[path].shape}"
             )
     if complaints:
-        lines = "\n  ".join(complaints)
-        raise ConversionError(f"The weights do not fit the network:\n  {lines}")
+        raise ConversionError(complaints)
     leaves = [np.asarray(arrays[path], leaf.dtype) for path, leaf in wanted.items()]
     filled = jax.tree.unflatten(jax.tree.structure(expected), leaves)
     filled = jax.tree.map(jax.numpy.asarray, filled)

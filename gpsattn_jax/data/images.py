@@ -105,12 +105,12 @@ def find_images(pattern: str | os.PathLike) -> list[pathlib.Path]:
     """
     path = pathlib.Path(pattern)
     if path.is_dir():
-        found = [f for f in path.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES]
+        found = _image_files(path.rglob("*"))
     elif path.exists():
         found = [path]
     else:
-        anchor = path.anchor or "."
-        found = list(pathlib.Path(anchor).glob(str(path.relative_to(path.anchor))))
+        root = pathlib.Path(path.anchor or ".")
+        found = _image_files(root.glob(str(path.relative_to(path.anchor))))
     if not found:
         raise FileNotFoundError(
             f"{pattern}: no images there; looked for {', '.join(IMAGE_SUFFIXES)}."
@@ -136,16 +136,33 @@ def read_images(
     return np.stack([_read_image(path, size, channels) for path in paths])
 
 
+def _image_files(paths):
+    return [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+
+
 def _read_image(path, size, channels):
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # 16 bits, which `convert` would clip
-                upright = Image.fromarray(np.uint8(np.asarray(upright) // 257))
-            flat = upright.convert("L" if channels == 1 else "RGB")
+            flat = _flatten(ImageOps.exif_transpose(image))
+            flat = flat.convert("L" if channels == 1 else "RGB")
             fitted = ImageOps.fit(flat, (size, size), Image.Resampling.BICUBIC)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # decoders raise all sorts of things for broken files
         raise ValueError(f"{path}: not a readable image: {error}") from error
     return np.asarray(fitted, np.float32).reshape(size, size, channels) / 255
+
+
+def _flatten(image):
+    """An image without transparency (on white paper), of 8 bits."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits, which `convert` would clip
+        return Image.fromarray(np.uint8(np.asarray(image) // 257))
+    if image.mode == "F":
+        raise ValueError("its pixels are floats of unknown range")
+    if image.has_transparency_data:
+        ink = image.convert("RGBA")
+        paper = Image.new("RGBA", ink.size, "white")
+        return Image.alpha_composite(paper, ink)
+    return image

@@ -1,5 +1,7 @@
 """Attention kernels: pure functions of arrays, one head of one example each.
 
+`axial_attention` alone sees many lines at once, to save memory.
+
 Batch, heads, rows and columns are `jax.vmap`, written where they are used. The axes:
 
     T  queries, frames         S  keys                    N  heads

@@ -1,6 +1,7 @@
 """Relative attention along many lines at once: what axial attention is made of."""
 
 import jax
+import jax.numpy as jnp
 
 from gpsattn_jax.kernels.relative import relative_attention
 from gpsattn_jax.kernels.shapes import check_shapes
@@ -31,15 +32,14 @@ def axial_attention(
     check_shapes(query=(query, "L T D"), value=(value, "L T E"), table=(table, "R D"))
     lines, length = query.shape[:2]
     attend = jax.checkpoint(jax.vmap(relative_attention, in_axes=(0, 0, None)))
-    parts = fewest_parts(lines, 4 * lines * length * length, tile_bytes)
-    if parts == 1:
+    parts = min(lines, -(-4 * lines * length * length // tile_bytes))
+    if parts <= 1:
         return attend(query, value, table)
-    split = tuple(a.reshape(parts, -1, *a.shape[1:]) for a in (query, value))
+    each = -(-lines // parts)
+    parts = -(-lines // each)
+    filled = [(0, parts * each - lines), (0, 0), (0, 0)]  # the last part is filled up
+    split = tuple(
+        jnp.pad(a, filled).reshape(parts, each, *a.shape[1:]) for a in (query, value)
+    )
     out = jax.lax.map(lambda part: attend(*part, table), split)
-    return out.reshape(value.shape)
-
-
-def fewest_parts(count: int, size: int, limit: int) -> int:
-    """The fewest equal parts of `count` things of `size` that are within a limit."""
-    fits = (p for p in range(1, count) if count % p == 0 and size <= p * limit)
-    return next(fits, count)
+    return out.reshape(-1, *value.shape[1:])[:lines]

@@ -1,8 +1,8 @@
 """GSA-ResNet: a bottleneck ResNet whose 3x3 convolutions are GSA modules.
 
 "Global Self-Attention Networks for Image Recognition" (arXiv 2010.03019). The table of
-layers is recollected, not confirmed by an official repository (there is none); its
-parameter counts and FLOPs agree with the paper's.
+layers and its parameter counts and FLOPs, which these networks have, are recollected:
+there is no official repository to confirm them.
 """
 
 import dataclasses
@@ -171,7 +171,7 @@ class GSAResNet(nnx.Module):
         self.stem = conv(config.in_channels, channels, size, stride=stride, rngs=rngs)
         self.stem_norm = BatchNorm(channels, rngs=rngs)
         self.max_pool = imagenet
-        side = config.image_size // 4 if imagenet else config.image_size
+        side = -(-config.image_size // 4) if imagenet else config.image_size
         blocks = []
         for group, width in enumerate(config.widths):
             for layer in range(config.layers[group]):
@@ -225,8 +225,12 @@ class GSAResNet(nnx.Module):
         return logits if attention_at is None else (logits, maps)
 
 
+@functools.cache
 def build(config: Config) -> Functional:
-    """Config -> a network: `apply(params, state, images [B, H, W, C]) -> logits`."""
+    """Config -> a network; the same one for equal configs, so that it compiles once.
+
+    It is called as `apply(params, state, images [B, H, W, C]) -> (logits, state)`.
+    """
     return Functional(functools.partial(_make, config))
 
 

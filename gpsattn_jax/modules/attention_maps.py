@@ -1,15 +1,17 @@
 """What one pixel attends to in a GSA module, for pictures."""
 
 import jax
+import jax.numpy as jnp
 
-from gpsattn_jax.kernels import content_weights, relative_weights
+from gpsattn_jax.kernels import content_weights
+from gpsattn_jax.kernels.relative import relative_keys
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 
 
 def attention_maps(
     module: GlobalSelfAttention, x: jax.Array, row: int, column: int
 ) -> dict[str, jax.Array]:
-    """The weights of one pixel's queries; costs O(H W D), not O((H W)^2).
+    """The weights of one pixel's queries; beyond the projections O(H W D) work.
 
     Args:
         module: whose weights.
@@ -45,5 +47,5 @@ def attention_maps(
 
 def _of_place(query, table, place):
     """Relative weights of one place of a line: [B, T, N, D], [R, D] -> [B, N, T]."""
-    per_head = jax.vmap(relative_weights, in_axes=(1, None))
-    return jax.vmap(per_head, in_axes=(0, None))(query, table)[:, :, place]
+    keys = relative_keys(table, query.shape[1])[place]  # [T, D]
+    return jnp.einsum("bnd,td->bnt", query[:, place], keys)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.kernels import axial_attention, content_attention
-from gpsattn_jax.kernels.axial import fewest_parts
+from gpsattn_jax.kernels.softmax import accumulator
 from gpsattn_jax.modules.layers import BatchNorm
 
 NORMS = ("channel", "head", "none")
@@ -46,8 +46,8 @@ class GlobalSelfAttention(nnx.Module):
         rngs: random streams for the initial values.
 
     Raises:
-        ValueError: if the heads do not divide the channels, no branch is on, or `norm`
-            is unknown.
+        ValueError: if the heads do not divide the channels, no branch is on, `norm` is
+            unknown, or a number is below one.
     """
 
     def __init__(
@@ -69,6 +69,9 @@ class GlobalSelfAttention(nnx.Module):
     ):
         key_channels = channels if key_channels is None else key_channels
         value_channels = channels if value_channels is None else value_channels
+        for name, least in (("num_heads", num_heads), ("window", window)):
+            if least < 1:
+                raise ValueError(f"{name} must be at least 1; got {least}.")
         for name, width in (("key", key_channels), ("value", value_channels)):
             if width % num_heads:
                 raise ValueError(
@@ -118,7 +121,10 @@ class GlobalSelfAttention(nnx.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """[B, H, W, C] -> [B, H, W, out_channels or value_channels]."""
+        """[B, H, W, C] -> [B, H, W, out_channels or value_channels].
+
+        The dtype is that of x and the parameters together; for bfloat16 cast both.
+        """
         kernels = [
             None if layer is None else layer.kernel[...]
             for layer in (self.query, self.key, self.value)
@@ -170,15 +176,19 @@ class GlobalSelfAttention(nnx.Module):
 
     def _groups(self, x):
         """Into how many groups of heads inference is split, for memory's sake."""
+        if self.column_table is None and self.row_table is None:
+            return 1  # no scores
         batch, height, width, _ = x.shape
         num_heads = self.query.kernel.shape[1]
         scores = batch * num_heads * height * width * max(height, width) * 4
-        return fewest_parts(num_heads, scores, _tile_bytes())
+        divisors = (g for g in range(1, num_heads) if num_heads % g == 0)
+        return next((g for g in divisors if scores <= g * _tile_bytes()), num_heads)
 
     def _content(self, query, key, value):
         """[B, N, H, W, D] x2, [B, N, H, W, E] -> [B, N, H, W, E]."""
         if self.query_softmax:
-            query = jax.nn.softmax(query, axis=-1)
+            wide = query.astype(accumulator(query))
+            query = jax.nn.softmax(wide, axis=-1).astype(query.dtype)
         pixels = (a.reshape(*a.shape[:2], -1, a.shape[-1]) for a in (query, key, value))
         return jax.vmap(jax.vmap(content_attention))(*pixels).reshape(value.shape)
 

@@ -65,7 +65,8 @@ class BatchNorm(nnx.Module):
         return mean, var
 
     def _update(self, running, batch):
-        running[...] = self.momentum * running[...] + (1 - self.momentum) * batch
+        mixed = self.momentum * running[...] + (1 - self.momentum) * batch
+        running[...] = mixed.astype(running[...].dtype)
 
 
 def along_channels(vector: jax.Array, rank: int) -> jax.Array:

@@ -142,6 +142,7 @@ def predict(
     images: str | os.PathLike,
     output: str | os.PathLike | None = None,
     *,
+    choose: str = "latest",
     invert: bool = False,
     count: int = 3,
 ) -> list[tuple[str, list[tuple[str, float]]]]:
@@ -151,6 +152,7 @@ def predict(
         workdir: of a trained run.
         images: a folder, a glob pattern or a file.
         output: optional CSV: file, then class and probability `count` times.
+        choose: "latest" checkpoint, or the "best" one on the validation images.
         invert: swap dark and bright first (dark ink on paper, for the digits).
         count: classes for each image.
 
@@ -161,7 +163,7 @@ def predict(
         FileNotFoundError: if there are no images.
         ValueError: names a file that is no readable image.
     """
-    classifier = restore(workdir)
+    classifier = restore(workdir, choose)
     model = classifier.config.model
     files = image_data.find_images(images)
     pixels = image_data.read_images(files, model.image_size, model.in_channels)

@@ -44,10 +44,11 @@ def report(
         probabilities.argmax(-1), test.labels, len(test.class_names)
     )
     drawings = {
-        "curves": learning_curves(read_metrics(workdir), ("loss", "accuracy")),
-        "confusion": confusion_figure(counts, test.class_names),
-        "attention": draw_attention(classifier, test, probabilities),
+        "learning": learning_curves(read_metrics(workdir), ("loss", "accuracy")),
+        "mistakes": confusion_figure(counts, test.class_names),
     }
+    if any(config.model.attention):
+        drawings["attention"] = draw_attention(classifier, test, probabilities)
     for name, figure in drawings.items():
         figures.write(figure, folder / f"{name}.png")
     scores = {"step": classifier.step, "test_images": len(test), "accuracy": rows}
@@ -59,17 +60,11 @@ def report(
         title,
         [
             ("Accuracy", _accuracies(rows, len(test), classifier.step)),
-            (
-                "Learning",
-                page.picture(folder / "curves.png", "Loss and accuracy by step."),
+            *(
+                (name.capitalize(), page.picture(folder / f"{name}.png", words))
+                for name, words in WORDS.items()
+                if name in drawings
             ),
-            (
-                "Mistakes",
-                page.picture(
-                    folder / "confusion.png", "Test images by label and prediction."
-                ),
-            ),
-            ("Attention", page.picture(folder / "attention.png", ATTENTION)),
             ("Settings", f"<pre>{settings}</pre>"),
         ],
     )
@@ -77,16 +72,16 @@ def report(
     return written
 
 
-LEARNING = "Loss and accuracy by step; the training loss has smoothed labels."
-
-MISTAKES = "Test images by label and prediction."
-
-ATTENTION = (
-    "What the circled pixel attends to in the first block, the mean over heads: red "
-    "weights add a pixel's value, blue ones subtract it. Content attends anywhere; the "
-    "column and the row stage see the pixel's own column and row; position is both "
-    "together."
-)
+WORDS = {
+    "learning": "Loss and accuracy by step; the training loss has smoothed labels.",
+    "mistakes": "Test images by label and prediction.",
+    "attention": (
+        "What the circled pixel attends to in the first GSA module, the mean over "
+        "heads: red weights add a pixel's value, blue ones subtract it. Content "
+        "attends anywhere; the column and the row stage see the pixel's own column and "
+        "row; position is both together."
+    ),
+}
 
 
 def draw_attention(
@@ -94,16 +89,14 @@ def draw_attention(
     images: image_data.ImageSet,
     probabilities: np.ndarray,
     *,
-    block: int = 0,
     count: int = 4,
 ) -> Figure:
-    """Attention maps at the brightest pixel of a few images, mistakes first.
+    """Maps of the first GSA module at the brightest pixel of images, mistakes first.
 
     Args:
         classifier: a trained network.
         images: which to draw from.
         probabilities: [n, classes], the network's for these images.
-        block: whose GSA module to ask.
         count: lines of the figure, each with another predicted class.
     """
     predicted = probabilities.argmax(-1)
@@ -124,7 +117,9 @@ def draw_attention(
             images=gsanet.normalize(classifier.config.data, image[None]),
             attention_at=at,
         )
-        maps.append({k: np.asarray(v[0]).mean(0) for k, v in found[block].items()})
+        maps.append(
+            {k: np.asarray(v[0]).mean(0) for k, v in next(iter(found.values())).items()}
+        )
         places.append(at)
     names = images.class_names
     titles = [

@@ -71,10 +71,13 @@ def print_predictions(
     images: str | os.PathLike,
     output: str | os.PathLike | None = None,
     *,
+    choose: str = "latest",
     invert: bool = False,
 ) -> None:
     """Prints the top classes of each image file; `output` also gets them as CSV."""
-    for file, classes in gsanet.predict(workdir, images, output, invert=invert):
+    for file, classes in gsanet.predict(
+        workdir, images, output, choose=choose, invert=invert
+    ):
         shown = "   ".join(f"{name} {100 * share:5.1f} %" for name, share in classes)
         print(f"{file}   {shown}")
     if output is not None:

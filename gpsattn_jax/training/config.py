@@ -19,7 +19,8 @@ class TrainConfig:
         log_every: steps between lines of the log.
         evaluate_every: steps between evaluations; each is followed by a checkpoint.
         keep_latest: newest checkpoints that are kept, beside the best one.
-        best_metric: metric of `evaluate` by which the best checkpoint is kept.
+        best_metric: metric of `evaluate` whose highest value marks the best checkpoint,
+            which is kept.
     """
 
     num_steps: int = 1000
@@ -42,6 +43,10 @@ class TrainConfig:
                 raise ValueError(
                     f"train.{name} must be at least 1; got {getattr(self, name)}."
                 )
+        if self.best_metric == "loss":
+            raise ValueError(
+                "train.best_metric must be one whose highest value is best; got 'loss'."
+            )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 f"train.label_smoothing must be in [0, 1); got {self.label_smoothing}."

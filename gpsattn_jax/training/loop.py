@@ -43,7 +43,8 @@ def fit(
 ) -> TrainState:
     """Trains a network, going on from the newest checkpoint in `workdir`, if any.
 
-    A run that was stopped and resumed ends with the same bits as one that was not.
+    A run that was stopped and resumed ends with the same bits as one that was not; only
+    the logged means of the steps around the stop are over fewer steps.
 
     Args:
         network: what to train.
@@ -95,6 +96,7 @@ def fit(
             scores = None
             if last or done % config.evaluate_every == 0:
                 scores = evaluate(state.params, state.model_state)
+                _check_finite(scores, done)
                 log.write(done, {f"evaluation/{k}": v for k, v in scores.items()})
                 shown = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())
                 progress.note(f"step {done}  evaluation: {shown}")
@@ -107,21 +109,31 @@ def fit(
                     metadata=settings,
                     metrics=scores,
                 )
-            if interrupts.requested and not last:
+            if interrupts.requested:
                 raise KeyboardInterrupt(
                     f"Stopped after step {done}; the same command goes on from there."
                 )
     return state
 
 
-def open_checkpoints(workdir: str | os.PathLike) -> Checkpoints:
-    """The checkpoints of a finished or running `fit`, to be read."""
+def open_checkpoints(
+    workdir: str | os.PathLike, best_metric: str = TrainConfig.best_metric
+) -> Checkpoints:
+    """The checkpoints of a finished or running `fit`, to be read.
+
+    Args:
+        workdir: as given to `fit`.
+        best_metric: as in the run's config.
+
+    Raises:
+        FileNotFoundError: if there are none.
+    """
     folder = pathlib.Path(workdir) / "checkpoints"
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder}: no checkpoints; train into {workdir} first."
         )
-    return Checkpoints(folder, read_only=True)
+    return Checkpoints(folder, best_metric=best_metric, read_only=True)
 
 
 def _open(config, workdir):

@@ -352,6 +352,53 @@ def test_one_error_lists_all_that_is_off():
     assert len(lines) == 4, lines
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ["norm.weight"],
+        ["norm.bias", "norm.running_mean"],
+        ["rel_rows"],
+        ["rel_rows", "rel_columns"],
+        ["rel_rows", "norm.weight", "norm.bias", "norm.running_mean"],
+        ["to_out.weight"],
+        ["to_out.weight", "to_out.bias"],
+        ["to_qkv.weight"],
+        ["to_qkv.weight", "norm.bias"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_missing_is_listed_and_nothing_else(lost):
+    arrays = {name: a for name, a in weights().items() if name not in lost}
+    lines = complaints(arrays)
+    assert all("missing" in line for line in lines), lines
+    told = {line.split()[1] for line in lines}
+    assert told == set(lost), lines
+
+
+def test_convolutions_larger_than_a_pixel_are_refused():
+    arrays = weights()
+    arrays["to_qkv.weight"] = np.zeros((18, 6, 3, 3), np.float32)
+    (line,) = complaints(arrays)
+    assert "misshapen: to_qkv.weight (18, 6, 3, 3)" in line
+
+
+def test_our_own_file_knows_its_heads_and_what_was_saved_beside(tmp_path):
+    network, params, state = convert.load(
+        "gsa_module", weights(), num_heads=2, query_softmax=True
+    )
+    path = tmp_path / "module.safetensors"
+    convert.save(path, params, state, config={"query_softmax": True})
+    x = jnp.ones((1, 3, 4, 6))
+    again, *_ = convert.load("gsa_module", path)
+    np.testing.assert_array_equal(
+        again.apply(params, state, x)[0], network.apply(params, state, x)[0]
+    )
+    with pytest.raises(ValueError, match="query_softmax is True in these weights"):
+        convert.load("gsa_module", path, query_softmax=False)
+    with pytest.raises(ValueError, match="num_heads is 2 in these weights; got 4"):
+        convert.load("gsa_module", path, num_heads=4)
+
+
 def test_shapes_are_told():
     arrays = weights()
     arrays["norm.running_mean"] = np.zeros(4, np.float32)

@@ -62,6 +62,21 @@ def test_sixteen_bit_grey_keeps_its_shades(tmp_path):
     np.testing.assert_allclose(pixels[0, ..., 0], values / 65535, atol=0.005)
 
 
+def test_transparent_paper_is_white(tmp_path):
+    ink = np.zeros((8, 8, 4), np.uint8)
+    ink[2:4, :, 3] = 255  # black strokes on nothing
+    image_library.fromarray(ink).save(tmp_path / "ink.png")
+    pixels = images.read_images([tmp_path / "ink.png"], 8, 1)[0, ..., 0]
+    np.testing.assert_array_equal(pixels[2:4], 0)
+    np.testing.assert_array_equal(pixels[[0, 5]], 1)
+
+
+def test_float_pixels_are_refused_by_name(tmp_path):
+    image_library.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "f.tif")
+    with pytest.raises(ValueError, match="f.tif: not a readable image: its pixels are"):
+        images.read_images([tmp_path / "f.tif"], 8, 1)
+
+
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n123"])
 def test_unreadable_file_is_named(tmp_path, content):
     path = tmp_path / "broken.png"
@@ -83,8 +98,10 @@ def test_files_are_found_in_folders_and_by_pattern(tmp_path):
     (tmp_path / "deep").mkdir()
     first, second = picture(tmp_path / "a.png"), picture(tmp_path / "deep" / "b.JPG")
     (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "folder.png").mkdir()
     assert images.find_images(tmp_path) == [first, second]
     assert images.find_images(f"{tmp_path}/*.png") == [first]
+    assert images.find_images(f"{tmp_path}/*") == [first]
     assert images.find_images(second) == [second]
     with pytest.raises(FileNotFoundError, match="nothing: no images there"):
         images.find_images(tmp_path / "nothing")

@@ -68,13 +68,23 @@ def test_report_has_pictures_and_a_page(workdir, tmp_path):
     from gpsattn_jax.systems import gsanet_report
 
     page = gsanet_report.report(workdir, tmp_path)
-    for name in ("curves.png", "confusion.png", "attention.png"):
+    for name in ("learning.png", "mistakes.png", "attention.png"):
         pixels = np.asarray(image_library.open(tmp_path / name).convert("L"))
         assert min(pixels.shape) > 300 and pixels.std() > 5, name
     text = page.read_text()
     assert text.count("data:image/png;base64,") == 3
     rows = json.loads((tmp_path / "scores.json").read_text())["accuracy"]
     assert f"{100 * rows['k-nearest neighbours']:.2f} %" in text
+
+
+def test_a_network_without_attention_has_a_report_too(tmp_path):
+    pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
+    from gpsattn_jax.systems import gsanet_report
+
+    plain = dataclasses.replace(SMALL.model, attention=(False,))
+    gsanet.train(dataclasses.replace(SMALL, model=plain), tmp_path)
+    text = gsanet_report.report(tmp_path).read_text()
+    assert text.count("data:image/png;base64,") == 2 and "ResNet (ours)" in text
 
 
 @pytest.mark.parametrize(
