@@ -76,6 +76,21 @@ def test_tables_reach_over_the_map_that_each_module_sees():
     assert rows == [2 * side - 1 for side in sides]
 
 
+@pytest.mark.parametrize(("size", "side"), [(30, 8), (225, 57)])
+def test_tables_reach_for_sizes_that_four_does_not_divide(size, side):
+    config = dataclasses.replace(gsanet.VARIANTS["38"], image_size=size)
+    assert leaf_shapes(config)["blocks/0/mix/row_table"][0] == 2 * side - 1
+    network = gsanet.build(config)
+    maps = jax.eval_shape(
+        lambda params, state, x: network.apply(
+            params, state, images=x, attention_at=(0.5, 0.5)
+        ),
+        *network.shapes(),
+        jax.ShapeDtypeStruct((1, size, size, 3), "float32"),
+    )[0][1]
+    assert maps[0]["row"].shape[-1] == side
+
+
 def test_window_caps_the_tables():
     config = dataclasses.replace(gsanet.VARIANTS["50"], window=10)
     shapes = leaf_shapes(config)

@@ -1,0 +1,55 @@
+"""README and docs: no dead links, nothing left to fill in, their Python runs."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "benchmarks/RESULTS.md",
+    *ROOT.glob("docs/*.md"),
+]
+
+each = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+
+
+@each
+def test_links_within_the_repository_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+@each
+def test_nothing_is_left_to_fill_in(path):
+    prose = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(), flags=re.DOTALL)
+    left = re.findall(r"\b(?:[A-Z]+_[A-Z]+|TODO|TBD|POSITION|RESNET)\b", prose)
+    assert not left, left
+
+
+def test_the_kernel_and_model_of_the_readme_run():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    kernel, model, _ = blocks
+    scope: dict = {}
+    exec(kernel, scope)
+    assert scope["out"].shape == (8, 196, 32)
+    # The model as it stands, at a size that is quick.
+    small = model.replace("224", "32").replace('VARIANTS["50"]', 'VARIANTS["32px"]')
+    assert small != model
+    exec(small, scope)
+    assert scope["logits"].shape == (1, 100)
+
+
+def test_a_module_s_weights_load_as_in_the_readme(torch, gsa_pytorch, tmp_path):
+    path = tmp_path / "gsa.pt"
+    module = gsa_pytorch.GSA(dim=256, dim_key=32, heads=8, rel_pos_length=14)
+    torch.save(module.state_dict(), path)
+    *_, block = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    )
+    scope: dict = {}
+    exec(block.replace('"gsa.', f'"{tmp_path}/gsa.'), scope)
+    assert scope["features"].shape == (1, 14, 14, 256)
+    assert (tmp_path / "gsa.safetensors").exists()
