@@ -14,6 +14,9 @@ from gpsattn_jax.modules.layers import BatchNorm
 
 NORMS = ("channel", "head", "none")
 
+# Scores of a group of heads at inference on a CPU, see `_groups`.
+GROUP_BYTES = 3_000_000
+
 
 class GlobalSelfAttention(nnx.Module):
     """Global self-attention over an image: [B, H, W, C] -> [B, H, W, out].
@@ -175,14 +178,20 @@ class GlobalSelfAttention(nnx.Module):
         return out.swapaxes(0, 1).reshape(x.shape[0], -1, *out.shape[3:])
 
     def _groups(self, x):
-        """Into how many groups of heads inference is split, for memory's sake."""
-        if self.column_table is None and self.row_table is None:
-            return 1  # no scores
+        """Into how many groups of heads inference is split, for memory's sake.
+
+        Measured on two CPU cores: such groups stay in the cache, and all temporary
+        memory below the 32 MiB from which on glibc gives pages back after each call, to
+        be faulted in at the next. An accelerator has no use for it.
+        """
+        positional = self.column_table is not None or self.row_table is not None
+        if not positional or jax.default_backend() != "cpu":
+            return 1
         batch, height, width, _ = x.shape
         num_heads = self.query.kernel.shape[1]
         scores = batch * num_heads * height * width * max(height, width) * 4
         divisors = (g for g in range(1, num_heads) if num_heads % g == 0)
-        return next((g for g in divisors if scores <= g * _tile_bytes()), num_heads)
+        return next((g for g in divisors if scores <= g * GROUP_BYTES), num_heads)
 
     def _content(self, query, key, value):
         """[B, N, H, W, D] x2, [B, N, H, W, E] -> [B, N, H, W, E]."""
@@ -246,18 +255,7 @@ def _project(x, kernels):
 def _along_lines(query, value, table):
     """`axial_attention` along axis 3: [B, N, L, T, D], [B, N, L, T, E] -> same."""
     lines, values = (array.reshape(-1, *array.shape[3:]) for array in (query, value))
-    out = axial_attention(lines, values, table, tile_bytes=_tile_bytes())
-    return out.reshape(value.shape)
-
-
-def _tile_bytes():
-    """How much memory scores may take at one time, measured on two CPU cores.
-
-    Such tiles stay in the cache, and a small module's temporary memory below 32 MiB,
-    from which on glibc gives pages back after each call, to be faulted in at the next.
-    An accelerator wants large tiles.
-    """
-    return 3_000_000 if jax.default_backend() == "cpu" else 1 << 30
+    return axial_attention(lines, values, table).reshape(value.shape)
 
 
 def _grouped(array, groups):
