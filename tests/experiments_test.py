@@ -126,6 +126,16 @@ def weights(workdir):
 
 
 @pytest.mark.slow
+def test_training_and_evaluation_under_flax_s_coming_default(tmp_path, monkeypatch):
+    for name in ("NNX_GRAPH_MODE", "NNX_GRAPH_UPDATES"):
+        monkeypatch.setenv(name, "false")
+    command = (*SMALL, "--train.num_steps=2", f"--workdir={tmp_path}")
+    assert finish(*command)[0] == 0
+    code, text = finish("--mode=evaluate", f"--workdir={tmp_path}")
+    assert code == 0 and "GSA-Net (ours)" in text
+
+
+@pytest.mark.slow
 def test_demo_beats_its_baselines_and_writes_a_report(tmp_path):
     for name in ("sklearn", "matplotlib"):
         pytest.importorskip(name, reason=f"needs {name} (extras: data, plot)")

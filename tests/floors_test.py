@@ -91,6 +91,12 @@ def test_the_ground_knows_nothing_of_flax(room):
         assert not found & {"flax", "optax", "orbax"}, path.name
 
 
+@pytest.mark.parametrize("room", ["convert", "systems", "training"])
+def test_flax_is_met_in_modules_and_models_alone(room):
+    for path in (PACKAGE / room).glob("*.py"):
+        assert "flax" not in {name.split(".")[0] for name in imported_by(path)}
+
+
 def test_the_package_imports_nothing_from_outside_it():
     outside = {"benchmarks", "colabs", "experiments", "tests"}
     for path in FILES:
