@@ -162,19 +162,20 @@ class GlobalSelfAttention(nnx.Module):
         Only one group's queries, keys, values and scores exist at a time: on a CPU,
         where fresh memory costs a page fault for each 4 KiB, the time halves.
         """
-        norm = self._affine(None, train=False)
-        if norm is not None:
-            norm = tuple(_grouped(vector, groups) for vector in norm)
-        kernels = [
-            None if k is None else _grouped(k.swapaxes(0, 1), groups) for k in kernels
-        ]
+
+        def grouped(array):  # [N, …] -> [groups, N / groups, …]
+            return array.reshape(groups, -1, *array.shape[1:])
+
+        def heads_first(kernels):  # [C, N, D] <-> [N, C, D]; None stays None
+            return jax.tree.map(lambda kernel: kernel.swapaxes(0, 1), kernels)
 
         def heads(group):
             kernels, norm = group
-            kernels = [None if k is None else k.swapaxes(0, 1) for k in kernels]
-            return self._heads(x, kernels, lambda _: norm)
+            return self._heads(x, heads_first(kernels), lambda _: norm)
 
-        out = jax.lax.map(heads, (kernels, norm))  # [groups, B, N / groups, H, W, E]
+        parts = heads_first(kernels), self._affine(None, train=False)
+        # [groups, B, N / groups, H, W, E]
+        out = jax.lax.map(heads, jax.tree.map(grouped, parts))
         return out.swapaxes(0, 1).reshape(x.shape[0], -1, *out.shape[3:])
 
     def _groups(self, x):
@@ -256,8 +257,3 @@ def _along_lines(query, value, table):
     """`axial_attention` along axis 3: [B, N, L, T, D], [B, N, L, T, E] -> same."""
     lines, values = (array.reshape(-1, *array.shape[3:]) for array in (query, value))
     return axial_attention(lines, values, table).reshape(value.shape)
-
-
-def _grouped(array, groups):
-    """[N, …] -> [groups, N / groups, …]."""
-    return array.reshape(groups, -1, *array.shape[1:])

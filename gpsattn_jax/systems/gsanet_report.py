@@ -33,10 +33,10 @@ def report(
     workdir = pathlib.Path(workdir)
     folder = workdir / "report" if folder is None else pathlib.Path(folder)
     classifier = gsanet.restore(workdir, choose)
-    test = image_data.load(classifier.config.data.name)["test"]
+    config = classifier.config
+    test = image_data.load(config.data.name)["test"]
     probabilities = classifier.probabilities(test.images)
     measured = gsanet.scores(probabilities, test)
-    config = classifier.config
     rows = gsanet_tables.baselines(config) | {
         gsanet_tables.network_name(config): measured["accuracy"]
     }
@@ -53,8 +53,8 @@ def report(
         figures.write(figure, folder / f"{name}.png")
     scores = {"step": classifier.step, "test_images": len(test), "accuracy": rows}
     (folder / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
-    title = f"GSA-Net on {classifier.config.data.name}"
-    settings = json.dumps(dataclasses.asdict(classifier.config), indent=2)
+    title = f"GSA-Net on {config.data.name}"
+    settings = json.dumps(dataclasses.asdict(config), indent=2)
     written = page.write_page(
         folder / "index.html",
         title,

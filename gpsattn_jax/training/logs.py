@@ -22,23 +22,24 @@ class MetricLog:
     def __init__(self, workdir: pathlib.Path, step: int):
         self._jsonl, self._csv = workdir / "metrics.jsonl", workdir / "metrics.csv"
         kept = [line for line in read_metrics(workdir) if line["step"] <= step]
-        with replaced(self._jsonl) as lines, replaced(self._csv) as table:
+        with replaced(self._jsonl) as jsonl, replaced(self._csv) as table:
             table.write_text("step,metric,value\n")
-            for line in kept:
-                _append(line, lines, table)
+            _append(kept, jsonl, table)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Appends the metrics of a step to both files."""
         line = {"step": step} | {name: float(value) for name, value in metrics.items()}
-        _append(line, self._jsonl, self._csv)
+        _append([line], self._jsonl, self._csv)
 
 
-def _append(line, lines, table):
-    with lines.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+def _append(lines, jsonl, table):
+    with jsonl.open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
     with table.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows((line["step"], k, v) for k, v in line.items() if k != "step")
+        for line in lines:
+            pairs = ((name, v) for name, v in line.items() if name != "step")
+            writer.writerows((line["step"], *pair) for pair in pairs)
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
