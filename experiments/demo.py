@@ -6,7 +6,7 @@ python3 dev.py demo
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import gsanet, gsanet_report, gsanet_tables
+from gpsattn_jax.systems import gsanet, gsanet_report
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/digits", "Checkpoints, logs, report.")
 config_flags.define(gsanet.Config)
@@ -16,7 +16,7 @@ def main(_):
     """Trains (or goes on), evaluates beside the baselines, writes the report."""
     config = config_flags.override(gsanet.SETUPS["digits"])
     gsanet.train(config, _WORKDIR.value)
-    gsanet_tables.print_evaluation(_WORKDIR.value)
+    gsanet.print_evaluation(_WORKDIR.value)
     gsanet_report.report(_WORKDIR.value)
 
 

@@ -1,4 +1,4 @@
-"""GSA-Net: train, evaluate, predict.
+"""GSA-Net, and the plain ResNet beside it: train, evaluate, predict, report.
 
 python experiments/gsanet.py --setup=digits --workdir=runs/digits
 python experiments/gsanet.py --mode=evaluate --workdir=runs/digits
@@ -8,7 +8,8 @@ python experiments/gsanet.py --mode=predict --workdir=runs/digits --images=my_pi
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import gsanet, gsanet_tables
+from gpsattn_jax.systems import gsanet
+from gpsattn_jax.systems import image_classifier_tables as tables
 
 _SETUP = flags.DEFINE_enum(
     "setup", "digits", sorted(gsanet.SETUPS), "Setup to start from, in training."
@@ -17,44 +18,58 @@ _MODE = flags.DEFINE_enum(
     "mode", "train", ["train", "evaluate", "predict", "report"], "What to do."
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Checkpoints and logs.", required=True)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of data sets; $GPSATTN_DATA_DIR by default."
+)
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", "latest", ["latest", "best"], "Best is chosen on validation images."
 )
+_EMA = flags.DEFINE_bool("ema", False, "predict, report: with the averaged weights.")
 _SEEDS = flags.DEFINE_integer("seeds", 0, "train: so many seeds; prints mean and sd.")
 _IMAGES = flags.DEFINE_string("images", None, "predict: a folder, pattern or file.")
 _OUTPUT = flags.DEFINE_string("output", None, "predict: a CSV; report: a folder.")
 _INVERT = flags.DEFINE_bool("invert", False, "predict: swap dark and bright first.")
 config_flags.define(gsanet.Config)
+config_flags.define(gsanet.Machine)
 
 
 def main(_):
-    """Runs one mode; all that it does is in `systems/gsanet.py`."""
+    """Runs one mode; all that it does is in `systems/`."""
+    workdir, machine = _WORKDIR.value, config_flags.override(gsanet.Machine())
+    where = {"data_dir": _DATA_DIR.value, "machine": machine}
     if _MODE.value == "train":
         config = config_flags.override(gsanet.SETUPS[_SETUP.value])
         if _SEEDS.value:
-            gsanet_tables.print_repeats(config, _WORKDIR.value, _SEEDS.value)
+            system, name = gsanet.SYSTEM, gsanet.network_name
+            tables.print_repeats(system, config, workdir, _SEEDS.value, name, **where)
         else:
-            gsanet.train(config, _WORKDIR.value)
+            gsanet.train(config, workdir, **where)
         return
     config_flags.refuse(gsanet.Config, "the checkpoint's own settings are used.")
     if _MODE.value == "evaluate":
-        gsanet_tables.print_evaluation(_WORKDIR.value, _CHECKPOINT.value)
+        gsanet.print_evaluation(workdir, _CHECKPOINT.value, **where)
     elif _MODE.value == "report":
         from gpsattn_jax.systems import gsanet_report  # needs matplotlib
 
-        gsanet_report.report(_WORKDIR.value, _OUTPUT.value, _CHECKPOINT.value)
+        gsanet_report.report(
+            workdir,
+            _OUTPUT.value,
+            _CHECKPOINT.value,
+            averaged=_EMA.value,
+            data_dir=_DATA_DIR.value,
+        )
     elif _IMAGES.value is None:
         raise ValueError(
             "--mode=predict needs --images: a folder, a pattern or a file."
         )
     else:
-        gsanet_tables.print_predictions(
-            _WORKDIR.value,
-            _IMAGES.value,
-            _OUTPUT.value,
-            choose=_CHECKPOINT.value,
-            invert=_INVERT.value,
+        classifier = gsanet.restore(
+            workdir, _CHECKPOINT.value, averaged=_EMA.value, machine=machine
         )
+        found = tables.predict(
+            classifier, _IMAGES.value, _OUTPUT.value, invert=_INVERT.value
+        )
+        tables.print_predictions(found, _OUTPUT.value)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,20 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpsattn_jax.convert import gsanet
+from gpsattn_jax.convert import gsanet, resnet
 from gpsattn_jax.convert.files import Source, read, save
+from gpsattn_jax.convert.graft import graft
 from gpsattn_jax.convert.torch_keys import ConversionError
 from gpsattn_jax.modules.functional import Functional
 
-__all__ = ["ConversionError", "load", "save"]
+__all__ = ["ConversionError", "graft", "load", "save"]
 
 Loaded = tuple[Functional, dict, dict]
 
 SYSTEMS: dict[str, Callable[..., Loaded]] = {
     "gsa_module": gsanet.load_module,
     "gsanet": gsanet.load_network,
+    "resnet": resnet.load_resnet,
 }
 
 
@@ -25,8 +27,10 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
       the public PyTorch GSA module; the network maps x [B, H, W, C] to [B, H, W, C'].
     * `load("gsanet", source, config=None)`: a GSA-ResNet saved with `save`; the config
       comes from the file unless given.
+    * `load("resnet", source)`: a state dict of torchvision's or timm's ResNet-50, 101,
+      … for the plain twin of a GSA-ResNet.
 
-    Both also take what `save` wrote.
+    The first two also take what `save` wrote.
 
     Args:
         system: a key of `SYSTEMS`.

@@ -1,4 +1,8 @@
-"""Image augmentations: pure functions of (images, key), batched, on the device."""
+"""Augmentations that move pixels: random warp, flip, padding and cropping.
+
+Pure functions of (images [B, H, W, C], key), on the device; every image of the batch
+draws its own random numbers.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -45,3 +49,33 @@ def random_affine(
         return sample(image.astype(jnp.float32)).astype(image.dtype)
 
     return jax.vmap(warp)(images, draws)
+
+
+def flip(images: jax.Array, key: jax.Array) -> jax.Array:
+    """Mirrors left and right in half of the images: [B, H, W, C] -> [B, H, W, C]."""
+    chosen = jax.random.bernoulli(key, shape=(images.shape[0], 1, 1, 1))
+    return jnp.where(chosen, images[:, :, ::-1], images)
+
+
+def pad_and_crop(
+    images: jax.Array, key: jax.Array, *, pixels: int, mode: str = "zero"
+) -> jax.Array:
+    """Pads every side and cuts the old size out at a random place.
+
+    Args:
+        images: [B, H, W, C].
+        key: random key.
+        pixels: added on each side.
+        mode: what is added: "zero", or "reflect" for the image mirrored at its edge.
+
+    Returns:
+        [B, H, W, C].
+    """
+    around = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
+    padded = jnp.pad(images, around, "reflect" if mode == "reflect" else "constant")
+    corners = jax.random.randint(key, (images.shape[0], 2), 0, 2 * pixels + 1)
+
+    def cut(image, corner):
+        return jax.lax.dynamic_slice(image, (*corner, 0), images.shape[1:])
+
+    return jax.vmap(cut)(padded, corners)

@@ -31,3 +31,10 @@ def top_classes(
     """The most probable classes of one example: [classes] -> [(name, probability)]."""
     order = np.argsort(-probabilities, kind="stable")[:count]
     return [(class_names[place], float(probabilities[place])) for place in order]
+
+
+def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, count: int) -> float:
+    """Share of rows with the label among the `count` largest: [n, classes], [n]."""
+    chosen = probabilities[np.arange(len(labels)), labels]
+    larger = (probabilities > chosen[:, None]).sum(-1)
+    return float((larger < count).mean())

@@ -75,3 +75,29 @@ class Functional:
         rngs = None if rng is None else nnx.Rngs(dropout=rng)
         outputs = module(*inputs, train=train, rngs=rngs, **named_inputs)
         return outputs, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
+
+
+def rematerialized(
+    module: nnx.Module,
+    x: jax.Array,
+    *,
+    train: bool = False,
+    rngs: nnx.Rngs | None = None,
+) -> jax.Array:
+    """`module(x)`, whose insides the backward pass computes again instead of keeping.
+
+    The activations of one module at a time need memory, for one more forward pass.
+    """
+    graphdef, arrays = nnx.split(module)
+    key = None if rngs is None else rngs.dropout()
+
+    @jax.checkpoint
+    def run(arrays, x, key):
+        inside = nnx.merge(graphdef, arrays)
+        inner_rngs = None if key is None else nnx.Rngs(dropout=key)
+        out = inside(x, train=train, rngs=inner_rngs)
+        return out, nnx.state(inside, nnx.Not(nnx.Param))
+
+    out, state = run(arrays, x, key)
+    nnx.update(module, state)
+    return out

@@ -75,15 +75,21 @@ def along_channels(vector: jax.Array, rank: int) -> jax.Array:
 
 
 def conv(
-    in_channels: int, out_channels: int, size: int, *, stride: int = 1, rngs: nnx.Rngs
+    in_channels: int,
+    out_channels: int,
+    size: int,
+    *,
+    stride: int = 1,
+    padding: int | None = None,
+    rngs: nnx.Rngs,
 ) -> nnx.Conv:
-    """A ResNet's convolution: no bias, PyTorch's symmetric padding, He fan-out."""
+    """A ResNet's convolution: no bias, He fan-out, padded by half its size if None."""
     return nnx.Conv(
         in_channels,
         out_channels,
         (size, size),
         strides=stride,
-        padding=size // 2,
+        padding=size // 2 if padding is None else padding,
         use_bias=False,
         kernel_init=nnx.initializers.variance_scaling(
             2.0, "fan_out", "truncated_normal"

@@ -1,253 +1,141 @@
 """GSA-Net: from a config to a trained, evaluated image classifier."""
 
-import csv
 import dataclasses
-import functools
 import os
 
-import jax
-import numpy as np
-
-from gpsattn_jax.configs import from_dict
-from gpsattn_jax.data import images as image_data
-from gpsattn_jax.data.augment import random_affine
-from gpsattn_jax.data.batches import Batches, in_order
-from gpsattn_jax.data.images import DataConfig, ImageSet
-from gpsattn_jax.evaluation import classification
-from gpsattn_jax.files import replaced
+from gpsattn_jax.data.augmentation import AugmentConfig
+from gpsattn_jax.data.image_sets import DataConfig
 from gpsattn_jax.models import gsanet
-from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.training.config import TrainConfig
-from gpsattn_jax.training.loop import fit, open_checkpoints
-from gpsattn_jax.training.losses import cross_entropy
+from gpsattn_jax.systems import image_classifier
+from gpsattn_jax.systems import image_classifier_tables as tables
+from gpsattn_jax.systems.image_classifier import Classifier
+from gpsattn_jax.training.config import Machine, TrainConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """A whole run: network, data, training."""
+    """A whole run: network, data, augmentation, training.
+
+    Attributes:
+        init_from: a trained run's workdir, or a file of weights, to start from; a head
+            of another width starts afresh.
+    """
 
     model: gsanet.Config = gsanet.Config()
     data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
+    init_from: str = ""
 
 
+SYSTEM = image_classifier.System(
+    name="gsanet",
+    config_class=Config,
+    build=gsanet.build,
+    layers=("stem", r"blocks/(\d+)/", "head"),
+)
+CIFAR100 = DataConfig(
+    name="cifar100",
+    validation_images=5_000,
+    mean=(0.507, 0.487, 0.441),
+    std=(0.267, 0.256, 0.276),
+)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PAPER90 = Config(
+    data=DataConfig(
+        name="imagenet",
+        validation_images=10_000,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        workers=8,
+    ),
+    augment=AugmentConfig(crop_scale=(0.08, 1.0), flip=True),
+    train=TrainConfig(
+        num_steps=90 * 1_271_167 // 2048,
+        batch_size=2048,
+        optimizer="sgd",
+        learning_rate=0.1 * 2048 / 256,
+        warmup_steps=5 * 1_271_167 // 2048,
+        weight_decay=1e-4,
+        decayed="all",
+        clip_norm=0.0,
+        evaluate_every=2_500,
+    ),
+)
 SETUPS = {
     "digits": Config(
         model=gsanet.VARIANTS["8px"],
-        data=DataConfig(name="digits", degrees=15, zoom=0.1, shift=0.7, shear=0.1),
+        data=DataConfig(name="digits"),
+        augment=AugmentConfig(degrees=15, zoom=0.1, shift=0.7, shear=0.1),
         train=TrainConfig(
             num_steps=2000, batch_size=32, learning_rate=2e-3, evaluate_every=250
         ),
     ),
+    "cifar100": Config(
+        model=gsanet.VARIANTS["32px"],
+        data=CIFAR100,
+        augment=AugmentConfig(pad_crop=4, flip=True),
+        train=TrainConfig(
+            num_steps=35_000, batch_size=128, learning_rate=2e-3, evaluate_every=1_000
+        ),
+    ),
+    # For two CPU cores: a run takes minutes.
+    "cifar100_patches": Config(
+        model=gsanet.VARIANTS["32px_patches"],
+        data=CIFAR100,
+        augment=AugmentConfig(pad_crop=4, flip=True),
+        train=TrainConfig(
+            num_steps=4_000,
+            batch_size=32,
+            learning_rate=2e-3,
+            warmup_steps=200,
+            evaluate_every=1_000,
+        ),
+    ),
+    "imagenet_paper90": PAPER90,
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Classifier:
-    """A trained network, ready to be asked.
-
-    Attributes:
-        config: of the run.
-        class_names: a name for each class.
-        step: of the checkpoint.
-        network: the network.
-        params: its parameters.
-        state: its batch statistics.
-    """
-
-    config: Config
-    class_names: tuple[str, ...]
-    step: int
-    network: Functional
-    params: dict
-    state: dict
-
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """[n, H, W, C] in 0..1 -> [n, classes]."""
-        predict = functools.partial(_predict, self.network, self.config.data)
-        return predict(images, self.params, self.state)
-
-
-def train(config: Config, workdir: str | os.PathLike) -> None:
-    """Trains, or goes on training, in `workdir`; scores the validation images too.
-
-    Raises:
-        KeyboardInterrupt: on Ctrl-C, after saving; the same call goes on from there.
-        ValueError: if the config does not fit itself, the data or the checkpoint.
-    """
-    sets = image_data.load(config.data.name)
-    _check(config, sets["train"])
-    network = gsanet.build(config.model)
-    batches = Batches(
-        {"images": sets["train"].images},
-        {"label": sets["train"].labels},
-        batch_size=config.train.batch_size,
-        seed=config.train.seed,
-        augment=functools.partial(augment, config.data),
-    )
-    predict = functools.partial(_predict, network, config.data)
-
-    def evaluate(params, state):
-        return scores(
-            predict(sets["validation"].images, params, state), sets["validation"]
-        )
-
-    fit(
-        network,
-        cross_entropy(config.train.label_smoothing),
-        batches,
-        evaluate,
-        config.train,
-        workdir,
-        settings=dataclasses.asdict(config)
-        | {"class_names": sets["train"].class_names},
-    )
-
-
-def restore(workdir: str | os.PathLike, choose: str = "latest") -> Classifier:
-    """The classifier that a run trained.
-
-    Args:
-        workdir: where `train` was told to work.
-        choose: "latest" checkpoint, or the "best" one on the validation images.
-
-    Raises:
-        FileNotFoundError: if there is no checkpoint.
-        ValueError: if `choose` is unknown.
-    """
-    if choose not in ("latest", "best"):
-        raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
-    with open_checkpoints(workdir) as checkpoints:
-        step = checkpoints.latest() if choose == "latest" else checkpoints.best()
-        if step is None:
-            raise FileNotFoundError(
-                f"{checkpoints.folder}: no finished checkpoint yet."
-            )
-        settings = checkpoints.metadata(step)
-        class_names = tuple(settings.pop("class_names"))
-        config = from_dict(Config, settings)
-        network = gsanet.build(config.model)
-        params, state = checkpoints.restore_weights(step, *network.shapes())
-    return Classifier(config, class_names, step, network, params, state)
-
-
-def evaluate(classifier: Classifier) -> dict[str, float]:
-    """Scores on the test images: {"images": how many, "accuracy", "loss"}."""
-    test = image_data.load(classifier.config.data.name)["test"]
-    return {"images": len(test)} | scores(classifier.probabilities(test.images), test)
-
-
-def predict(
+def train(
+    config: Config,
     workdir: str | os.PathLike,
-    images: str | os.PathLike,
-    output: str | os.PathLike | None = None,
     *,
+    data_dir: str | os.PathLike | None = None,
+    machine: Machine | None = None,
+) -> None:
+    """Trains, or goes on training, in `workdir`; see `image_classifier.train`."""
+    image_classifier.train(SYSTEM, config, workdir, data_dir=data_dir, machine=machine)
+
+
+def restore(
+    workdir: str | os.PathLike,
     choose: str = "latest",
-    invert: bool = False,
-    count: int = 3,
-) -> list[tuple[str, list[tuple[str, float]]]]:
-    """The top classes of a user's own image files.
-
-    Args:
-        workdir: of a trained run.
-        images: a folder, a glob pattern or a file.
-        output: optional CSV: file, then class and probability `count` times.
-        choose: "latest" checkpoint, or the "best" one on the validation images.
-        invert: swap dark and bright first (dark ink on paper, for the digits).
-        count: classes for each image.
-
-    Returns:
-        [(file, [(class name, probability), …]), …].
-
-    Raises:
-        FileNotFoundError: if there are no images.
-        ValueError: names a file that is no readable image.
-    """
-    classifier = restore(workdir, choose)
-    model = classifier.config.model
-    files = image_data.find_images(images)
-    pixels = image_data.read_images(files, model.image_size, model.in_channels)
-    rows = classifier.probabilities(1 - pixels if invert else pixels)
-    found = [
-        (str(file), classification.top_classes(row, classifier.class_names, count))
-        for file, row in zip(files, rows, strict=True)
-    ]
-    if output is not None:
-        _write_predictions(output, found)
-    return found
-
-
-def scores(probabilities: np.ndarray, images: ImageSet) -> dict[str, float]:
-    """Accuracy and cross-entropy of probabilities [n, classes]."""
-    return {
-        "accuracy": classification.accuracy(probabilities, images.labels),
-        "loss": classification.cross_entropy(probabilities, images.labels),
-    }
-
-
-def augment(config: DataConfig, inputs: dict, key: jax.Array) -> dict:
-    """What training does to a batch of images in 0..1, and the normalisation."""
-    images = random_affine(
-        inputs["images"],
-        key,
-        degrees=config.degrees,
-        zoom=config.zoom,
-        shift=config.shift,
-        shear=config.shear,
+    *,
+    averaged: bool = False,
+    machine: Machine | None = None,
+) -> Classifier:
+    """The classifier that a run trained; see `image_classifier.restore`."""
+    return image_classifier.restore(
+        SYSTEM, workdir, choose, averaged=averaged, machine=machine
     )
-    return {"images": normalize(config, images)}
 
 
-def normalize(config: DataConfig, images: jax.Array) -> jax.Array:
-    """[…, C] in 0..1 -> what the network takes."""
-    mean, std = (
-        np.asarray(values, np.float32).reshape((1,) * (images.ndim - 1) + (-1,))
-        for values in (config.mean, config.std)
-    )
-    return (images - mean) / std
+def network_name(config: Config) -> str:
+    """What a table calls the network: GSA-Net, or the ResNet twin without attention."""
+    return f"{'GSA-Net' if any(config.model.attention) else 'ResNet'} (ours)"
 
 
-def _predict(network, data, images, params, state, batch_size=256):
-    """Probabilities of every image once, in batches of one shape."""
-    forward = _forward(network, data)
-    rows = [
-        np.asarray(forward(params, state, batch["images"]))[:count]
-        for batch, count in in_order({"images": images}, min(batch_size, len(images)))
-    ]
-    return np.concatenate(rows)
-
-
-@functools.cache
-def _forward(network, data):
-    @jax.jit
-    def forward(params, state, images):
-        logits, _ = network.apply(params, state, images=normalize(data, images))
-        return jax.nn.softmax(logits)
-
-    return forward
-
-
-def _check(config, images):
-    """Raises ValueError naming the field that does not fit the data."""
-    height, width, channels = images.images.shape[1:]
-    for name, value, wanted in (
-        ("model.num_classes", config.model.num_classes, len(images.class_names)),
-        ("model.in_channels", config.model.in_channels, channels),
-        ("model.image_size", config.model.image_size, max(height, width)),
-    ):
-        if value != wanted:
-            raise ValueError(
-                f"{name} must be {wanted} for data.name={config.data.name}; "
-                f"got {value}."
-            )
-
-
-def _write_predictions(path, found):
-    ranks = range(1, len(found[0][1]) + 1)
-    titles = [f"{kind}_{rank}" for rank in ranks for kind in ("class", "probability")]
-    with replaced(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", *titles])
-        for name, classes in found:
-            cells = [cell for label, p in classes for cell in (label, f"{p:.4f}")]
-            writer.writerow([name, *cells])
+def print_evaluation(
+    workdir: str | os.PathLike,
+    choose: str = "latest",
+    *,
+    data_dir: str | os.PathLike | None = None,
+    machine: Machine | None = None,
+) -> None:
+    """Prints the accuracy on the test images, with averaged weights too if kept."""
+    classifier = restore(workdir, choose, machine=machine)
+    averaged = None
+    if classifier.config.train.ema_decay:
+        averaged = restore(workdir, choose, averaged=True, machine=machine)
+    name = network_name(classifier.config)
+    tables.print_evaluation(classifier, name, averaged=averaged, data_dir=data_dir)

@@ -8,9 +8,10 @@ import pathlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from gpsattn_jax.data import images as image_data
+from gpsattn_jax.data.images import Images
 from gpsattn_jax.evaluation import classification
-from gpsattn_jax.systems import gsanet, gsanet_tables
+from gpsattn_jax.systems import gsanet, image_classifier
+from gpsattn_jax.systems.image_classifier_tables import baselines
 from gpsattn_jax.training.logs import read_metrics
 from gpsattn_jax.visualize import figures, page
 from gpsattn_jax.visualize.attention import attention_figure
@@ -22,6 +23,9 @@ def report(
     workdir: str | os.PathLike,
     folder: str | os.PathLike | None = None,
     choose: str = "latest",
+    *,
+    averaged: bool = False,
+    data_dir: str | os.PathLike | None = None,
 ) -> pathlib.Path:
     """Writes pictures, `scores.json` and `index.html`; returns the page's path.
 
@@ -29,16 +33,18 @@ def report(
         workdir: of a trained run.
         folder: where to; `report/` in the workdir by default.
         choose: "latest" checkpoint, or the "best" on the validation images.
+        averaged: take the moving averages of the weights.
+        data_dir: the folder of data sets.
     """
     workdir = pathlib.Path(workdir)
     folder = workdir / "report" if folder is None else pathlib.Path(folder)
-    classifier = gsanet.restore(workdir, choose)
+    classifier = gsanet.restore(workdir, choose, averaged=averaged)
     config = classifier.config
-    test = image_data.load(config.data.name)["test"]
-    probabilities = classifier.probabilities(test.images)
-    measured = gsanet.scores(probabilities, test)
-    rows = gsanet_tables.baselines(config) | {
-        gsanet_tables.network_name(config): measured["accuracy"]
+    test = image_classifier.load_sets(config, data_dir)["test"]
+    probabilities = classifier.probabilities(test)
+    measured = image_classifier.scores(probabilities, test.labels)
+    rows = baselines(config, data_dir) | {
+        gsanet.network_name(config): measured["accuracy"]
     }
     counts = classification.confusion_matrix(
         probabilities.argmax(-1), test.labels, len(test.class_names)
@@ -86,7 +92,7 @@ WORDS = {
 
 def draw_attention(
     classifier: gsanet.Classifier,
-    images: image_data.ImageSet,
+    images: Images,
     probabilities: np.ndarray,
     *,
     count: int = 4,
@@ -105,7 +111,9 @@ def draw_attention(
     _, first = np.unique(predicted[order], return_index=True)
     chosen = order[np.sort(first)][:count]
     maps, places = [], []
-    for image in images.images[chosen]:
+    pixels = images.batch(chosen, None)["inputs"]["images"]
+    pixels = pixels / 255 if pixels.dtype == np.uint8 else pixels
+    for image in pixels:
         bright = image.sum(-1)
         place = np.unravel_index(bright.argmax(), bright.shape)
         at = tuple(
@@ -114,7 +122,7 @@ def draw_attention(
         (_, found), _ = classifier.network.apply(
             classifier.params,
             classifier.state,
-            images=gsanet.normalize(classifier.config.data, image[None]),
+            images=image_classifier.normalize(classifier.config.data, image[None]),
             attention_at=at,
         )
         maps.append(
@@ -125,7 +133,7 @@ def draw_attention(
     titles = [
         f"{names[images.labels[i]]}, seen as {names[predicted[i]]}" for i in chosen
     ]
-    return attention_figure(images.images[chosen], maps, places, titles)
+    return attention_figure(pixels, maps, places, titles)
 
 
 def _accuracies(rows, count, step):

@@ -1,5 +1,6 @@
 """Checkpoints of a run: the only place that knows Orbax."""
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -67,7 +68,8 @@ class Checkpoints:
 
     def __exit__(self, *_: object) -> None:
         """Waits for saves under way."""
-        self._manager.close()
+        with self._writing():
+            self._manager.close()
 
     def steps(self) -> list[int]:
         """The steps at which there is a checkpoint, oldest first."""
@@ -93,15 +95,20 @@ class Checkpoints:
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        save = ocp.args.StandardSave
+        if metrics is not None:
+            self._metric(metrics)  # may not be there: an error of the settings
+        trees = {name: tree for name, tree in state._asdict().items() if name != "step"}
         items = ocp.args.Composite(
-            params=save(state.params),
-            model_state=save(state.model_state),
-            opt_state=save(state.opt_state),
+            **{
+                name: ocp.args.StandardSave(tree)
+                for name, tree in trees.items()
+                if tree is not None
+            },
             position=ocp.args.JsonSave(position),
             metadata=ocp.args.JsonSave(metadata),
         )
-        self._manager.save(step, args=items, metrics=metrics, force=True)
+        with self._writing(step):
+            self._manager.save(step, args=items, metrics=metrics, force=True)
 
     def restore(
         self, step: int, target: TrainState
@@ -116,16 +123,22 @@ class Checkpoints:
             ValueError: if the checkpoint does not hold such a state.
         """
         trees = target._asdict() | {"position": None}
+        if target.ema is None:
+            trees.pop("ema")
         items = self._restore(step, trees)
         position = items.pop("position")
         return TrainState(step=jax.numpy.int32(step), **items), position
 
     def restore_weights(
-        self, step: int, params: Any, model_state: Any
+        self, step: int, params: Any, model_state: Any, *, averaged: bool = False
     ) -> tuple[Any, Any]:
-        """(params, model_state) at a step, given their shapes."""
-        items = self._restore(step, {"params": params, "model_state": model_state})
-        return items["params"], items["model_state"]
+        """(params, model_state) at a step, or their moving averages, given shapes."""
+        trees = {"params": params, "model_state": model_state}
+        if averaged:
+            trees = self._restore(step, {"ema": trees})["ema"]
+        else:
+            trees = self._restore(step, trees)
+        return trees["params"], trees["model_state"]
 
     def metadata(self, step: int) -> dict[str, Any]:
         """What `save` was given as metadata."""
@@ -147,6 +160,20 @@ class Checkpoints:
                 f"{self.folder / str(step)} does not fit this network: {error}"
             ) from error
         return dict(items.items())
+
+    @contextlib.contextmanager
+    def _writing(self, step=None):
+        """Tells a failed write in one line; a save in the background fails later."""
+        try:
+            yield
+        except Exception as error:  # Orbax and its storage raise all sorts of things
+            what = "a checkpoint" if step is None else f"the checkpoint of step {step}"
+            reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
+            kept = ", ".join(map(str, self.steps())) or "none"
+            raise OSError(
+                f"{self.folder}: {what}, or the one before it, could not be written: "
+                f"{reason}. Whole checkpoints: {kept}."
+            ) from error
 
     def _metric(self, metrics):
         if self._best_metric not in metrics:

@@ -7,6 +7,8 @@ import sys
 import time
 from typing import IO, Any
 
+import jax
+
 from gpsattn_jax.files import replaced
 
 
@@ -90,6 +92,32 @@ class Progress:
     def note(self, text: str) -> None:
         """A line of its own, above the bar."""
         print(f"\r\x1b[K{text}" if self._bar else text, file=self._stream, flush=True)
+
+
+class Profile:
+    """A trace of some steps, for TensorBoard or Perfetto.
+
+    Args:
+        folder: where to.
+        steps: which; none if empty.
+    """
+
+    def __init__(self, folder: pathlib.Path, steps: range):
+        self._folder, self._steps, self._running = folder, steps, False
+
+    def before(self, step: int) -> None:
+        """Starts or ends the trace, if this is the step for it."""
+        if step == self._steps.stop:
+            self.close()
+        if step == self._steps.start and self._steps:
+            jax.profiler.start_trace(str(self._folder))
+            self._running = True
+
+    def close(self) -> None:
+        """Ends and writes the trace, if one is running."""
+        if self._running:
+            jax.profiler.stop_trace()
+            self._running = False
 
 
 def clock(seconds: float) -> str:

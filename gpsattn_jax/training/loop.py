@@ -1,31 +1,38 @@
 """The training loop: one function, from the first step or the last checkpoint on."""
 
+import collections
 import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
 
 from gpsattn_jax.training.checkpoints import Checkpoints
-from gpsattn_jax.training.config import FREE_FIELDS, TrainConfig
+from gpsattn_jax.training.config import FREE_FIELDS, Machine, TrainConfig
 from gpsattn_jax.training.interrupts import Interrupts
-from gpsattn_jax.training.logs import MetricLog, Progress
+from gpsattn_jax.training.logs import MetricLog, Profile, Progress
 from gpsattn_jax.training.losses import Loss
 from gpsattn_jax.training.optimizers import make_optimizer
-from gpsattn_jax.training.state import Network, TrainState, init_state
+from gpsattn_jax.training.sharding import any_process, place
+from gpsattn_jax.training.state import Network, TrainState, copy, init_state
 from gpsattn_jax.training.step import train_step
 
 Evaluate = Callable[[Any, Any], dict[str, float]]
+Augment = Callable[[dict[str, Any], jax.Array], dict[str, Any]]
+
+# Steps that are handed to the device before the oldest one's metrics are read: the
+# device never waits for the host, and no more batches than these are on it.
+STEPS_AHEAD = 2
 
 
 class BatchSource(Protocol):
     """Batches by step; the same step always gives the same batch."""
 
     def __call__(self, step: int) -> dict[str, dict[str, Any]]:
-        """The batch of a step: {"inputs": …, "targets": …}."""
+        """The batch of a step: {"inputs": …, "targets": …}, this process's rows."""
 
     def position(self, step: int) -> dict[str, Any]:
         """Where the data stands before a step, to be kept in the checkpoint."""
@@ -39,7 +46,11 @@ def fit(
     config: TrainConfig,
     workdir: str | os.PathLike,
     *,
+    augment: Augment | None = None,
     settings: dict[str, Any] | None = None,
+    initial: tuple[Any, Any] | None = None,
+    layers: Sequence[str] = (),
+    machine: Machine | None = None,
 ) -> TrainState:
     """Trains a network, going on from the newest checkpoint in `workdir`, if any.
 
@@ -50,11 +61,16 @@ def fit(
         network: what to train.
         loss: `loss(outputs, targets) -> (scalar, metrics)`.
         batches: the batch of each step.
-        evaluate: (params, model state) -> metrics, among them `config.best_metric`.
+        evaluate: (params, model state) -> metrics, among them `config.best_metric`. The
+            moving averages' metrics, if there are any, are called `ema/…`.
         config: how.
         workdir: checkpoints (`checkpoints/`) and logs.
+        augment: optional pure function (batch, random key) -> batch, run on the device.
         settings: the whole run's configuration as a plain dict, kept in the checkpoint;
             resuming with another one is an error.
+        initial: (params, model state) that a new run starts from.
+        layers: patterns of the network's layers, see `optimizers.layer_numbers`.
+        machine: devices, processes, profiling.
 
     Returns:
         The state after the last step.
@@ -63,53 +79,53 @@ def fit(
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after saving.
         ValueError: if the checkpoint belongs to other settings.
         FloatingPointError: if the loss is not finite; the last checkpoint stays.
+        OSError: if a checkpoint or a log cannot be written; earlier ones stay.
     """
+    machine = Machine() if machine is None else machine
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     settings = {"train": dataclasses.asdict(config)} if settings is None else settings
-    optimizer = make_optimizer(config)
+    placement = place(machine)
+    placement.check(config.batch_size, config.accumulate)
+    optimizer = make_optimizer(config, layers)
     key = jax.random.key(config.seed)
-    advance = jax.jit(
-        functools.partial(train_step, network=network, loss=loss, optimizer=optimizer),
-        donate_argnums=0,
+    create = functools.partial(
+        init_state, network, optimizer, averaged=config.ema_decay > 0, initial=initial
     )
     with _open(config, workdir) as checkpoints, Interrupts() as interrupts:
-        state = _start(network, optimizer, batches, key, checkpoints, settings)
+        state = _start(create, batches, key, checkpoints, settings, placement)
+        advance = _compiled_step(state, network, loss, optimizer, config)
+        prepare = _compiled_augment(augment, config.seed)
         first = int(state.step)
-        log = MetricLog(workdir, first)
-        progress = Progress(config.num_steps, first, config.batch_size)
-        if first:
-            progress.note(f"Going on from step {first} in {workdir}.")
-        recent = []
+        reports = _Reports(config, workdir, first)
+        profile = Profile(workdir / "profile", machine.profiled)
+        pending: collections.deque[Any] = collections.deque()
         for step in range(first, config.num_steps):
-            state, metrics = advance(state, batches(step), key)
-            recent.append(metrics)
+            profile.before(step)
+            batch = prepare(placement.put(batches(step)), step)
+            state, metrics = advance(state, batch, key)
             done = step + 1
             last = done == config.num_steps
-            if last or done % config.log_every == 0:
-                means = _means(recent)
-                recent = []
-                _check_finite(means, done)
-                rate = progress.examples_per_second(done)
-                log.write(done, means | {"examples_per_second": rate})
-                progress.report(done, means)
-            scores = None
-            if last or done % config.evaluate_every == 0:
-                scores = evaluate(state.params, state.model_state)
-                _check_finite(scores, done)
-                log.write(done, {f"evaluation/{k}": v for k, v in scores.items()})
-                shown = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())
-                progress.note(f"step {done}  evaluation: {shown}")
-            if scores is not None or interrupts.requested:
-                if recent:
-                    _check_finite(_means(recent), done)
-                checkpoints.save(
-                    state,
-                    position=batches.position(done),
-                    metadata=settings,
-                    metrics=scores,
-                )
-            if interrupts.requested:
+            pending.append((done, metrics))
+            while len(pending) > STEPS_AHEAD:
+                reports.settle(*pending.popleft())
+            stop = _agreed(interrupts.requested, done, config)
+            scored = last or done % config.evaluate_every == 0
+            if not (scored or stop):
+                continue
+            while pending:
+                reports.settle(*pending.popleft())
+            profile.close()
+            scores = _scores(evaluate, state) if scored else None
+            if scores is not None:
+                reports.scores(done, scores)
+            checkpoints.save(
+                state,
+                position=batches.position(done),
+                metadata=settings,
+                metrics=scores,
+            )
+            if stop:
                 raise KeyboardInterrupt(
                     f"Stopped after step {done}; the same command goes on from there."
                 )
@@ -117,13 +133,13 @@ def fit(
 
 
 def open_checkpoints(
-    workdir: str | os.PathLike, best_metric: str = TrainConfig.best_metric
+    workdir: str | os.PathLike, best_metric: str | None = None
 ) -> Checkpoints:
     """The checkpoints of a finished or running `fit`, to be read.
 
     Args:
         workdir: as given to `fit`.
-        best_metric: as in the run's config.
+        best_metric: as in the run's config; read from the newest checkpoint if None.
 
     Raises:
         FileNotFoundError: if there are none.
@@ -133,6 +149,12 @@ def open_checkpoints(
         raise FileNotFoundError(
             f"{folder}: no checkpoints; train into {workdir} first."
         )
+    checkpoints = Checkpoints(folder, read_only=True)
+    latest = checkpoints.latest()
+    if best_metric is None and latest is not None:
+        best_metric = checkpoints.metadata(latest)["train"]["best_metric"]
+    if best_metric in (None, TrainConfig.best_metric):
+        return checkpoints
     return Checkpoints(folder, best_metric=best_metric, read_only=True)
 
 
@@ -144,20 +166,93 @@ def _open(config, workdir):
     )
 
 
-def _start(network, optimizer, batches, key, checkpoints, settings):
-    """The state of the newest checkpoint, or a new one."""
-    create = functools.partial(init_state, network, optimizer)
+def _start(create, batches, key, checkpoints, settings, placement):
+    """The state of the newest checkpoint, or a new one, where the mesh wants it."""
+    target = placement.shapes(jax.eval_shape(create, key))
     latest = checkpoints.latest()
     if latest is None:
-        return create(key)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, target)
+        return jax.device_put(copy(create(key)), shardings)
     _check_settings(checkpoints.metadata(latest), settings, checkpoints.folder)
-    state, position = checkpoints.restore(latest, jax.eval_shape(create, key))
+    state, position = checkpoints.restore(latest, target)
     if position != batches.position(latest):
         raise ValueError(
             f"{checkpoints.folder / str(latest)} stopped at data position {position}; "
             f"this data would go on from {batches.position(latest)}."
         )
-    return state
+    return state._replace(step=jax.device_put(state.step, target.step.sharding))
+
+
+def _compiled_step(state, network, loss, optimizer, config):
+    """The step, compiled; the new state stays where the old one was."""
+    step = functools.partial(
+        train_step, network=network, loss=loss, optimizer=optimizer, config=config
+    )
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
+    return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+
+
+def _compiled_augment(augment, seed):
+    """(batch, step) -> batch; its random numbers are not those that dropout uses."""
+    if augment is None:
+        return lambda batch, step: batch
+    compiled = jax.jit(augment)
+    key = jax.random.fold_in(jax.random.key(seed), 0xDA7A)
+    return lambda batch, step: compiled(batch, jax.random.fold_in(key, step))
+
+
+def _agreed(requested, done, config):
+    """Whether to stop: at once alone, at a line of the log with other processes."""
+    together = done % config.log_every == 0 or done == config.num_steps
+    if jax.process_count() > 1 and not together:
+        return False
+    return any_process(requested)
+
+
+def _scores(evaluate, state):
+    scores = evaluate(state.params, state.model_state)
+    if state.ema is None:
+        return scores
+    averaged = evaluate(state.ema["params"], state.ema["model_state"])
+    return scores | {f"ema/{name}": value for name, value in averaged.items()}
+
+
+class _Reports:
+    """What is told of each step, and that it is finite; process 0 writes."""
+
+    def __init__(self, config: TrainConfig, workdir: pathlib.Path, first: int):
+        self._config = config
+        self._writes = jax.process_index() == 0
+        self._recent: list[dict[str, float]] = []
+        self._progress = Progress(config.num_steps, first, config.batch_size)
+        self._log = MetricLog(workdir, first) if self._writes else None
+        if first and self._writes:
+            self._progress.note(f"Going on from step {first} in {workdir}.")
+
+    def settle(self, done: int, metrics: dict[str, jax.Array]) -> None:
+        """Reads a step's metrics, which waits for that step."""
+        values = {k: float(v) for k, v in jax.device_get(metrics).items()}
+        _check_finite(values, done)
+        self._recent.append(values)
+        if done % self._config.log_every and done != self._config.num_steps:
+            return
+        means = {
+            name: sum(m[name] for m in self._recent) / len(self._recent)
+            for name in values
+        }
+        self._recent = []
+        if self._log is not None:
+            rate = self._progress.examples_per_second(done)
+            self._log.write(done, means | {"examples_per_second": rate})
+            self._progress.report(done, means)
+
+    def scores(self, done: int, scores: dict[str, float]) -> None:
+        """Tells an evaluation's metrics."""
+        _check_finite(scores, done)
+        if self._log is not None:
+            self._log.write(done, {f"evaluation/{k}": v for k, v in scores.items()})
+            shown = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())
+            self._progress.note(f"step {done}  evaluation: {shown}")
 
 
 def _check_settings(saved, current, folder):
@@ -187,14 +282,6 @@ def _fields(tree, prefix=""):
     return fields
 
 
-def _means(recent):
-    """The means of several steps' metrics: the one place that waits for the device."""
-    recent = jax.device_get(recent)
-    return {
-        name: sum(float(m[name]) for m in recent) / len(recent) for name in recent[0]
-    }
-
-
-def _check_finite(means, step):
-    if not all(value - value == 0 for value in means.values()):
-        raise FloatingPointError(f"Not finite by step {step}: {means}.")
+def _check_finite(values, step):
+    if not all(value - value == 0 for value in values.values()):
+        raise FloatingPointError(f"Not finite at step {step}: {values}.")

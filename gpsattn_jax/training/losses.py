@@ -11,17 +11,21 @@ Loss = Callable[[Any, dict[str, jax.Array]], tuple[jax.Array, dict[str, jax.Arra
 
 
 def cross_entropy(label_smoothing: float = 0.0) -> Loss:
-    """Mean cross-entropy of logits [B, classes] against targets["label"] [B].
+    """Mean cross-entropy of logits [B, classes] against targets["label"].
 
-    The metrics are `loss` and `accuracy`, both means over the batch.
+    The labels are classes [B], or shares of the classes [B, classes] where images were
+    mixed. The metrics are `loss` and `accuracy` (of the largest share), both means over
+    the batch.
     """
 
     def loss(logits, targets):
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-        labels = jax.nn.one_hot(targets["label"], logits.shape[-1], dtype=logits.dtype)
+        labels = targets["label"]
+        if labels.ndim == 1:
+            labels = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
         smoothed = optax.smooth_labels(labels, label_smoothing)
         value = optax.softmax_cross_entropy(logits, smoothed).mean()
-        accuracy = (logits.argmax(-1) == targets["label"]).mean()
+        accuracy = (logits.argmax(-1) == labels.argmax(-1)).mean()
         return value, {"loss": value, "accuracy": accuracy}
 
     return loss

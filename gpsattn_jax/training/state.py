@@ -27,17 +27,40 @@ class TrainState(NamedTuple):
         params: what the optimizer changes.
         model_state: what the network changes by itself: batch statistics.
         opt_state: the optimizer's own.
+        ema: moving averages {"params", "model_state"}, or None.
     """
 
     step: jax.Array
     params: Any
     model_state: Any
     opt_state: Any
+    ema: Any = None
 
 
 def init_state(
-    network: Network, optimizer: optax.GradientTransformation, key: jax.Array
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+    *,
+    averaged: bool = False,
+    initial: tuple[Any, Any] | None = None,
 ) -> TrainState:
-    """The state before the first step; pure, so `jax.eval_shape` gives its shapes."""
-    params, model_state = network.init(key)
-    return TrainState(jnp.int32(0), params, model_state, optimizer.init(params))
+    """The state before the first step; pure, so `jax.eval_shape` gives its shapes.
+
+    Args:
+        network: what will be trained.
+        optimizer: of its parameters.
+        key: random key of the initial values.
+        averaged: keep moving averages, too.
+        initial: (params, model state) to start from, instead of random ones.
+    """
+    params, model_state = network.init(key) if initial is None else initial
+    ema = {"params": params, "model_state": model_state} if averaged else None
+    return TrainState(
+        jnp.int32(0), params, model_state, optimizer.init(params), copy(ema)
+    )
+
+
+def copy(tree: Any) -> Any:
+    """The same values in memory of their own, so that each can be donated."""
+    return jax.tree.map(jnp.copy, tree)

@@ -3,9 +3,12 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
+from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.losses import Loss
+from gpsattn_jax.training.optimizers import is_frozen
 from gpsattn_jax.training.state import Network, TrainState
 
 
@@ -17,6 +20,7 @@ def train_step(
     network: Network,
     loss: Loss,
     optimizer: optax.GradientTransformation,
+    config: TrainConfig,
 ) -> tuple[TrainState, dict[str, Any]]:
     """One gradient step: (state, batch, key of the run) -> (state, metrics).
 
@@ -24,19 +28,86 @@ def train_step(
     the same run. `batch` is {"inputs": the network's arguments, "targets": the loss's}.
     """
 
-    def objective(params):
+    def objective(params, model_state, batch, key):
         outputs, model_state = network.apply(
-            params,
-            state.model_state,
-            **batch["inputs"],
+            to_precision(params, config.precision),
+            model_state,
+            **to_precision(batch["inputs"], config.precision),
             train=True,
-            rng=jax.random.fold_in(key, state.step),
+            rng=key,
         )
         value, metrics = loss(outputs, batch["targets"])
         return value, (metrics, model_state)
 
-    grads, (metrics, model_state) = jax.grad(objective, has_aux=True)(state.params)
+    gradient = jax.grad(objective, has_aux=True)
+    key = jax.random.fold_in(key, state.step)
+    if config.accumulate == 1:
+        grads, (metrics, model_state) = gradient(
+            state.params, state.model_state, batch, key
+        )
+    else:
+        grads, metrics, model_state = _accumulated(gradient, state, batch, key, config)
+    if config.frozen:  # then nothing needs those gradients, and XLA leaves them out
+        grads = _where_frozen(config.frozen, jax.tree.map(jnp.zeros_like, grads), grads)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
+    if config.frozen:
+        model_state = _where_frozen(config.frozen, state.model_state, model_state)
     metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
-    return TrainState(state.step + 1, params, model_state, opt_state), metrics
+    new = TrainState(state.step + 1, params, model_state, opt_state)
+    return new._replace(ema=_averaged(state.ema, new, config.ema_decay)), metrics
+
+
+def to_precision(tree: Any, precision: str) -> Any:
+    """The floating-point arrays of a tree in the precision of the computation."""
+    if precision == "float32":
+        return tree
+
+    def cast(leaf):
+        floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+        return jnp.asarray(leaf, precision) if floating else leaf
+
+    return jax.tree.map(cast, tree)
+
+
+def _accumulated(gradient, state, batch, key, config):
+    """Mean gradients and metrics of the parts of a batch, one after the other."""
+    parts = config.accumulate
+
+    def interleaved(array):
+        # Part i has the rows i, i + parts, …: each device keeps the rows it has.
+        return array.reshape(-1, parts, *array.shape[1:]).swapaxes(0, 1)
+
+    def work_off(carry, part):
+        sums, model_state = carry
+        number, rows = part
+        grads, (metrics, model_state) = gradient(
+            state.params, model_state, rows, jax.random.fold_in(key, number)
+        )
+        return (jax.tree.map(jnp.add, sums, grads), model_state), metrics
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    (sums, model_state), metrics = jax.lax.scan(
+        work_off,
+        (zeros, state.model_state),
+        (jnp.arange(parts), jax.tree.map(interleaved, batch)),
+    )
+    grads = jax.tree.map(lambda total: total / parts, sums)
+    return grads, jax.tree.map(lambda m: m.mean(0), metrics), model_state
+
+
+def _where_frozen(patterns, frozen, learning):
+    """The leaves of one tree where the path is frozen, of another elsewhere."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, a, b: a if is_frozen(path, patterns) else b, frozen, learning
+    )
+
+
+def _averaged(ema, new, decay):
+    """The moving averages after a step; in early steps they forget faster."""
+    if ema is None:
+        return None
+    steps = new.step.astype(jnp.float32)
+    keep = jnp.minimum(decay, (1 + steps) / (10 + steps))
+    fresh = {"params": new.params, "model_state": new.model_state}
+    return optax.incremental_update(fresh, ema, 1 - keep)

@@ -1,0 +1,152 @@
+"""Augmentations that draw a box in each image: random resized crop, random erasing.
+
+Pure functions of (images [B, H, W, C] in 0..1, key), on the device.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+TRIES = 10  # boxes that are drawn; the first one that fits the image is taken
+_KERNELS = {"bilinear": "linear", "bicubic": "cubic"}
+
+
+def random_resized_crop(
+    images: jax.Array,
+    key: jax.Array,
+    *,
+    scale: Sequence[float] = (0.08, 1.0),
+    ratio: Sequence[float] = (3 / 4, 4 / 3),
+    method: str = "bilinear",
+) -> jax.Array:
+    """Cuts out a box and scales it to the old size, antialiased (Szegedy et al. 2014).
+
+    Args:
+        images: [B, H, W, C].
+        key: random key.
+        scale: range of the box's share of the area, uniform.
+        ratio: range of the box's width divided by its height, uniform in its logarithm.
+        method: bilinear or bicubic.
+
+    Returns:
+        [B, H, W, C]. Where no box of `TRIES` fits the image it is the largest one in
+        the middle whose sides are in `ratio`.
+    """
+    count, height, width, _ = images.shape
+    draws = jax.random.uniform(key, (count, 2, TRIES + 1))
+    boxes = jax.vmap(lambda draw: crop_box(draw, height, width, scale, ratio))(draws)
+    return jnp.clip(resized_crop(images, boxes, method=method), 0, 1)
+
+
+def resized_crop(images: jax.Array, boxes: jax.Array, *, method: str) -> jax.Array:
+    """Boxes [B, (top, left, height, width)] of images, scaled to the images' size."""
+
+    def one(image, box):
+        factor = jnp.array(image.shape[:2]) / box[2:]
+        return jax.image.scale_and_translate(
+            image, image.shape, (0, 1), factor, -box[:2] * factor, _KERNELS[method]
+        )
+
+    return jax.vmap(one)(images, boxes.astype(images.dtype))
+
+
+def crop_box(
+    draw: jax.Array,
+    height: int,
+    width: int,
+    scale: Sequence[float],
+    ratio: Sequence[float],
+) -> jax.Array:
+    """A box for `random_resized_crop`.
+
+    Args:
+        draw: [2, TRIES + 1] uniform in 0..1: areas and ratios of the tries; the last
+            ones place the box.
+        height: of the image.
+        width: of the image.
+        scale: see `random_resized_crop`.
+        ratio: likewise.
+
+    Returns:
+        int [4]: top, left, height, width.
+    """
+    rows, columns = _box_sizes(draw, height * width, scale, ratio)
+    fits = (rows >= 1) & (rows <= height) & (columns >= 1) & (columns <= width)
+    whole = width / height
+    fallback = jnp.array(
+        [
+            round(min(height, width / ratio[0])) if whole < ratio[0] else height,
+            round(min(width, height * ratio[1])) if whole > ratio[1] else width,
+        ]
+    )
+    first = jnp.argmax(fits)
+    sides = jnp.where(fits.any(), jnp.stack([rows[first], columns[first]]), fallback)
+    room = jnp.array([height, width]) - sides
+    corner = _corner(draw, room)
+    return jnp.concatenate([jnp.where(fits.any(), corner, room // 2), sides])
+
+
+def random_erase(
+    images: jax.Array,
+    key: jax.Array,
+    *,
+    probability: float,
+    area: Sequence[float] = (0.02, 1 / 3),
+    ratio: Sequence[float] = (0.3, 10 / 3),
+    mode: str = "noise",
+) -> jax.Array:
+    """Covers a random box of an image (Zhong et al. 2017).
+
+    Args:
+        images: [B, H, W, C] in 0..1.
+        key: random key.
+        probability: of an image being covered.
+        area: range of the box's share of the area, uniform.
+        ratio: range of the box's height divided by its width, uniform in its logarithm.
+        mode: what covers it: "noise", "zero" or the image's "mean" colour. Noise is
+            normal with mean 0.5 and deviation 0.25, clipped, for each value; timm
+            draws standard normal values, but after the normalisation.
+
+    Returns:
+        [B, H, W, C]. Where none of `TRIES` boxes fits, the image is left as it is.
+    """
+    deciding, boxing, filling = jax.random.split(key, 3)
+    count, height, width, _ = images.shape
+    chosen = jax.random.bernoulli(deciding, probability, (count, 1, 1))
+    draws = jax.random.uniform(boxing, (count, 2, TRIES + 1))
+    inside = jax.vmap(lambda draw: _inside(draw, height, width, area, ratio))(draws)
+    if mode == "noise":
+        noise = 0.5 + 0.25 * jax.random.normal(filling, images.shape, images.dtype)
+        cover = jnp.clip(noise, 0, 1)
+    elif mode == "mean":
+        cover = images.mean((1, 2), keepdims=True)
+    else:
+        cover = jnp.zeros_like(images)
+    return jnp.where((inside & chosen)[..., None], cover, images)
+
+
+def _inside(draw, height, width, area, ratio):
+    """What one image's box covers: boolean [H, W]."""
+    # Width and height change places: here the ratio is height by width.
+    columns, rows = _box_sizes(draw, height * width, area, ratio)
+    fits = (rows < height) & (columns < width)
+    first = jnp.argmax(fits)
+    sides = jnp.stack([rows[first], columns[first]])
+    corner = _corner(draw, jnp.array([height, width]) - sides)
+    row, column = jnp.mgrid[:height, :width] - corner.reshape(2, 1, 1)
+    box = (row >= 0) & (row < sides[0]) & (column >= 0) & (column < sides[1])
+    return box & fits.any()
+
+
+def _corner(draw, room):
+    """Top and left, uniform in 0..room; draws may round up to one."""
+    return jnp.minimum(jnp.floor(draw[:, TRIES] * (room + 1)), room).astype(jnp.int32)
+
+
+def _box_sizes(draw, pixels, area, ratio):
+    """Heights and widths, int [TRIES] each; ratio is width by height."""
+    share = area[0] + (area[1] - area[0]) * draw[0, :TRIES]
+    shape = ratio[0] * (ratio[1] / ratio[0]) ** draw[1, :TRIES]
+    sides = jnp.sqrt(pixels * share / shape), jnp.sqrt(pixels * share * shape)
+    return tuple(jnp.round(side).astype(jnp.int32) for side in sides)

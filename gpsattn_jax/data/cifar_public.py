@@ -1,0 +1,201 @@
+"""CIFAR-10 and CIFAR-100 as their authors publish them: pickles, archives, binaries."""
+
+import contextlib
+import gzip
+import io
+import os
+import pathlib
+import pickle
+import tarfile
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+# What a pickle of arrays may name; NumPy 2 has renamed a module.
+_ARRAY_PARTS = {
+    (module, name)
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray")
+    for name in ("_reconstruct", "scalar")
+} | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+_FOLDERS = ("cifar-100-python", "cifar-100-binary", "cifar-10-batches-py",
+            "cifar-10-batches-bin")  # fmt: skip
+_SIDE, _PIXELS = 32, 3072
+_TEN = [f"data_batch_{number}" for number in range(1, 6)]
+
+
+def read(
+    folder: str | os.PathLike, split: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """One part of CIFAR-100 or CIFAR-10.
+
+    Args:
+        folder: `cifar-100-python`, `cifar-100-binary`, `cifar-10-batches-py` or
+            `cifar-10-batches-bin`, their .tar.gz, or a folder that holds one of them.
+        split: "train" or "test".
+
+    Returns:
+        (images [n, 32, 32, 3] uint8, fine labels [n] int32, coarse labels [n] int32;
+        None for CIFAR-10, which has none).
+
+    Raises:
+        FileNotFoundError: says what was looked for.
+        ValueError: names the file that is not as published, or that would run code.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be train or test; got {split!r}.")
+    files = _Files(folder)
+    hundred = files.layout.startswith("cifar-100")
+    binary = files.layout.endswith(("binary", "bin"))
+    names = [split] if hundred else _TEN if split == "train" else ["test_batch"]
+    if binary:
+        parts = [_records(files, f"{name}.bin", 1 + hundred) for name in names]
+    else:
+        parts = [_pickled(files, name, hundred) for name in names]
+    pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    images = pixels.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
+    return (
+        np.ascontiguousarray(images),
+        labels[:, -1].astype(np.int32),
+        labels[:, 0].astype(np.int32) if hundred else None,
+    )
+
+
+def class_names(folder: str | os.PathLike) -> dict[str, tuple[str, ...]]:
+    """The names of the classes: {"fine"} and for CIFAR-100 also {"coarse"}.
+
+    Args:
+        folder: as for `read`.
+
+    Raises:
+        FileNotFoundError: says what was looked for.
+        ValueError: names the file that is not as published, or that would run code.
+    """
+    files = _Files(folder)
+    if files.layout.endswith("binary"):
+        return {
+            level: tuple(files.read(f"{level}_label_names.txt").decode().split())
+            for level in ("fine", "coarse")
+        }
+    if files.layout.endswith("bin"):
+        return {"fine": tuple(files.read("batches.meta.txt").decode().split())}
+    if files.layout.endswith("py"):
+        names = _unpickle(files, "batches.meta")
+        return {"fine": tuple(_field(files, "batches.meta", names, "label_names"))}
+    names = _unpickle(files, "meta")
+    return {
+        level: tuple(_field(files, "meta", names, f"{level}_label_names"))
+        for level in ("fine", "coarse")
+    }
+
+
+class _Files:
+    """The published files, in a folder or in the archive as it is."""
+
+    def __init__(self, folder: str | os.PathLike):
+        path = pathlib.Path(folder)
+        below = [path] + [path / name for name in _FOLDERS]
+        found = next((p for p in below if p.is_dir() and p.name in _FOLDERS), None)
+        if found is None and path.is_file():
+            found = path
+        if found is None and path.is_dir():
+            found = next(iter(sorted(path.glob("cifar-10*.tar.gz"))), None)
+        if found is None:
+            raise FileNotFoundError(
+                f"{path}: no CIFAR there; looked for {', '.join(_FOLDERS)} and .tar.gz."
+            )
+        self.path = found
+        self.layout = found.name if found.is_dir() else self._layout_inside()
+
+    def read(self, name: str) -> bytes:
+        if self.path.is_dir():
+            file = self.path / name
+            if not file.is_file():
+                raise FileNotFoundError(f"{file}: not there.")
+            return file.read_bytes()
+        with self._archive() as archive:
+            if f"{self.layout}/{name}" not in archive.getnames():
+                raise FileNotFoundError(f"{self.where(name)}: not there.")
+            return archive.extractfile(f"{self.layout}/{name}").read()
+
+    @contextlib.contextmanager
+    def _archive(self) -> Iterator[Any]:
+        try:
+            with tarfile.open(self.path) as archive:
+                yield archive
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{self.path}: not a readable archive: {error}") from error
+
+    def where(self, name: str) -> str:
+        inside = "" if self.path.is_dir() else f"/{self.layout}"
+        return f"{self.path}{inside}/{name}"
+
+    def _layout_inside(self):
+        with self._archive() as archive:
+            first = archive.next()
+        layout = first.name.split("/")[0] if first else ""
+        if layout not in _FOLDERS:
+            raise ValueError(
+                f"{self.path}: must hold one of {', '.join(_FOLDERS)}; got {layout!r}."
+            )
+        return layout
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads plain containers and NumPy arrays; refuses to look up anything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ARRAY_PARTS:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module, name)
+
+
+def _unpickle(files, name):
+    content = io.BytesIO(files.read(name))
+    try:
+        tree = _ArraysOnly(content, encoding="latin1").load()
+    except Exception as error:  # broken pickles raise all sorts of things
+        raise ValueError(
+            f"{files.where(name)}: not a pickle of plain arrays: {error}"
+        ) from error
+    if not isinstance(tree, dict):
+        raise ValueError(
+            f"{files.where(name)}: must hold a dict; got {type(tree).__name__}."
+        )
+    return tree
+
+
+def _field(files, file, tree, name):
+    if name not in tree:
+        raise ValueError(
+            f"{files.where(file)}: must have the field {name!r}; got {sorted(tree)}."
+        )
+    return tree[name]
+
+
+def _pickled(files, name, hundred):
+    """(pixels [n, 3072] uint8, labels [n, 1 or 2])."""
+    tree = _unpickle(files, name)
+    fields = ("coarse_labels", "fine_labels") if hundred else ("labels",)
+    pixels = np.asarray(_field(files, name, tree, "data"))
+    labels = np.stack([_field(files, name, tree, field) for field in fields], axis=1)
+    if pixels.dtype != np.uint8 or pixels.shape != (len(labels), _PIXELS):
+        raise ValueError(
+            f"{files.where(name)}: data must be uint8 [{len(labels)}, {_PIXELS}]; "
+            f"got {pixels.dtype} {pixels.shape}."
+        )
+    return pixels, labels
+
+
+def _records(files, name, labels):
+    """(pixels [n, 3072] uint8, labels [n, 1 or 2])."""
+    content = np.frombuffer(files.read(name), np.uint8)
+    size = labels + _PIXELS
+    if len(content) == 0 or len(content) % size:
+        raise ValueError(
+            f"{files.where(name)}: must be records of {size} bytes; "
+            f"got {len(content)} bytes."
+        )
+    records = content.reshape(-1, size)
+    return records[:, labels:], records[:, :labels]

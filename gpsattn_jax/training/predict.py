@@ -1,0 +1,42 @@
+"""A network's outputs for every example once, on any number of devices."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from gpsattn_jax.training.sharding import Placement, on_every_process
+
+
+def predict(
+    forward: Callable[[Any, Any, dict[str, Any]], jax.Array],
+    params: Any,
+    model_state: Any,
+    batches: Iterable[tuple[dict[str, Any], int]],
+    placement: Placement,
+) -> np.ndarray:
+    """The outputs of all batches in order, whole on every process.
+
+    Args:
+        forward: (params, model state, inputs) -> outputs [B, …], compiled.
+        params: the network's.
+        model_state: likewise.
+        batches: (batch of this process's rows, how many of the batch's examples count).
+        placement: where the batches go.
+
+    Returns:
+        [n, …], every example that counts once.
+    """
+    outputs: list[Any] = []
+    for batch, count in batches:
+        inputs = placement.put(batch["inputs"])
+        outputs.append((forward(params, model_state, inputs), count))
+        if len(outputs) > 1:  # fetched while the next batch is at work
+            outputs[-2] = _fetched(*outputs[-2])
+    outputs[-1] = _fetched(*outputs[-1])
+    return np.concatenate(outputs)
+
+
+def _fetched(output, count):
+    return on_every_process(output)[:count]

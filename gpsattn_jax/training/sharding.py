@@ -1,0 +1,184 @@
+"""Where the arrays of a run live: one table from parameter paths to mesh axes.
+
+Networks and kernels know no mesh: `jax.jit` splits their work by where the parameters
+and the batch are (GSPMD), so that batch norms see the global batch.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from gpsattn_jax.training.config import Machine
+from gpsattn_jax.training.optimizers import path_name
+
+Spec = P | Callable[[tuple[int, ...]], P]
+
+
+def on_longest(axis: str) -> Callable[[tuple[int, ...]], P]:
+    """A row's choice by shape: the longest axis of an array along a mesh axis."""
+
+    def choose(shape):
+        longest = int(np.argmax(shape)) if shape else 0
+        return P(*(axis if i == longest else None for i in range(len(shape))))
+
+    return choose
+
+
+# Pattern of a path -> mesh axes. The first row that matches wins. The optimizer's state
+# and moving averages follow, since their paths end as the parameters' do.
+RULES: dict[str, tuple[tuple[str, Spec], ...]] = {
+    "tensor": (
+        (r"(query|key|value)/kernel$", P(None, "model", None)),  # [C, N, D]: heads
+        (r"out/kernel$", P("model", None, None)),  # [N, E, C]
+        (r".*", P()),
+    ),
+    "fsdp": (
+        (r"(query|key|value)/kernel$", P("data", "model", None)),
+        (r"out/kernel$", P("model", None, "data")),
+        (r"(kernel|table)$", on_longest("data")),
+        (r".*", P()),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """A mesh of devices, and what goes where on it.
+
+    Attributes:
+        mesh: its axis `data` splits batches; others split what the rules say.
+        rules: rows (pattern of a path, `PartitionSpec` or a choice of one by shape).
+    """
+
+    mesh: Mesh
+    rules: tuple[tuple[str, Spec], ...] = RULES["tensor"]
+
+    def shardings(self, tree: Any) -> Any:
+        """A sharding for each leaf of a tree of arrays or shapes."""
+
+        def sharding(path, leaf):
+            name = path_name(path)
+            spec = next(s for pattern, s in self.rules if re.search(pattern, name))
+            spec = spec(leaf.shape) if callable(spec) else spec
+            return NamedSharding(self.mesh, self._fitting(spec, leaf.shape))
+
+        return jax.tree_util.tree_map_with_path(sharding, tree)
+
+    def shapes(self, tree: Any) -> Any:
+        """Shapes with shardings: what a checkpoint is restored into."""
+        return jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(
+                leaf.shape, leaf.dtype, sharding=sharding
+            ),
+            tree,
+            self.shardings(tree),
+        )
+
+    @property
+    def batch_sharding(self) -> NamedSharding:
+        """Of every array of a batch: its first axis along `data`."""
+        return NamedSharding(self.mesh, P("data"))
+
+    def check(self, batch_size: int, accumulate: int = 1) -> None:
+        """Raises ValueError unless every device gets as many examples of each part."""
+        devices = self.mesh.shape["data"]
+        if batch_size % (devices * accumulate):
+            parts = f" and {accumulate} parts" if accumulate > 1 else ""
+            raise ValueError(
+                f"train.batch_size must be a multiple of the {devices} devices along "
+                f"data{parts}; got {batch_size}."
+            )
+
+    def rows(self, batch_size: int) -> slice:
+        """The rows of a global batch that this process must supply."""
+        held = self.batch_sharding.addressable_devices_indices_map((batch_size,))
+        parts = [index[0].indices(batch_size) for index in held.values() if index]
+        first, last = min(p[0] for p in parts), max(p[1] for p in parts)
+        if sum(stop - start for start, stop, _ in set(parts)) != last - first:
+            raise ValueError(
+                "mesh must give each process neighbouring rows of a batch; put data "
+                f"first: got {', '.join(self.mesh.axis_names)}."
+            )
+        return slice(first, last)
+
+    def put(self, batch: Any) -> Any:
+        """This process's rows of a batch -> arrays of the global batch."""
+        return jax.tree.map(
+            lambda rows: jax.make_array_from_process_local_data(
+                self.batch_sharding, np.asarray(rows)
+            ),
+            batch,
+        )
+
+    def _fitting(self, spec, shape):
+        """The spec without axes that the mesh lacks or that do not divide the array."""
+        axes = tuple(spec) if len(spec) <= len(shape) else ()
+
+        def fits(axis, size):
+            return axis in self.mesh.shape and size % self.mesh.shape[axis] == 0
+
+        return P(
+            *(a if fits(a, n) else None for a, n in zip(axes, shape, strict=False))
+        )
+
+
+def place(machine: Machine | None = None) -> Placement:
+    """The placement that a machine's flags ask for; joins the other processes first.
+
+    Raises:
+        ValueError: if the mesh does not fit the devices there are.
+        RuntimeError: if the other processes cannot be found.
+    """
+    machine = Machine() if machine is None else machine
+    _join(machine)
+    devices = jax.device_count()
+    pairs = (part.split(":") for part in (machine.mesh or f"data:{devices}").split(","))
+    axes = {name: int(size) for name, size in pairs}
+    axes = axes if "data" in axes else {"data": 1} | axes
+    if math.prod(axes.values()) != devices:
+        raise ValueError(
+            f"mesh must have as many places as there are devices, {devices}; "
+            f"got {machine.mesh!r}."
+        )
+    mesh = jax.make_mesh(
+        tuple(axes.values()), tuple(axes), axis_types=(AxisType.Auto,) * len(axes)
+    )
+    return Placement(mesh, RULES[machine.sharding])
+
+
+def on_every_process(array: jax.Array) -> np.ndarray:
+    """An array that may be split over devices and processes, whole, on the host."""
+    if jax.process_count() == 1:
+        return np.asarray(array)
+    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set on any process; all of them must ask together."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def _join(machine):
+    if machine.distributed == "off" or jax.distributed.is_initialized():
+        return
+    try:
+        if machine.distributed == "auto":
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(
+                machine.coordinator, machine.num_processes, machine.process_id
+            )
+    except (ValueError, RuntimeError) as error:
+        raise RuntimeError(
+            f"distributed={machine.distributed}: the processes did not meet: {error}"
+        ) from error
