@@ -85,7 +85,7 @@ SETUPS = {
         data=CIFAR100,
         augment=AugmentConfig(pad_crop=4, flip=True),
         train=TrainConfig(
-            num_steps=4_000,
+            num_steps=3_000,
             batch_size=32,
             learning_rate=2e-3,
             warmup_steps=200,
