@@ -1,22 +1,18 @@
 """A whole GSA-ResNet-50 training step at 224 px: compile time, time, memory."""
 
-import functools
 import resource
 import statistics
 import time
 
 import jax
-import numpy as np
 
+from benchmarks import steps
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.training.config import TrainConfig
-from gpsattn_jax.training.losses import cross_entropy
-from gpsattn_jax.training.optimizers import make_optimizer
-from gpsattn_jax.training.state import init_state
-from gpsattn_jax.training.step import train_step
 
 HEAD = (
     "network",
+    "precision",
     "px",
     "batch",
     "compile s",
@@ -28,24 +24,24 @@ HEAD = (
 
 
 def rows(seconds: float):
-    """One row: the cells of HEAD."""
+    """A row for each precision that the device is made for: the cells of HEAD."""
     del seconds
-    batch_size, size = 8, 224
-    network = gsanet.build(gsanet.VARIANTS["50"])
-    optimizer = make_optimizer(TrainConfig())
+    model = gsanet.VARIANTS["50"]
+    batch_size = 8 if steps.on_cpu() else 64
+    yield row("GSA-ResNet-50, AdamW step", model, batch_size, "float32")
+    if not steps.on_cpu():
+        yield row("GSA-ResNet-50, AdamW step", model, batch_size, "bfloat16")
+
+
+def row(
+    name: str, model: gsanet.Config, batch_size: int, precision: str
+) -> tuple[str, ...]:
+    """One row: eight steps, of which the first two warm up."""
+    config = TrainConfig(precision=precision)
     key = jax.random.key(0)
-    state = init_state(network, optimizer, key)
-    draw = np.random.default_rng(0)
-    batch = {
-        "inputs": {"images": draw.normal(size=(batch_size, size, size, 3)).astype("f")},
-        "targets": {"label": draw.integers(0, 1000, batch_size).astype(np.int32)},
-    }
-    step = jax.jit(
-        functools.partial(
-            train_step, network=network, loss=cross_entropy(0.1), optimizer=optimizer
-        ),
-        donate_argnums=0,
-    )
+    state = steps.make_state(model, config)
+    batch = jax.device_put(steps.made_up_batch(model, batch_size))
+    step = steps.make_step(model, config)
     start = time.perf_counter()
     compiled = step.lower(state, batch, key).compile()
     compile_seconds = time.perf_counter() - start
@@ -58,9 +54,10 @@ def rows(seconds: float):
     median = statistics.median(times[2:])
     temp = compiled.memory_analysis().temp_size_in_bytes / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    yield (
-        "GSA-ResNet-50, AdamW step",
-        str(size),
+    return (
+        name,
+        precision,
+        str(model.image_size),
         str(batch_size),
         f"{compile_seconds:.0f}",
         f"{1e3 * median:.0f}",

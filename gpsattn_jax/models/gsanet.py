@@ -281,6 +281,7 @@ def module_options(config: Config, side: int) -> dict[str, Any]:
 
 def halve(x: jax.Array) -> jax.Array:
     """2x2 average pooling; an odd last row or column is averaged over what is there."""
-    return nnx.avg_pool(
+    pooled = nnx.avg_pool(
         x, (2, 2), strides=(2, 2), padding="SAME", count_include_pad=False
     )
+    return pooled.astype(x.dtype)  # the counts are float32

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.data.augment import random_affine
-from gpsattn_jax.data.batches import Batches, in_order
+from gpsattn_jax.data.batches import Arrays, Batches, in_order
 
 
-def numbers(seed=0, augment=None, batch_size=3):
-    values = {"x": np.arange(10.0, dtype=np.float32)}
-    label = {"label": np.arange(10)}
-    return Batches(values, label, batch_size=batch_size, seed=seed, augment=augment)
+def numbers(seed=0, batch_size=3, rows=slice(None), count=10):
+    values = {"x": np.arange(count, dtype=np.float32)}
+    source = Arrays(values, {"label": np.arange(count)})
+    return Batches(source, batch_size=batch_size, seed=seed, rows=rows)
 
 
 def test_batch_of_a_step_does_not_depend_on_what_was_asked_before():
@@ -35,18 +35,36 @@ def test_an_epoch_repeats_no_example_and_the_next_has_another_order():
     assert not np.array_equal(*epochs)
 
 
-def test_inputs_and_targets_stay_together_and_augmentation_depends_on_the_step():
-    def jitter(inputs, key):
-        return {"x": inputs["x"] + jax.random.uniform(key, inputs["x"].shape) / 2}
+def test_inputs_and_targets_stay_together():
+    for step in range(6):
+        batch = numbers()(step)
+        np.testing.assert_array_equal(batch["inputs"]["x"], batch["targets"]["label"])
 
-    batches = numbers(augment=jitter)
-    first, again = batches(4), batches(4)
-    np.testing.assert_array_equal(first["inputs"]["x"], again["inputs"]["x"])
-    np.testing.assert_array_equal(
-        np.floor(first["inputs"]["x"]), first["targets"]["label"]
-    )
-    shifts = [np.asarray(batches(s)["inputs"]["x"]) % 1 for s in (4, 5)]
-    assert not np.array_equal(*shifts)
+
+def test_rows_of_the_processes_make_up_the_batch():
+    whole = numbers(batch_size=4)(3)["inputs"]["x"]
+    parts = [
+        numbers(batch_size=4, rows=slice(*rows))(3)["inputs"]["x"]
+        for rows in ((0, 2), (2, 4))
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_seeds_differ_by_example_step_and_run_and_do_not_depend_on_the_rows():
+    class Seeds:
+        def __len__(self):
+            return 8
+
+        def batch(self, places, seeds):
+            return {"inputs": {"seed": seeds}, "targets": {}}
+
+    def seeds(step, **options):
+        options = {"batch_size": 4, "seed": 0} | options
+        return Batches(Seeds(), **options)(step)["inputs"]["seed"]
+
+    drawn = [*seeds(0), *seeds(1), *seeds(2), *seeds(0, seed=1)]
+    assert len(set(drawn)) == len(drawn) and min(drawn) >= 0
+    np.testing.assert_array_equal(seeds(1, rows=slice(2, 4)), seeds(1)[2:])
 
 
 def test_position():
@@ -55,15 +73,17 @@ def test_position():
 
 def test_arrays_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"one length; got \{'x': 10, 'label': 9\}"):
-        Batches({"x": np.zeros(10)}, {"label": np.zeros(9)}, batch_size=2, seed=0)
+        Arrays({"x": np.zeros(10)}, {"label": np.zeros(9)})
     with pytest.raises(ValueError, match="at most the 10 examples; got 11"):
         numbers(batch_size=11)
 
 
 def test_in_order_counts_every_example_once():
-    seen = [batch["x"][:count] for batch, count in in_order({"x": np.arange(7)}, 3)]
-    np.testing.assert_array_equal(np.concatenate(seen), np.arange(7))
-    assert {len(batch["x"]) for batch, _ in in_order({"x": np.arange(7)}, 3)} == {3}
+    source = Arrays({"x": np.arange(7)}, {})
+    found = [(batch["inputs"]["x"], count) for batch, count in in_order(source, 3)]
+    seen = np.concatenate([values[:count] for values, count in found])
+    np.testing.assert_array_equal(seen, np.arange(7))
+    assert {len(values) for values, _ in found} == {3}
 
 
 def test_affine_of_nothing_changes_nothing():

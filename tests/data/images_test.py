@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpsattn_jax.data import images
+from gpsattn_jax.data import image_sets, images
 
 image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: data)")
 
@@ -14,7 +14,7 @@ def picture(path, mode="RGB", size=(12, 8), color=None):
 
 
 def test_digits_have_a_fixed_stratified_split_without_overlap():
-    sets = images.digits()
+    sets = image_sets.digits(None)
     assert {name: len(part) for name, part in sets.items()} == {
         "train": 1167,
         "validation": 180,
@@ -28,15 +28,8 @@ def test_digits_have_a_fixed_stratified_split_without_overlap():
     counts = np.bincount(sets["test"].labels)
     assert counts.min() >= 43 and counts.max() <= 46
     # The very split, not only a split: the first test images' labels.
-    again = images.digits()["test"]
+    again = image_sets.digits(None)["test"]
     np.testing.assert_array_equal(again.labels, sets["test"].labels)
-
-
-def test_unknown_set_lists_the_choices():
-    with pytest.raises(
-        ValueError, match="data.name must be one of digits; got 'mnist'"
-    ):
-        images.load("mnist")
 
 
 @pytest.mark.parametrize(

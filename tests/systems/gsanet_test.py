@@ -7,8 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from gpsattn_jax.data import image_sets
 from gpsattn_jax.models import gsanet as models
-from gpsattn_jax.systems import gsanet
+from gpsattn_jax.systems import gsanet, image_classifier
+from gpsattn_jax.systems import image_classifier_tables as tables
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
 image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: data)")
@@ -34,7 +36,7 @@ def workdir(tmp_path_factory):
 
 def test_evaluation_counts_every_test_image(workdir):
     classifier = gsanet.restore(workdir)
-    measured = gsanet.evaluate(classifier)
+    measured = image_classifier.evaluate(classifier)
     assert classifier.step == 4 and measured["images"] == 450
     assert 0 <= measured["accuracy"] <= 1 and np.isfinite(measured["loss"])
     assert gsanet.restore(workdir, "best").step in (2, 4)
@@ -42,7 +44,7 @@ def test_evaluation_counts_every_test_image(workdir):
 
 def test_probabilities_do_not_depend_on_their_batch(workdir):
     classifier = gsanet.restore(workdir)
-    images = gsanet.image_data.digits()["test"].images[:5]
+    images = image_sets.digits(None)["test"].images[:5]
     together = classifier.probabilities(images)
     alone = np.concatenate([classifier.probabilities(image[None]) for image in images])
     np.testing.assert_allclose(together, alone, atol=1e-6)
@@ -53,13 +55,15 @@ def test_predictions_of_users_files(workdir, tmp_path):
     for place in range(2):
         image = np.random.default_rng(place).integers(0, 255, (20, 30, 3), np.uint8)
         image_library.fromarray(image).save(tmp_path / f"{place}.png")
-    found = gsanet.predict(workdir, tmp_path, tmp_path / "out" / "found.csv", count=2)
-    with (tmp_path / "out" / "found.csv").open() as file:
+    classifier = gsanet.restore(workdir)
+    output = tmp_path / "out" / "found.csv"
+    found = tables.predict(classifier, tmp_path, output, count=2)
+    with output.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == [str(tmp_path / f"{i}.png") for i in (0, 1)]
     assert rows[0]["class_1"] == found[0][1][0][0]
     assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_2"])
-    swapped = gsanet.predict(workdir, tmp_path, invert=True)
+    swapped = tables.predict(classifier, tmp_path, invert=True)
     assert swapped[0][1][0][1] != found[0][1][0][1]
 
 

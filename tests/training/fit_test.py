@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gpsattn_jax.data.batches import Batches
+from gpsattn_jax.data.batches import Arrays, Batches
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.training import TrainConfig, fit
 from gpsattn_jax.training.checkpoints import Checkpoints
@@ -38,12 +38,11 @@ class Data(Batches):
 
     def __init__(self, *, signal_at=None, spoil_at=None, examples=30):
         draw = np.random.default_rng(0)
-        super().__init__(
+        source = Arrays(
             {"images": draw.normal(size=(examples, 4, 4, 1)).astype(np.float32)},
             {"label": draw.integers(0, 3, examples).astype(np.int32)},
-            batch_size=8,
-            seed=0,
         )
+        super().__init__(source, batch_size=8, seed=0)
         self._signal_at, self._spoil_at = signal_at, spoil_at
 
     def __call__(self, step):
@@ -124,7 +123,7 @@ def test_half_written_checkpoint_is_ignored(tmp_path):
 
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path):
-    with pytest.raises(FloatingPointError, match="Not finite by step 9"):
+    with pytest.raises(FloatingPointError, match="Not finite at step 8"):
         run(tmp_path, spoil_at=7)
     with open_checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == [5]

@@ -46,7 +46,7 @@ def test_only_kernels_are_decayed():
         "row_table": False,
         "scale": False,
     }
-    assert decayed(params) == expected
+    assert decayed(params, "kernels") == expected
 
 
 def test_log_drops_what_a_resumed_run_writes_again(tmp_path):

@@ -1,0 +1,49 @@
+"""A training step on made-up images, for what is measured in it and around it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from gpsattn_jax.models import gsanet
+from gpsattn_jax.training.config import TrainConfig
+from gpsattn_jax.training.losses import cross_entropy
+from gpsattn_jax.training.optimizers import make_optimizer
+from gpsattn_jax.training.state import TrainState, copy, init_state
+from gpsattn_jax.training.step import train_step
+
+
+def on_cpu() -> bool:
+    """Whether there is no accelerator; sizes depend on it."""
+    return jax.default_backend() == "cpu"
+
+
+def made_up_batch(model: gsanet.Config, batch_size: int) -> dict[str, dict[str, Any]]:
+    """A batch of normalised images and labels, on the host."""
+    draw = np.random.default_rng(0)
+    shape = (batch_size, model.image_size, model.image_size, model.in_channels)
+    labels = draw.integers(0, model.num_classes, batch_size).astype(np.int32)
+    return {
+        "inputs": {"images": draw.normal(size=shape).astype(np.float32)},
+        "targets": {"label": labels},
+    }
+
+
+def make_state(model: gsanet.Config, config: TrainConfig) -> TrainState:
+    """The state before the first step, ready to be donated."""
+    optimizer = make_optimizer(config)
+    return copy(init_state(gsanet.build(model), optimizer, jax.random.key(0)))
+
+
+def make_step(model: gsanet.Config, config: TrainConfig) -> Callable:
+    """(state, batch, key) -> (state, metrics), jitted; the state is donated."""
+    step = functools.partial(
+        train_step,
+        network=gsanet.build(model),
+        loss=cross_entropy(config.label_smoothing),
+        optimizer=make_optimizer(config),
+        config=config,
+    )
+    return jax.jit(step, donate_argnums=0)
