@@ -117,7 +117,9 @@ def part_rates(case: Case, images: Images, seconds: float) -> dict[str, float]:
     }
     for name, recipe in RECIPES.items():
         augment = jax.jit(
-            functools.partial(augment_batch, recipe, num_classes=len(images.class_names))
+            functools.partial(
+                augment_batch, recipe, num_classes=len(images.class_names)
+            )
         )
 
         def run(augment=augment):

@@ -1,6 +1,7 @@
-"""Interleaved timing: all candidates take turns in one process."""
+"""Interleaved timing: all candidates take turns in one process; sizes; the machine."""
 
 import os
+import pathlib
 import platform
 import statistics
 import time
@@ -34,6 +35,11 @@ def interleaved(
             run()
             times[name].append(1e3 * (time.perf_counter() - start))
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def size_of(folder: pathlib.Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def machine() -> str:

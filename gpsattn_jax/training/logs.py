@@ -35,13 +35,16 @@ class MetricLog:
 
 
 def _append(lines, jsonl, table):
-    with jsonl.open("a") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
-    with table.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        for line in lines:
-            pairs = ((name, v) for name, v in line.items() if name != "step")
-            writer.writerows((line["step"], *pair) for pair in pairs)
+    try:
+        with jsonl.open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+        with table.open("a", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            for line in lines:
+                pairs = ((name, v) for name, v in line.items() if name != "step")
+                writer.writerows((line["step"], *pair) for pair in pairs)
+    except OSError as error:  # which names no file when a write fails
+        raise OSError(f"{jsonl}: the log could not be written: {error}") from error
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:

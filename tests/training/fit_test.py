@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+import resource
 import signal
+import time
 
 import jax
 import numpy as np
@@ -10,39 +12,24 @@ import pytest
 
 from gpsattn_jax.data.batches import Arrays, Batches
 from gpsattn_jax.models import gsanet
-from gpsattn_jax.training import TrainConfig, fit
+from gpsattn_jax.training import Machine, TrainConfig, fit
 from gpsattn_jax.training.checkpoints import Checkpoints
 from gpsattn_jax.training.logs import read_metrics
 from gpsattn_jax.training.loop import open_checkpoints
 from gpsattn_jax.training.losses import cross_entropy
+from tests.training import small
+from tests.training.small import Linear
 
-NETWORK = gsanet.build(
-    gsanet.Config(
-        layers=(1, 1),
-        widths=(4, 4),
-        expansion=2,
-        attention=(True, False),
-        num_heads=2,
-        image_size=4,
-        stem="small",
-        in_channels=1,
-        num_classes=3,
-    )
-)
+NETWORK = Linear()
 LOSS = cross_entropy(0.1)
 CONFIG = TrainConfig(num_steps=20, batch_size=8, evaluate_every=5, log_every=3)
 
 
 class Data(Batches):
-    """Random images; sends itself a signal, or spoils a batch, at a given step."""
+    """Random numbers; sends itself a signal, or spoils a batch, at a given step."""
 
     def __init__(self, *, signal_at=None, spoil_at=None, examples=30):
-        draw = np.random.default_rng(0)
-        source = Arrays(
-            {"images": draw.normal(size=(examples, 4, 4, 1)).astype(np.float32)},
-            {"label": draw.integers(0, 3, examples).astype(np.int32)},
-        )
-        super().__init__(source, batch_size=8, seed=0)
+        super().__init__(Arrays(*small.examples(examples)), batch_size=8, seed=0)
         self._signal_at, self._spoil_at = signal_at, spoil_at
 
     def __call__(self, step):
@@ -50,18 +37,19 @@ class Data(Batches):
         if step == self._signal_at:
             os.kill(os.getpid(), signal.SIGINT)
         if step == self._spoil_at:
-            batch["inputs"]["images"] = batch["inputs"]["images"] * np.nan
+            batch["inputs"]["x"] = batch["inputs"]["x"] * np.nan
         return batch
 
 
-def run(workdir, config=CONFIG, scores=(), **data):
+def run(workdir, config=CONFIG, scores=(), options=None, network=NETWORK, **data):
     """Trains; the evaluations' accuracies are `scores`, one after the other."""
     pending = list(scores)
 
     def evaluate(params, state):
         return {"accuracy": pending.pop(0) if pending else 0.5}
 
-    return fit(NETWORK, LOSS, Data(**data), evaluate, config, workdir)
+    options = {} if options is None else options
+    return fit(network, LOSS, Data(**data), evaluate, config, workdir, **options)
 
 
 def assert_same_bits(left, right):
@@ -79,6 +67,115 @@ def test_stopped_and_resumed_run_ends_with_the_same_bits(tmp_path, capsys):
     assert "Going on from step 7" in capsys.readouterr().err
     assert int(resumed.step) == 20
     assert_same_bits(straight, resumed)
+
+
+def test_every_recipe_resumes_to_the_same_bits(tmp_path):
+    """Averages, accumulation, low precision, random augmentation, a frozen stem."""
+
+    def shake(batch, key):
+        noise = jax.random.normal(key, batch["inputs"]["x"].shape)
+        return {**batch, "inputs": {"x": batch["inputs"]["x"] + noise}}
+
+    config = dataclasses.replace(
+        CONFIG,
+        num_steps=10,
+        optimizer="sgd",
+        ema_decay=0.9,
+        accumulate=2,
+        precision="bfloat16",
+        frozen=("stem",),
+    )
+    options = {"augment": shake}
+    straight = run(tmp_path / "straight", config, options=options)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", config, options=options, signal_at=6)
+    assert_same_bits(straight, run(tmp_path / "stopped", config, options=options))
+    other = run(tmp_path / "calm", config)
+    assert not np.array_equal(
+        straight.params["head"]["kernel"], other.params["head"]["kernel"]
+    )
+
+
+def test_averages_are_evaluated_saved_and_may_choose_the_best(tmp_path):
+    config = dataclasses.replace(
+        CONFIG, ema_decay=0.5, best_metric="ema/accuracy", keep_latest=1
+    )
+    scores = (0.9, 0.1, 0.2, 0.8, 0.3, 0.3, 0.4, 0.4)  # plain, average, plain, …
+    end = run(tmp_path, config, scores=scores)
+    table = (tmp_path / "metrics.csv").read_text()
+    assert "10,evaluation/accuracy,0.2" in table
+    assert "10,evaluation/ema/accuracy,0.8" in table
+    with open_checkpoints(tmp_path) as checkpoints:
+        assert (checkpoints.best(), checkpoints.latest()) == (10, 20)
+        found = checkpoints.restore_weights(20, *NETWORK.shapes(), averaged=True)
+    assert_same_bits(found, (end.ema["params"], end.ema["model_state"]))
+    assert not np.array_equal(end.ema["params"]["head"]["kernel"], found[0])
+
+
+def test_a_run_starts_from_given_weights_and_leaves_them_alone(tmp_path):
+    weights = NETWORK.init(jax.random.key(9))
+    before = jax.device_get(weights)
+    config = dataclasses.replace(CONFIG, num_steps=1, warmup_steps=0)
+    config = dataclasses.replace(config, learning_rate=0.0, weight_decay=0.0)
+    end = run(tmp_path, config, options={"initial": weights})
+    assert_same_bits(end.params, before[0])
+    assert_same_bits(jax.device_get(weights), before)
+
+
+def test_a_profile_of_some_steps_is_written(tmp_path):
+    config = dataclasses.replace(CONFIG, num_steps=4)
+    run(tmp_path, config, options={"machine": Machine(profile="1:3")})
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
+    config = dataclasses.replace(CONFIG, batch_size=8)
+    with pytest.raises(ValueError, match="as many places as there are devices, 1; got"):
+        run(tmp_path, config, options={"machine": Machine(mesh="data:3")})
+
+
+def fill_up(workdir, largest, config):
+    """Trains; once there is a checkpoint no file may grow beyond `largest` bytes."""
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    class Filling(Data):
+        def __call__(self, step):
+            if step == 8:
+                while not (workdir / "checkpoints" / "5").exists():
+                    time.sleep(0.01)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest, unlimited[1]))
+            return super().__call__(step)
+
+    try:
+        fit(NETWORK, LOSS, Filling(), lambda *_: {"accuracy": 0.5}, config, workdir)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+
+@pytest.mark.filterwarnings("ignore")  # Orbax's threads end in their own way
+def test_a_full_disk_is_told_and_earlier_checkpoints_stay(tmp_path):
+    config = dataclasses.replace(CONFIG, log_every=100)
+    with pytest.raises(OSError, match="could not be written") as error:
+        fill_up(tmp_path, 300, config)
+    assert str(tmp_path / "checkpoints") in str(error.value)
+    assert "Whole checkpoints: 5" in str(error.value)
+    with open_checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [5]
+        checkpoints.restore_weights(5, *NETWORK.shapes())
+    assert_same_bits(run(tmp_path), run(tmp_path / "straight"))
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(OSError, match="metrics.jsonl: the log could not be written"):
+        fill_up(tmp_path, 64, CONFIG)
+
+
+def test_a_workdir_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        run(tmp_path / "file" / "run")
+    with pytest.raises(OSError, match="file"):
+        run(tmp_path / "file")
 
 
 def test_finished_run_is_not_trained_again(tmp_path):

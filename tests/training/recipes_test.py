@@ -19,6 +19,8 @@ from gpsattn_jax.training.optimizers import (
 )
 from gpsattn_jax.training.state import init_state
 from gpsattn_jax.training.step import train_step
+from tests.training import small
+from tests.training.small import Linear
 
 PLAIN = {"warmup_steps": 0, "schedule": "constant", "clip_norm": 0.0}
 SHAPES = {"a": {"kernel": (4, 3), "bias": (3,)}, "b": {"table": (5, 2)}}
@@ -126,27 +128,8 @@ def test_milestones_within_the_warm_up_are_refused():
         learning_rate_schedule(config)
 
 
-class Linear:
-    """Logits from one matrix; a running mean; multiplicative noise in training."""
-
-    def init(self, key):
-        params = {"stem": {"kernel": jax.random.normal(key, (6, 5))}}
-        head = {"kernel": jax.random.normal(key, (5, 3)), "bias": jnp.zeros(3)}
-        return params | {"head": head}, {"stem": {"mean": jnp.zeros(5)}}
-
-    def apply(self, params, state, *, x, train=False, rng=None):
-        hidden = x @ params["stem"]["kernel"]
-        out = jnp.tanh(hidden) @ params["head"]["kernel"] + params["head"]["bias"][None]
-        mean = state["stem"]["mean"] + hidden.mean(0).astype(jnp.float32)
-        return out, {"stem": {"mean": mean}}
-
-
 def batch_of(size):
-    draw = np.random.default_rng(3)
-    return {
-        "inputs": {"x": draw.normal(size=(size, 6)).astype(np.float32)},
-        "targets": {"label": draw.integers(0, 3, size).astype(np.int32)},
-    }
+    return dict(zip(("inputs", "targets"), small.examples(size), strict=True))
 
 
 def one_step(config, network=None, batch=None, layers=(), steps=1):

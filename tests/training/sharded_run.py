@@ -20,10 +20,10 @@ from gpsattn_jax.training.step import train_step
 
 NETWORK = gsanet.build(
     gsanet.Config(
-        layers=(1, 1),
-        widths=(8, 16),
+        layers=(2,),
+        widths=(8,),
         expansion=2,
-        attention=(True, True),
+        attention=(True,),
         num_heads=4,
         image_size=8,
         stem="small",
@@ -38,7 +38,6 @@ CONFIG = TrainConfig(
 MESHES = (
     ("data:8", "tensor"),
     ("data:4,model:2", "tensor"),
-    ("data:2,model:4", "tensor"),
     ("data:4,model:2", "fsdp"),
 )
 

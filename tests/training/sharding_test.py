@@ -19,6 +19,8 @@ def start(job, workdir, *arguments, devices):
         "JAX_NUM_CPU_DEVICES": str(devices),
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
+        # Compiling takes most of the time here.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
     command = [sys.executable, str(PROGRAM), job, str(workdir), *arguments]
     return subprocess.Popen(
@@ -38,9 +40,9 @@ def finish(process):
 
 @pytest.mark.slow
 def test_sharded_steps_are_the_plain_step(tmp_path):
-    """Data, data x model, model and FSDP meshes against one device, at 1e-5."""
+    """Data, data x model and FSDP meshes against one device, at 1e-5."""
     text = finish(start("compare", tmp_path, devices=8))
-    assert text.count("agrees") == 4, text
+    assert text.count("agrees") == 3, text
 
 
 @pytest.mark.slow
