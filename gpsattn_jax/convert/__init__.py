@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpsattn_jax.convert import gsanet, resnet
+from gpsattn_jax.convert import gsanet
 from gpsattn_jax.convert.files import Source, read, save
 from gpsattn_jax.convert.graft import graft
 from gpsattn_jax.convert.torch_keys import ConversionError
@@ -16,7 +16,6 @@ Loaded = tuple[Functional, dict, dict]
 SYSTEMS: dict[str, Callable[..., Loaded]] = {
     "gsa_module": gsanet.load_module,
     "gsanet": gsanet.load_network,
-    "resnet": resnet.load_resnet,
 }
 
 
@@ -26,11 +25,10 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
     * `load("gsa_module", source, num_heads=8, query_softmax=False)`: a state dict of
       the public PyTorch GSA module; the network maps x [B, H, W, C] to [B, H, W, C'].
     * `load("gsanet", source, config=None)`: a GSA-ResNet saved with `save`; the config
-      comes from the file unless given.
-    * `load("resnet", source)`: a state dict of torchvision's or timm's ResNet-50, 101,
-      … for the plain twin of a GSA-ResNet.
+      comes from the file unless given. Or a state dict of torchvision's or timm's
+      ResNet-50, 101, … for the plain twin.
 
-    The first two also take what `save` wrote.
+    Both also take what `save` wrote.
 
     Args:
         system: a key of `SYSTEMS`.

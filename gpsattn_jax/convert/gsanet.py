@@ -6,6 +6,7 @@ import json
 import numpy as np
 
 from gpsattn_jax.configs import from_dict
+from gpsattn_jax.convert.resnet import load_resnet
 from gpsattn_jax.convert.torch_keys import (
     ConversionError,
     Rule,
@@ -163,10 +164,14 @@ def load_network(
 ) -> tuple[Functional, dict, dict]:
     """A GSA-ResNet that `convert.save` wrote -> (network, params, state).
 
+    Or a ResNet of torchvision's names, for the plain twin; see `load_resnet`.
+
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.
         ValueError: if neither the file nor the caller gives the config.
     """
+    if "layer1.0.conv1.weight" in arrays:
+        return load_resnet(arrays)
     if config is None:
         if "config" not in metadata:
             raise ValueError(

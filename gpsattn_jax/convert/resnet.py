@@ -16,7 +16,7 @@ from gpsattn_jax.modules.functional import Functional
 
 
 def load_resnet(
-    arrays: dict[str, np.ndarray], metadata: dict[str, str]
+    arrays: dict[str, np.ndarray],
 ) -> tuple[Functional, dict, dict]:
     """A state dict of torchvision's (or timm's) ResNet-50, 101, … -> our twin.
 
@@ -25,7 +25,6 @@ def load_resnet(
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.
     """
-    del metadata
     names = [re.match(r"layer(\d+)\.(\d+)\.conv3\.weight", name) for name in arrays]
     places = [(int(match[1]), int(match[2])) for match in names if match]
     groups = sorted({group for group, _ in places})

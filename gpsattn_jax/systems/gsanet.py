@@ -1,32 +1,25 @@
 """GSA-Net: from a config to a trained, evaluated image classifier."""
 
-import dataclasses
 import os
 
-from gpsattn_jax.data.augmentation import AugmentConfig
-from gpsattn_jax.data.image_sets import DataConfig
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.systems import image_classifier
 from gpsattn_jax.systems import image_classifier_tables as tables
+from gpsattn_jax.systems.gsanet_setups import SETUPS, Config
 from gpsattn_jax.systems.image_classifier import Classifier
-from gpsattn_jax.training.config import Machine, TrainConfig
+from gpsattn_jax.training.config import Machine
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """A whole run: network, data, augmentation, training.
-
-    Attributes:
-        init_from: a trained run's workdir, or a file of weights, to start from; a head
-            of another width starts afresh.
-    """
-
-    model: gsanet.Config = gsanet.Config()
-    data: DataConfig = DataConfig()
-    augment: AugmentConfig = AugmentConfig()
-    train: TrainConfig = TrainConfig()
-    init_from: str = ""
-
+__all__ = [
+    "SETUPS",
+    "SYSTEM",
+    "Classifier",
+    "Config",
+    "Machine",
+    "network_name",
+    "print_evaluation",
+    "restore",
+    "train",
+]
 
 SYSTEM = image_classifier.System(
     name="gsanet",
@@ -34,66 +27,6 @@ SYSTEM = image_classifier.System(
     build=gsanet.build,
     layers=("stem", r"blocks/(\d+)/", "head"),
 )
-CIFAR100 = DataConfig(
-    name="cifar100",
-    validation_images=5_000,
-    mean=(0.507, 0.487, 0.441),
-    std=(0.267, 0.256, 0.276),
-)
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PAPER90 = Config(
-    data=DataConfig(
-        name="imagenet",
-        validation_images=10_000,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        workers=8,
-    ),
-    augment=AugmentConfig(crop_scale=(0.08, 1.0), flip=True),
-    train=TrainConfig(
-        num_steps=90 * 1_271_167 // 2048,
-        batch_size=2048,
-        optimizer="sgd",
-        learning_rate=0.1 * 2048 / 256,
-        warmup_steps=5 * 1_271_167 // 2048,
-        weight_decay=1e-4,
-        decayed="all",
-        clip_norm=0.0,
-        evaluate_every=2_500,
-    ),
-)
-SETUPS = {
-    "digits": Config(
-        model=gsanet.VARIANTS["8px"],
-        data=DataConfig(name="digits"),
-        augment=AugmentConfig(degrees=15, zoom=0.1, shift=0.7, shear=0.1),
-        train=TrainConfig(
-            num_steps=2000, batch_size=32, learning_rate=2e-3, evaluate_every=250
-        ),
-    ),
-    "cifar100": Config(
-        model=gsanet.VARIANTS["32px"],
-        data=CIFAR100,
-        augment=AugmentConfig(pad_crop=4, flip=True),
-        train=TrainConfig(
-            num_steps=35_000, batch_size=128, learning_rate=2e-3, evaluate_every=1_000
-        ),
-    ),
-    # For two CPU cores: a run takes minutes.
-    "cifar100_patches": Config(
-        model=gsanet.VARIANTS["32px_patches"],
-        data=CIFAR100,
-        augment=AugmentConfig(pad_crop=4, flip=True),
-        train=TrainConfig(
-            num_steps=3_000,
-            batch_size=32,
-            learning_rate=2e-3,
-            warmup_steps=200,
-            evaluate_every=1_000,
-        ),
-    ),
-    "imagenet_paper90": PAPER90,
-}
 
 
 def train(

@@ -17,6 +17,7 @@ PARAMETERS = {
     "50": 18_052_856,
     "101": 30_398_392,
     "32px": 902_428,
+    "32px_patches": 170_180,
     "8px": 81_930,
 }
 PLAIN_PARAMETERS = {"38": 19_626_792, "50": 25_557_032, "101": 44_549_160}
@@ -222,7 +223,7 @@ def test_a_new_network_is_unsure():
 
 
 ERRORS = {
-    "stem": ({"stem": "tiny"}, "stem must be one of imagenet, small; got 'tiny'."),
+    "stem": ({"stem": "tiny"}, "stem must be one of imagenet, small, patch; got 'tiny'."),
     "widths": (
         {"widths": (64, 128)},
         "widths must have one entry for each of the 4 groups of layers=(3, 4, 6, 3); "
@@ -292,3 +293,33 @@ def test_count_of_a_loop_is_once_per_trip():
     assert count(
         lambda x, y: jax.lax.map(lambda row: row @ y, x), (4, 3, 5), (5, 7)
     ) == (4 * 2 * 3 * 5 * 7)
+
+
+def test_remat_changes_memory_and_no_number():
+    """Outputs, gradients and batch statistics with and without, in training."""
+    config = dataclasses.replace(
+        gsanet.VARIANTS["8px"], layers=(1, 1), widths=(8, 8), num_classes=3
+    )
+    images = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
+    found = []
+    for remat in (False, True):
+        network = gsanet.build(dataclasses.replace(config, remat=remat))
+        params, state = network.init(jax.random.key(0))
+
+        def loss(params, network=network, state=state):
+            logits, new = network.apply(params, state, images, train=True)
+            return jnp.square(logits).sum(), new
+
+        found.append(jax.jit(jax.value_and_grad(loss, has_aux=True))(params))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *found
+    )
+    text = str(jax.make_jaxpr(jax.grad(loss, has_aux=True))(params))
+    assert "remat" in text or "checkpoint" in text
+
+
+def test_patches_are_a_stem():
+    network = gsanet.build(gsanet.VARIANTS["32px_patches"])
+    params, _ = network.shapes()
+    assert params["stem"]["kernel"].shape == (4, 4, 3, 32)
+    assert params["blocks"][0]["mix"]["column_table"].shape == (15, 8)

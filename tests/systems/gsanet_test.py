@@ -11,6 +11,7 @@ from gpsattn_jax.data import image_sets
 from gpsattn_jax.models import gsanet as models
 from gpsattn_jax.systems import gsanet, image_classifier
 from gpsattn_jax.systems import image_classifier_tables as tables
+from gpsattn_jax.training import TrainConfig
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
 image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: data)")
@@ -20,9 +21,7 @@ SMALL = gsanet.Config(
         models.VARIANTS["8px"], layers=(1,), widths=(8,), attention=(True,)
     ),
     data=gsanet.SETUPS["digits"].data,
-    train=gsanet.TrainConfig(
-        num_steps=4, evaluate_every=2, log_every=1, warmup_steps=1
-    ),
+    train=TrainConfig(num_steps=4, evaluate_every=2, log_every=1, warmup_steps=1),
 )
 
 
