@@ -112,11 +112,6 @@ class TrainConfig:
                 ) from error
 
 
-# Fields that change what is logged, kept and how memory is used, not what is computed:
-# a resumed run may differ in them.
-FREE_FIELDS = ("log_every", "evaluate_every", "keep_latest", "remat", "workers")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine:
     """Where a run takes place. No result depends on it, but for rounding.

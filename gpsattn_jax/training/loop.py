@@ -1,6 +1,5 @@
 """The training loop: one function, from the first step or the last checkpoint on."""
 
-import collections
 import dataclasses
 import functools
 import os
@@ -11,21 +10,19 @@ from typing import Any, Protocol
 import jax
 
 from gpsattn_jax.training.checkpoints import Checkpoints
-from gpsattn_jax.training.config import FREE_FIELDS, Machine, TrainConfig
+from gpsattn_jax.training.config import Machine, TrainConfig
 from gpsattn_jax.training.interrupts import Interrupts
-from gpsattn_jax.training.logs import MetricLog, Profile, Progress
+from gpsattn_jax.training.logs import Profile
 from gpsattn_jax.training.losses import Loss
 from gpsattn_jax.training.optimizers import make_optimizer
+from gpsattn_jax.training.reports import Reports
+from gpsattn_jax.training.settings import check_settings
 from gpsattn_jax.training.sharding import any_process, place
 from gpsattn_jax.training.state import Network, TrainState, copy, init_state
 from gpsattn_jax.training.step import train_step
 
 Evaluate = Callable[[Any, Any], dict[str, float]]
 Augment = Callable[[dict[str, Any], jax.Array], dict[str, Any]]
-
-# Steps that are handed to the device before the oldest one's metrics are read: the
-# device never waits for the host, and no more batches than these are on it.
-STEPS_AHEAD = 2
 
 
 class BatchSource(Protocol):
@@ -97,24 +94,21 @@ def fit(
         advance = _compiled_step(state, network, loss, optimizer, config)
         prepare = _compiled_augment(augment, config.seed)
         first = int(state.step)
-        reports = _Reports(config, workdir, first)
+        reports = Reports(config, workdir, first)
         profile = Profile(workdir / "profile", machine.profiled)
-        pending: collections.deque[Any] = collections.deque()
         for step in range(first, config.num_steps):
+            if step == machine.profiled.stop:
+                reports.settle()  # the trace holds whole steps
             profile.before(step)
             batch = prepare(placement.put(batches(step)), step)
             state, metrics = advance(state, batch, key)
             done = step + 1
-            last = done == config.num_steps
-            pending.append((done, metrics))
-            while len(pending) > STEPS_AHEAD:
-                reports.settle(*pending.popleft())
+            reports.add(done, metrics)
             stop = _agreed(interrupts.requested, done, config)
-            scored = last or done % config.evaluate_every == 0
+            scored = done == config.num_steps or done % config.evaluate_every == 0
             if not (scored or stop):
                 continue
-            while pending:
-                reports.settle(*pending.popleft())
+            reports.settle()
             profile.close()
             scores = _scores(evaluate, state) if scored else None
             if scores is not None:
@@ -173,7 +167,7 @@ def _start(create, batches, key, checkpoints, settings, placement):
     if latest is None:
         shardings = jax.tree.map(lambda leaf: leaf.sharding, target)
         return jax.device_put(copy(create(key)), shardings)
-    _check_settings(checkpoints.metadata(latest), settings, checkpoints.folder)
+    check_settings(checkpoints.metadata(latest), settings, checkpoints.folder)
     state, position = checkpoints.restore(latest, target)
     if position != batches.position(latest):
         raise ValueError(
@@ -215,73 +209,3 @@ def _scores(evaluate, state):
         return scores
     averaged = evaluate(state.ema["params"], state.ema["model_state"])
     return scores | {f"ema/{name}": value for name, value in averaged.items()}
-
-
-class _Reports:
-    """What is told of each step, and that it is finite; process 0 writes."""
-
-    def __init__(self, config: TrainConfig, workdir: pathlib.Path, first: int):
-        self._config = config
-        self._writes = jax.process_index() == 0
-        self._recent: list[dict[str, float]] = []
-        self._progress = Progress(config.num_steps, first, config.batch_size)
-        self._log = MetricLog(workdir, first) if self._writes else None
-        if first and self._writes:
-            self._progress.note(f"Going on from step {first} in {workdir}.")
-
-    def settle(self, done: int, metrics: dict[str, jax.Array]) -> None:
-        """Reads a step's metrics, which waits for that step."""
-        values = {k: float(v) for k, v in jax.device_get(metrics).items()}
-        _check_finite(values, done)
-        self._recent.append(values)
-        if done % self._config.log_every and done != self._config.num_steps:
-            return
-        means = {
-            name: sum(m[name] for m in self._recent) / len(self._recent)
-            for name in values
-        }
-        self._recent = []
-        if self._log is not None:
-            rate = self._progress.examples_per_second(done)
-            self._log.write(done, means | {"examples_per_second": rate})
-            self._progress.report(done, means)
-
-    def scores(self, done: int, scores: dict[str, float]) -> None:
-        """Tells an evaluation's metrics."""
-        _check_finite(scores, done)
-        if self._log is not None:
-            self._log.write(done, {f"evaluation/{k}": v for k, v in scores.items()})
-            shown = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())
-            self._progress.note(f"step {done}  evaluation: {shown}")
-
-
-def _check_settings(saved, current, folder):
-    """Raises ValueError naming the fields in which two configurations differ."""
-    saved, current = _fields(saved), _fields(current)
-    differences = [
-        f"{name} was {saved.get(name)!r}, is {current.get(name)!r}"
-        for name in sorted(saved.keys() | current.keys())
-        if saved.get(name) != current.get(name)
-        and name.split(".")[-1] not in FREE_FIELDS
-    ]
-    if differences:
-        raise ValueError(
-            f"{folder} belongs to another run: {'; '.join(differences)}. "
-            "Choose another workdir, or the same settings."
-        )
-
-
-def _fields(tree, prefix=""):
-    """Nested dicts -> {"train.seed": 0, …}; tuples as JSON keeps them."""
-    fields: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            fields |= _fields(value, f"{prefix}{name}.")
-        else:
-            fields[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return fields
-
-
-def _check_finite(values, step):
-    if not all(value - value == 0 for value in values.values()):
-        raise FloatingPointError(f"Not finite at step {step}: {values}.")

@@ -223,7 +223,10 @@ def test_a_new_network_is_unsure():
 
 
 ERRORS = {
-    "stem": ({"stem": "tiny"}, "stem must be one of imagenet, small, patch; got 'tiny'."),
+    "stem": (
+        {"stem": "tiny"},
+        "stem must be one of imagenet, small, patch; got 'tiny'.",
+    ),
     "widths": (
         {"widths": (64, 128)},
         "widths must have one entry for each of the 4 groups of layers=(3, 4, 6, 3); "

@@ -1,0 +1,37 @@
+"""A run's settings: what a resumed run may change, and what it may not."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+# Fields that change what is logged, kept and how memory is used, not what is computed:
+# a resumed run may differ in them.
+FREE_FIELDS = ("log_every", "evaluate_every", "keep_latest", "remat", "workers")
+
+
+def check_settings(
+    saved: Mapping[str, Any], current: Mapping[str, Any], folder: str | os.PathLike
+) -> None:
+    """Raises ValueError naming the fields in which two configurations differ."""
+    before, now = _fields(saved), _fields(current)
+    differences = [
+        f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and name.split(".")[-1] not in FREE_FIELDS
+    ]
+    if differences:
+        raise ValueError(
+            f"{folder} belongs to another run: {'; '.join(differences)}. "
+            "Choose another workdir, or the same settings."
+        )
+
+
+def _fields(tree, prefix=""):
+    """Nested dicts -> {"train.seed": 0, …}; tuples as JSON keeps them."""
+    fields: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            fields |= _fields(value, f"{prefix}{name}.")
+        else:
+            fields[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return fields
