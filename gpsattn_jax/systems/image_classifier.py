@@ -153,7 +153,11 @@ def train(
             augment=functools.partial(_augment, config, len(class_names)),
             settings=dataclasses.asdict(config)
             | {"class_names": class_names, "system": system.name},
-            initial=_initial(system, network, config),
+            initial=(
+                functools.partial(_initial, system, network, config)
+                if config.init_from
+                else None
+            ),
             layers=system.layers,
             machine=machine,
         )
@@ -263,8 +267,6 @@ def _augment(config, num_classes, batch, key):
 
 def _initial(system, network, config):
     """Weights to start from: of a run, or of a file."""
-    if not config.init_from:
-        return None
     path = pathlib.Path(config.init_from)
     if (path / "checkpoints").is_dir():
         found = restore(system, path)

@@ -45,7 +45,7 @@ def fit(
     *,
     augment: Augment | None = None,
     settings: dict[str, Any] | None = None,
-    initial: tuple[Any, Any] | None = None,
+    initial: Callable[[], tuple[Any, Any]] | None = None,
     layers: Sequence[str] = (),
     machine: Machine | None = None,
 ) -> TrainState:
@@ -65,7 +65,8 @@ def fit(
         augment: optional pure function (batch, random key) -> batch, run on the device.
         settings: the whole run's configuration as a plain dict, kept in the checkpoint;
             resuming with another one is an error.
-        initial: (params, model state) that a new run starts from.
+        initial: gives (params, model state) that a new run starts from; not called
+            where there is a checkpoint.
         layers: patterns of the network's layers, see `optimizers.layer_numbers`.
         machine: devices, processes, profiling.
 
@@ -87,10 +88,10 @@ def fit(
     optimizer = make_optimizer(config, layers)
     key = jax.random.key(config.seed)
     create = functools.partial(
-        init_state, network, optimizer, averaged=config.ema_decay > 0, initial=initial
+        init_state, network, optimizer, key, averaged=config.ema_decay > 0
     )
     with _open(config, workdir) as checkpoints, Interrupts() as interrupts:
-        state = _start(create, batches, key, checkpoints, settings, placement)
+        state = _start(create, initial, batches, checkpoints, settings, placement)
         advance = _compiled_step(state, network, loss, optimizer, config)
         prepare = _compiled_augment(augment, config.seed)
         first = int(state.step)
@@ -160,13 +161,18 @@ def _open(config, workdir):
     )
 
 
-def _start(create, batches, key, checkpoints, settings, placement):
+def _start(create, initial, batches, checkpoints, settings, placement):
     """The state of the newest checkpoint, or a new one, where the mesh wants it."""
-    target = placement.shapes(jax.eval_shape(create, key))
+    target = placement.shapes(jax.eval_shape(create))
     latest = checkpoints.latest()
     if latest is None:
         shardings = jax.tree.map(lambda leaf: leaf.sharding, target)
-        return jax.device_put(copy(create(key)), shardings)
+        if initial is None and placement.mesh.size > 1:
+            # No device ever holds the whole of it.
+            return jax.jit(create, out_shardings=shardings)()
+        state = create(initial=None if initial is None else initial())
+        # A copy: the step gives the memory of its arguments away.
+        return jax.device_put(copy(state), shardings)
     check_settings(checkpoints.metadata(latest), settings, checkpoints.folder)
     state, position = checkpoints.restore(latest, target)
     if position != batches.position(latest):

@@ -117,7 +117,7 @@ def test_a_run_starts_from_given_weights_and_leaves_them_alone(tmp_path):
     before = jax.device_get(weights)
     config = dataclasses.replace(CONFIG, num_steps=1, warmup_steps=0)
     config = dataclasses.replace(config, learning_rate=0.0, weight_decay=0.0)
-    end = run(tmp_path, config, options={"initial": weights})
+    end = run(tmp_path, config, options={"initial": lambda: weights})
     assert_same_bits(end.params, before[0])
     assert_same_bits(jax.device_get(weights), before)
 
