@@ -54,7 +54,7 @@ def wait_for(process, text):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--setup=digit", "--workdir=x"], "should be one of <digits>"),
+        (["--setup=digit", "--workdir=x"], "value should be one of <cifar100|"),
         (["--setup=digits"], "--workdir must have a value"),
         (
             ["--workdir=x", "--train.learning_rat=1"],
