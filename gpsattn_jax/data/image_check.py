@@ -43,7 +43,7 @@ def without_bad(
         return images
     first = "".join(f"\n  {reason}" for reason in list(bad.values())[:3])
     print(
-        f"{len(bad)} of {len(images)} files are left out:{first}"
+        f"{len(bad)} of {len(images)} files left out:{first}"
         + (f"\n  and {len(bad) - 3} more in {kept}" if len(bad) > 3 else ""),
         file=sys.stderr,
     )

@@ -122,17 +122,13 @@ def train(
         ValueError: if the config does not fit itself, the data or the checkpoint.
     """
     placement = place(machine)
+    size = config.train.batch_size
+    rows = placement.rows(size, config.train.accumulate)
     sets = load_sets(config, data_dir)
     class_names = sets["train"].class_names
     _check(config, sets["train"])
     network = system.build(config.model)
-    size = config.train.batch_size
-    batches = Batches(
-        sets["train"],
-        batch_size=size,
-        seed=config.train.seed,
-        rows=placement.rows(size),
-    )
+    batches = Batches(sets["train"], batch_size=size, seed=config.train.seed, rows=rows)
     forward = _forward(network, config.data)
 
     def evaluate(params, state):
@@ -234,14 +230,18 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 def load_sets(
     config: Any, data_dir: str | os.PathLike | None = None
 ) -> dict[str, Images]:
-    """The images of a run: {"train", "validation", "test"}."""
-    return image_sets.load(
+    """The images of a run: {"train", "validation", "test"}; kept for the next call."""
+    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
+    return _loaded(
         config.data,
-        data_dir,
+        os.fspath(folder),
         size=config.model.image_size,
         channels=config.model.in_channels,
         crop_scale=config.augment.crop_scale,
     )
+
+
+_loaded = functools.lru_cache(maxsize=1)(image_sets.load)
 
 
 def normalize(config: DataConfig, images: jax.Array) -> jax.Array:

@@ -74,9 +74,15 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._bar = self._stream.isatty()
         self._start = time.monotonic()
+        self._warm = False
+
+    def warmed_up(self, step: int) -> None:
+        """The first step is done, with its compilation: the pace counts from here."""
+        if not self._warm:
+            self._warm, self._first, self._start = True, step, time.monotonic()
 
     def examples_per_second(self, step: int) -> float:
-        """Examples a second since the run was started or resumed."""
+        """Examples a second since the first step, or since the start."""
         seconds = max(time.monotonic() - self._start, 1e-9)
         return (step - self._first) * self._examples / seconds
 

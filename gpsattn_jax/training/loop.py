@@ -81,11 +81,16 @@ def fit(
     """
     machine = Machine() if machine is None else machine
     workdir = pathlib.Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
     settings = {"train": dataclasses.asdict(config)} if settings is None else settings
     placement = place(machine)
-    placement.check(config.batch_size, config.accumulate)
+    placement.rows(config.batch_size, config.accumulate)
+    if machine.profiled.stop > config.num_steps:
+        raise ValueError(
+            f"profile must end by train.num_steps={config.num_steps}; "
+            f"got {machine.profile}."
+        )
     optimizer = make_optimizer(config, layers)
+    workdir.mkdir(parents=True, exist_ok=True)
     key = jax.random.key(config.seed)
     create = functools.partial(
         init_state, network, optimizer, key, averaged=config.ema_decay > 0

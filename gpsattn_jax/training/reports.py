@@ -65,6 +65,7 @@ class Reports:
     def _read(self, done, metrics):
         values = {k: float(v) for k, v in jax.device_get(metrics).items()}
         _check_finite(values, done)
+        self._progress.warmed_up(done)
         self._recent.append(values)
         if done % self._config.log_every and done != self._config.num_steps:
             return

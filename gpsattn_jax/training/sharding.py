@@ -87,18 +87,19 @@ class Placement:
         """Of every array of a batch: its first axis along `data`."""
         return NamedSharding(self.mesh, P("data"))
 
-    def check(self, batch_size: int, accumulate: int = 1) -> None:
-        """Raises ValueError unless every device gets as many examples of each part."""
+    def rows(self, batch_size: int, accumulate: int = 1) -> slice:
+        """The rows of a global batch that this process must supply.
+
+        Raises:
+            ValueError: if the devices, or parts of the batch, cannot share it evenly.
+        """
         devices = self.mesh.shape["data"]
         if batch_size % (devices * accumulate):
-            parts = f" and {accumulate} parts" if accumulate > 1 else ""
+            of_parts = f" and {accumulate} parts" if accumulate > 1 else ""
             raise ValueError(
                 f"train.batch_size must be a multiple of the {devices} devices along "
-                f"data{parts}; got {batch_size}."
+                f"data{of_parts}; got {batch_size}."
             )
-
-    def rows(self, batch_size: int) -> slice:
-        """The rows of a global batch that this process must supply."""
         held = self.batch_sharding.addressable_devices_indices_map((batch_size,))
         parts = [index[0].indices(batch_size) for index in held.values() if index]
         first, last = min(p[0] for p in parts), max(p[1] for p in parts)
@@ -135,13 +136,15 @@ def place(machine: Machine | None = None) -> Placement:
 
     Raises:
         ValueError: if the mesh does not fit the devices there are.
-        RuntimeError: if the other processes cannot be found.
+        OSError: if the other processes cannot be found.
     """
     machine = Machine() if machine is None else machine
     _join(machine)
     devices = jax.device_count()
-    pairs = (part.split(":") for part in (machine.mesh or f"data:{devices}").split(","))
-    axes = {name: int(size) for name, size in pairs}
+    parts = (machine.mesh or f"data:{devices}").split(",")
+    axes = {name: int(size) for name, size in (part.split(":") for part in parts)}
+    if len(axes) < len(parts):
+        raise ValueError(f"mesh must name each axis once; got {machine.mesh!r}.")
     axes = axes if "data" in axes else {"data": 1} | axes
     if math.prod(axes.values()) != devices:
         raise ValueError(
@@ -179,6 +182,6 @@ def _join(machine):
                 machine.coordinator, machine.num_processes, machine.process_id
             )
     except (ValueError, RuntimeError) as error:
-        raise RuntimeError(
+        raise OSError(
             f"distributed={machine.distributed}: the processes did not meet: {error}"
         ) from error

@@ -134,6 +134,20 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
         run(tmp_path, config, options={"machine": Machine(mesh="data:3")})
 
 
+@pytest.mark.parametrize(
+    ("machine", "message"),
+    [
+        (Machine(mesh="data:1,data:1"), "mesh must name each axis once"),
+        (Machine(profile="5:30"), "profile must end by train.num_steps=20; got 5:30"),
+        (Machine(distributed="auto"), "distributed=auto: the processes did not meet"),
+    ],
+)
+def test_machines_that_do_not_fit_the_run_are_refused(tmp_path, machine, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        run(tmp_path / "run", options={"machine": machine})
+    assert not (tmp_path / "run").exists()
+
+
 def fill_up(workdir, largest, config):
     """Trains; once there is a checkpoint no file may grow beyond `largest` bytes."""
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -79,6 +79,15 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(stream):
     assert text.count("\n") == (0 if stream.isatty() else 2)
 
 
+def test_the_pace_leaves_out_the_first_step(monkeypatch):
+    now = iter([0.0, 60.0, 62.0])  # start, first step with its compilation, fifth step
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    progress = Progress(10, 0, 4, io.StringIO())
+    progress.warmed_up(1)
+    progress.warmed_up(2)
+    assert progress.examples_per_second(5) == 4 * 4 / 2
+
+
 def test_clock():
     assert [clock(7), clock(754), clock(3723), clock(float("inf"))] == [
         "0:07",
