@@ -106,7 +106,9 @@ def draw_attention(
         count: lines of the figure, each with another predicted class.
     """
     predicted = probabilities.argmax(-1)
-    order = np.argsort(predicted == images.labels, kind="stable")
+    # Shuffled, since a set may come sorted by class.
+    order = np.random.default_rng(0).permutation(len(images))
+    order = order[np.argsort((predicted == images.labels)[order], kind="stable")]
     # One image of each predicted class at the most, so that the lines differ.
     _, first = np.unique(predicted[order], return_index=True)
     chosen = order[np.sort(first)][:count]
