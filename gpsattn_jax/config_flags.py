@@ -2,8 +2,10 @@
 
 import dataclasses
 import difflib
+import logging as standard_logging
 import re
 import sys
+import threading
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -51,15 +53,14 @@ def run(main: Callable[[list[str]], Any]) -> None:
     """Runs a script: near names for mistyped flags, one-line errors, clean Ctrl-C."""
 
     def guarded(argv):
-        # Libraries log their steps at INFO and WARNING; ours are printed.
-        if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.ERROR)
         if argv[1:]:
-            raise app.UsageError(f"Not a flag: {' '.join(argv[1:])}.")
+            raise _stop(f"Not a flag: {' '.join(argv[1:])}.")
+        if not (flags.FLAGS["verbosity"].present or _TRACEBACK.value):
+            _hush_libraries()
         try:
             return main(argv)
         except KeyboardInterrupt as stop:
-            print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
+            print(f"\n{str(stop) or 'Interrupted.'}", file=sys.stderr)
             return 130
         except (ValueError, OSError, ImportError, FloatingPointError) as error:
             if _TRACEBACK.value:
@@ -68,6 +69,19 @@ def run(main: Callable[[list[str]], Any]) -> None:
             return 1
 
     app.run(guarded, flags_parser=_parse)
+
+
+def _hush_libraries():
+    """Leaves our own lines alone on the screen.
+
+    Libraries log their steps; when a write fails, their threads each tell it with a
+    traceback, and our one line would be lost among them.
+    """
+    logging.set_verbosity(logging.FATAL)
+    for name in ("asyncio", "orbax"):
+        standard_logging.getLogger(name).setLevel(standard_logging.CRITICAL)
+    threading.excepthook = lambda *_: None
+    sys.unraisablehook = lambda *_: None
 
 
 def refuse(config_class: type, reason: str) -> None:
@@ -125,15 +139,19 @@ class _FieldParser(flags.ArgumentParser):
             return None
         if not self._many:
             return self._one(argument)
-        parts = argument.strip("()[] ").rstrip(",").split(",")
+        if self._kind is not str:  # there brackets may belong to a pattern
+            argument = argument.strip("()[] ")
+        parts = argument.rstrip(",").split(",")
         return tuple(self._one(part.strip()) for part in parts)
 
     def _one(self, text):
         if self._kind is bool:
             return flags.BooleanParser().parse(text)
-        if self._kind is int:
-            return int(text.replace("_", ""))
-        return self._kind(text)
+        try:
+            return self._kind(text.replace("_", "") if self._kind is int else text)
+        except ValueError:
+            kind = "a whole number" if self._kind is int else "a number"
+            raise ValueError(f"must be {kind}; got {text!r}.") from None
 
     def flag_type(self):
         one = self._kind.__name__

@@ -10,6 +10,9 @@ from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.convert.torch_keys import ConversionError
 from gpsattn_jax.modules.functional import Functional
 
+# Another network differs in hundreds of arrays; a few tell enough.
+MOST_COMPLAINTS = 12
+
 
 def graft(
     network: Functional,
@@ -35,8 +38,8 @@ def graft(
         (params, state, a line for each array that was not taken as it is).
 
     Raises:
-        ConversionError: lists every other array that is missing, unmatched or of
-            another shape.
+        ConversionError: lists the other arrays that are missing, unmatched or of
+            another shape, up to twelve.
     """
     start = dict(zip(("params", "state"), network.init(key), strict=True))
     found = flatten({"params": params, "state": state})
@@ -61,6 +64,9 @@ def graft(
             complaints.append(
                 f"misshapen: {name} must be {own.shape}; got {there.shape}"
             )
+    if len(complaints) > MOST_COMPLAINTS:
+        rest = len(complaints) - MOST_COMPLAINTS
+        complaints = [*complaints[:MOST_COMPLAINTS], f"… and {rest} more"]
     if complaints:
         raise ConversionError(complaints)
     leaves = [jax.numpy.asarray(taken[name]) for name in wanted]

@@ -90,6 +90,10 @@ def load(
             )
     if config.train_images:
         _, sets["train"] = _split(sets["train"], config.train_images, "train_images")
+    if config.skip_bad and config.name not in IN_MEMORY:
+        sets = {part: without_bad(images) for part, images in sets.items()}
+    if config.decoded and config.name not in IN_MEMORY:
+        sets = {part: decoded(images) for part, images in sets.items()}
     return sets
 
 
@@ -100,17 +104,12 @@ def _read(config, data_dir, crop):
     kind = config.name.split(":")[0]
     if kind not in FILES:
         raise ValueError(
-            f"data.name must be one of {', '.join([*IN_MEMORY, *FILES])}; "
+            f"data.name must be one of {', '.join([*IN_MEMORY, *FILES])}:NAME; "
             f"got {config.name!r}."
         )
     # Each worker process decodes in one thread.
     threads = 1 if config.workers else 0
-    sets = FILES[kind](config, data_dir, crop, threads)
-    if config.skip_bad:
-        sets = {part: without_bad(images) for part, images in sets.items()}
-    if config.decoded:
-        sets = {part: decoded(images) for part, images in sets.items()}
-    return sets
+    return FILES[kind](config, data_dir, crop, threads)
 
 
 def _split(images, count, field):
@@ -265,9 +264,10 @@ def _find(data_dir, names):
     """The first of some paths below the data folder that is there."""
     found = next((data_dir / n for n in names if (data_dir / n).exists()), None)
     if found is None or str(data_dir) == ".":
-        where = "nowhere" if str(data_dir) == "." else str(data_dir)
+        unnamed = str(data_dir) == "."
+        where = "no folder was named" if unnamed else f"looked in {data_dir}"
         raise FileNotFoundError(
-            f"{' or '.join(names)} not found; looked in {where}. Name the folder "
+            f"{' or '.join(names)} not found; {where}. Name the folder "
             "of the data with --data_dir or GPSATTN_DATA_DIR."
         )
     return found

@@ -301,8 +301,21 @@ def _forward(network, data):
 
 def _check(config, images):
     """Raises ValueError naming the field that does not fit the data."""
+    metrics = ["accuracy"] + ["top5"] * (len(images.class_names) > 10)
+    metrics += [f"ema/{name}" for name in metrics if config.train.ema_decay]
+    if config.train.best_metric not in metrics:
+        raise ValueError(
+            f"train.best_metric must be one of {', '.join(metrics)}; "
+            f"got {config.train.best_metric!r}."
+        )
     example = images.batch(np.zeros(1, int), None)["inputs"]["images"]
     height, width, channels = example.shape[1:]
+    for name, values in (("mean", config.data.mean), ("std", config.data.std)):
+        if len(values) not in (1, channels) or (name == "std" and min(values) <= 0):
+            raise ValueError(
+                f"data.{name} must be one number, or one for each of {channels} "
+                f"channels{', above 0' * (name == 'std')}; got {values}."
+            )
     for name, value, wanted in (
         ("model.num_classes", config.model.num_classes, len(images.class_names)),
         ("model.in_channels", config.model.in_channels, channels),

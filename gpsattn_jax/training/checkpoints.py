@@ -178,7 +178,8 @@ class Checkpoints:
     def _metric(self, metrics):
         if self._best_metric not in metrics:
             raise ValueError(
-                f"train.best_metric must be one of {', '.join(metrics)}; "
+                f"train.best_metric must be one of "
+                f"{', '.join(m for m in metrics if not m.endswith('loss'))}; "
                 f"got {self._best_metric!r}."
             )
         return metrics[self._best_metric]

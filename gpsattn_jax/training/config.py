@@ -1,6 +1,7 @@
 """The settings of a training run, and of the machine it runs on."""
 
 import dataclasses
+import itertools
 import re
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "lamb")
@@ -79,8 +80,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Rejects what no run can have."""
-        whole = ("num_steps", "batch_size", "accumulate", "log_every", "evaluate_every")
-        for name in whole:
+        for name in (
+            "num_steps",
+            "batch_size",
+            "accumulate",
+            "log_every",
+            "evaluate_every",
+            "keep_latest",
+        ):
             _check(self, "train", name, getattr(self, name) >= 1, "at least 1")
         for name, choices in (
             ("optimizer", OPTIMIZERS),
@@ -90,8 +97,12 @@ class TrainConfig:
         ):
             known = getattr(self, name) in choices
             _check(self, "train", name, known, f"one of {', '.join(choices)}")
-        for name in ("label_smoothing", "ema_decay"):
+        for name in ("label_smoothing", "ema_decay", "momentum", "beta2"):
             _check(self, "train", name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        for name in ("learning_rate", "warmup_steps", "weight_decay", "clip_norm"):
+            _check(self, "train", name, getattr(self, name) >= 0, "at least 0")
+        rising = all(a < b for a, b in itertools.pairwise((0, *self.milestones, 1)))
+        _check(self, "train", "milestones", rising, "rising shares within (0, 1)")
         _check(self, "train", "layer_decay", 0 < self.layer_decay <= 1, "in (0, 1]")
         if self.batch_size % self.accumulate:
             raise ValueError(
@@ -101,6 +112,11 @@ class TrainConfig:
         if self.best_metric.split("/")[-1] == "loss":
             raise ValueError(
                 "train.best_metric must be one whose highest value is best; "
+                f"got {self.best_metric!r}."
+            )
+        if self.best_metric.startswith("ema/") and not self.ema_decay:
+            raise ValueError(
+                "train.best_metric must be no average's where train.ema_decay is 0; "
                 f"got {self.best_metric!r}."
             )
         for pattern in self.frozen:
@@ -147,8 +163,9 @@ class Machine:
             _check(self, "", name, known, f"one of {', '.join(choices)}")
         fits = not self.mesh or re.fullmatch(r"\w+:\d+(,\w+:\d+)*", self.mesh)
         _check(self, "", "mesh", fits, "NAME:SIZE,…, as data:4,model:2")
-        fits = not self.profile or re.fullmatch(r"\d+:\d+", self.profile)
-        _check(self, "", "profile", fits, "START:STOP, two steps")
+        if self.profile:
+            steps = re.fullmatch(r"\d+:\d+", self.profile) and len(self.profiled)
+            _check(self, "", "profile", bool(steps), "START:STOP, two steps")
         if self.distributed == "manual" and not self.coordinator:
             raise ValueError("coordinator must be HOST:PORT with distributed=manual.")
 

@@ -74,17 +74,23 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._bar = self._stream.isatty()
         self._start = time.monotonic()
-        self._warm = False
+        self._counts, self._rate = False, 0.0
 
-    def warmed_up(self, step: int) -> None:
-        """The first step is done, with its compilation: the pace counts from here."""
-        if not self._warm:
-            self._warm, self._first, self._start = True, step, time.monotonic()
+    def step_done(self, step: int) -> None:
+        """The pace counts from the first step that is done (it was compiled) on."""
+        if not self._counts:
+            self._counts, self._first, self._start = True, step, time.monotonic()
+
+    def interrupted(self) -> None:
+        """Something else than steps took time: the pace counts anew."""
+        self._counts = False
 
     def examples_per_second(self, step: int) -> float:
-        """Examples a second since the first step, or since the start."""
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        return (step - self._first) * self._examples / seconds
+        """Examples a second since the steps began; the last known pace before that."""
+        if self._counts and step > self._first:
+            seconds = max(time.monotonic() - self._start, 1e-9)
+            self._rate = (step - self._first) * self._examples / seconds
+        return self._rate
 
     def report(self, step: int, metrics: dict[str, float]) -> None:
         """Shows where the run stands: loss, metrics, examples/s, time left."""

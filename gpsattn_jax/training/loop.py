@@ -90,6 +90,8 @@ def fit(
             f"got {machine.profile}."
         )
     optimizer = make_optimizer(config, layers)
+    if workdir.exists() and not workdir.is_dir():
+        raise NotADirectoryError(f"{workdir}: the workdir must be a folder.")
     workdir.mkdir(parents=True, exist_ok=True)
     key = jax.random.key(config.seed)
     create = functools.partial(

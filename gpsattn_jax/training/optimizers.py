@@ -150,6 +150,15 @@ def _mask(config):
 
 
 def _labels(params, patterns):
+    """Which parameters learn and which are frozen; every pattern must find some."""
+    names = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    for pattern in patterns:
+        if not any(re.match(pattern, name) for name in names):
+            first = sorted({name.split("/")[0] for name in names})
+            raise ValueError(
+                f"train.frozen must begin a parameter's path, as {', '.join(first)}; "
+                f"got {pattern!r}."
+            )
     return jax.tree_util.tree_map_with_path(
         lambda path, _: "frozen" if is_frozen(path, patterns) else "learns", params
     )

@@ -61,11 +61,12 @@ class Reports:
             self._log.write(done, {f"evaluation/{k}": v for k, v in scores.items()})
             shown = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())
             self._progress.note(f"step {done}  evaluation: {shown}")
+        self._progress.interrupted()
 
     def _read(self, done, metrics):
         values = {k: float(v) for k, v in jax.device_get(metrics).items()}
         _check_finite(values, done)
-        self._progress.warmed_up(done)
+        self._progress.step_done(done)
         self._recent.append(values)
         if done % self._config.log_every and done != self._config.num_steps:
             return

@@ -108,6 +108,21 @@ def test_config_that_does_not_fit_the_data_is_refused(tmp_path, change, message)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("data", {"mean": (0.1, 0.2)}, "data.mean must be one number, or one for each"),
+        ("data", {"std": (0.0,)}, "data.std must be .* above 0; got"),
+        ("train", {"best_metric": "f1"}, "must be one of accuracy; got 'f1'"),
+    ],
+)
+def test_other_fields_that_do_not_fit_are_refused(tmp_path, part, change, message):
+    changed = dataclasses.replace(getattr(SMALL, part), **change)
+    with pytest.raises(ValueError, match=message):
+        gsanet.train(dataclasses.replace(SMALL, **{part: changed}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_unknown_choice_lists_the_choices(workdir):
     with pytest.raises(ValueError, match="one of latest, best; got 'newest'"):
         gsanet.restore(workdir, "newest")

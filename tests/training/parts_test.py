@@ -83,9 +83,12 @@ def test_the_pace_leaves_out_the_first_step(monkeypatch):
     now = iter([0.0, 60.0, 62.0])  # start, first step with its compilation, fifth step
     monkeypatch.setattr("time.monotonic", lambda: next(now))
     progress = Progress(10, 0, 4, io.StringIO())
-    progress.warmed_up(1)
-    progress.warmed_up(2)
+    assert progress.examples_per_second(1) == 0
+    progress.step_done(1)
+    progress.step_done(2)
     assert progress.examples_per_second(5) == 4 * 4 / 2
+    progress.interrupted()
+    assert progress.examples_per_second(6) == 8  # as before, until a step is done
 
 
 def test_clock():

@@ -229,6 +229,12 @@ def test_frozen_parts_stay_and_the_rest_learns():
     assert not np.allclose(start.params["head"]["bias"], end.params["head"]["bias"])
 
 
+def test_a_pattern_that_freezes_nothing_is_refused():
+    config = TrainConfig(batch_size=4, frozen=("stem", "nothing"))
+    with pytest.raises(ValueError, match="path, as head, stem; got 'nothing'"):
+        one_step(config)
+
+
 def test_layers_below_the_head_learn_slower():
     layers = ("stem", "head")
     config = TrainConfig(batch_size=4, layer_decay=0.5, warmup_steps=0)
@@ -278,6 +284,10 @@ def test_soft_labels_are_a_mix_of_hard_ones():
         ({"accumulate": 3, "batch_size": 64}, "multiple of train.accumulate=3; got 64"),
         ({"frozen": ("(",)}, r"train.frozen must hold patterns; got '\('"),
         ({"best_metric": "ema/loss"}, "whose highest value is best; got 'ema/loss'"),
+        ({"best_metric": "ema/accuracy"}, "where train.ema_decay is 0; got 'ema/acc"),
+        ({"learning_rate": -1.0}, "train.learning_rate must be at least 0; got -1.0"),
+        ({"milestones": (0.8, 0.5)}, r"rising shares within \(0, 1\); got \(0.8, 0.5"),
+        ({"keep_latest": 0}, "train.keep_latest must be at least 1; got 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(options, message):
@@ -290,6 +300,7 @@ def test_settings_that_cannot_be_are_refused(options, message):
     [
         ({"mesh": "data=4"}, "mesh must be NAME:SIZE"),
         ({"profile": "5"}, "profile must be START:STOP"),
+        ({"profile": "5:2"}, "profile must be START:STOP"),
         ({"sharding": "zero"}, "sharding must be one of tensor, fsdp"),
         ({"distributed": "manual"}, "coordinator must be HOST:PORT"),
     ],
