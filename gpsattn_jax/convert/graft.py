@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from gpsattn_jax.convert.files import flatten
-from gpsattn_jax.convert.torch_keys import ConversionError
+from gpsattn_jax.convert.torch_keys import ConversionError, fill
 from gpsattn_jax.modules.functional import Functional
 
 # Another network differs in hundreds of arrays; a few tell enough.
@@ -42,36 +42,29 @@ def graft(
             another shape, up to twelve.
     """
     start = dict(zip(("params", "state"), network.init(key), strict=True))
-    found = flatten({"params": params, "state": state})
-    wanted = flatten(start)
-    complaints = [
-        f"unmatched: {name} {found[name].shape}" for name in found if name not in wanted
-    ]
-    taken, lines = {}, []
-    for name, own in wanted.items():
-        there = found.get(name)
-        if there is None:
-            complaints.append(f"missing: {name} {own.shape}")
-        elif there.shape == own.shape:
-            taken[name] = np.asarray(there, own.dtype)
-        elif re.match(head, name.removeprefix("params/")):
-            taken[name] = own
+    arrays = flatten({"params": params, "state": state})
+    lines = []
+    for name, own in flatten(start).items():
+        there = arrays.get(name)
+        if there is None or there.shape == own.shape:
+            continue
+        if re.match(head, name.removeprefix("params/")):
+            arrays[name] = own
             lines.append(f"{name} {there.shape} starts afresh as {own.shape}.")
         elif name.endswith("_table") and there.shape[1:] == own.shape[1:]:
-            taken[name] = _resized(np.asarray(there), len(own))
+            arrays[name] = _resized(np.asarray(there), len(own))
             lines.append(f"{name} {there.shape} cut or filled to {own.shape}.")
-        else:
-            complaints.append(
-                f"misshapen: {name} must be {own.shape}; got {there.shape}"
-            )
-    if len(complaints) > MOST_COMPLAINTS:
-        rest = len(complaints) - MOST_COMPLAINTS
-        complaints = [*complaints[:MOST_COMPLAINTS], f"… and {rest} more"]
-    if complaints:
-        raise ConversionError(complaints)
-    leaves = [jax.numpy.asarray(taken[name]) for name in wanted]
-    filled = jax.tree.unflatten(jax.tree.structure(start), leaves)
-    return filled["params"], filled["state"], lines
+    try:
+        return *fill(network, arrays), lines
+    except ConversionError as error:
+        raise _shortened(error) from None
+
+
+def _shortened(error):
+    rest = len(error.complaints) - MOST_COMPLAINTS
+    if rest <= 0:
+        return error
+    return ConversionError([*error.complaints[:-rest], f"… and {rest} more"])
 
 
 def _resized(table, rows):

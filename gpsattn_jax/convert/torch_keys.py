@@ -18,6 +18,7 @@ class ConversionError(ValueError):
     """
 
     def __init__(self, complaints: Sequence[str]) -> None:
+        self.complaints = list(complaints)
         lines = "\n  ".join(complaints)
         super().__init__(f"The weights do not fit the network:\n  {lines}")
 

@@ -24,7 +24,7 @@ class DataConfig:
     """Which images.
 
     Attributes:
-        name: a key of `SETS`, or tfds:NAME for a TensorFlow dataset.
+        name: a key of `IN_MEMORY` or `FILES`, or tfds:NAME for a TensorFlow dataset.
         folder: for name=folder: the folder of class folders, or of train/, val/ and
             test/ with class folders.
         train_images: use so many training images, evenly of all classes; 0 for all.
@@ -90,9 +90,11 @@ def load(
             )
     if config.train_images:
         _, sets["train"] = _split(sets["train"], config.train_images, "train_images")
-    if config.skip_bad and config.name not in IN_MEMORY:
+    if config.name in IN_MEMORY:
+        return sets
+    if config.skip_bad:
         sets = {part: without_bad(images) for part, images in sets.items()}
-    if config.decoded and config.name not in IN_MEMORY:
+    if config.decoded:
         sets = {part: decoded(images) for part, images in sets.items()}
     return sets
 

@@ -5,7 +5,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,42 +13,18 @@ import numpy as np
 from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.data import image_sets
-from gpsattn_jax.data.augmentation import AugmentConfig, augment_batch
+from gpsattn_jax.data.augmentation import augment_batch
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.image_sets import DataConfig
 from gpsattn_jax.data.images import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.training.config import Machine, TrainConfig
+from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit, open_checkpoints
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.predict import predict
 from gpsattn_jax.training.sharding import Placement, place
-
-
-class Config(Protocol):
-    """What the config of an image classifier's run has."""
-
-    @property
-    def model(self) -> Any:
-        """The network: with image_size, in_channels and num_classes."""
-
-    @property
-    def data(self) -> DataConfig:
-        """The images."""
-
-    @property
-    def augment(self) -> AugmentConfig:
-        """What training does to them."""
-
-    @property
-    def train(self) -> TrainConfig:
-        """The training."""
-
-    @property
-    def init_from(self) -> str:
-        """Weights to start from, or ""."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +33,8 @@ class System:
 
     Attributes:
         name: of the system, as in `convert.SYSTEMS`.
-        config_class: the dataclass of a whole run.
+        config_class: the dataclass of a whole run: model (with image_size, in_channels
+            and num_classes), data, augment, train, and init_from.
         build: the network's config -> the network.
         layers: patterns of its layers, from the input up.
     """

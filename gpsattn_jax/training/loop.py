@@ -99,7 +99,8 @@ def fit(
     )
     with _open(config, workdir) as checkpoints, Interrupts() as interrupts:
         state = _start(create, initial, batches, checkpoints, settings, placement)
-        advance = _compiled_step(state, network, loss, optimizer, config)
+        shardings = placement.shardings(state)
+        advance = _compiled_step(shardings, network, loss, optimizer, config)
         prepare = _compiled_augment(augment, config.seed)
         first = int(state.step)
         reports = Reports(config, workdir, first)
@@ -173,7 +174,7 @@ def _start(create, initial, batches, checkpoints, settings, placement):
     target = placement.shapes(jax.eval_shape(create))
     latest = checkpoints.latest()
     if latest is None:
-        shardings = jax.tree.map(lambda leaf: leaf.sharding, target)
+        shardings = placement.shardings(target)
         if initial is None and placement.mesh.size > 1:
             # No device ever holds the whole of it.
             return jax.jit(create, out_shardings=shardings)()
@@ -190,12 +191,11 @@ def _start(create, initial, batches, checkpoints, settings, placement):
     return state._replace(step=jax.device_put(state.step, target.step.sharding))
 
 
-def _compiled_step(state, network, loss, optimizer, config):
+def _compiled_step(shardings, network, loss, optimizer, config):
     """The step, compiled; the new state stays where the old one was."""
     step = functools.partial(
         train_step, network=network, loss=loss, optimizer=optimizer, config=config
     )
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
     return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
 
 
