@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpsattn_jax.convert import gsanet
+from gpsattn_jax.convert import gsanet, transxnet
 from gpsattn_jax.convert.files import Source, read, save
 from gpsattn_jax.convert.graft import graft
 from gpsattn_jax.convert.torch_keys import ConversionError
@@ -16,6 +16,7 @@ Loaded = tuple[Functional, dict, dict]
 SYSTEMS: dict[str, Callable[..., Loaded]] = {
     "gsa_module": gsanet.load_module,
     "gsanet": gsanet.load_network,
+    "transxnet": transxnet.load_network,
 }
 
 
@@ -27,8 +28,10 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
     * `load("gsanet", source, config=None)`: a GSA-ResNet saved with `save`; the config
       comes from the file unless given. Or a state dict of torchvision's or timm's
       ResNet-50, 101, … for the plain twin.
+    * `load("transxnet", source, num_classes=…)`: an official checkpoint of TransXNet;
+      what is not in its shapes can be given, see `convert.transxnet.load_network`.
 
-    Both also take what `save` wrote.
+    All also take what `save` wrote.
 
     Args:
         system: a key of `SYSTEMS`.

@@ -31,11 +31,13 @@ class Rule:
         name: the foreign name.
         path: our path; None drops the entry.
         change: foreign array -> ours.
+        back: our array -> theirs, where a table is used in both directions.
     """
 
     name: str
     path: str | None
     change: Callable[[np.ndarray], np.ndarray] = np.asarray
+    back: Callable[[np.ndarray], np.ndarray] = np.asarray
 
 
 def rename(

@@ -1,28 +1,40 @@
 """Attention kernels: pure functions of arrays, one head of one example each.
 
-`axial_attention` alone sees many lines at once, to save memory.
+`axial_attention` sees many lines at once, to save memory, and `depthwise_conv` a whole
+batch, for its gradients.
 
 Batch, heads, rows and columns are `jax.vmap`, written where they are used. The axes:
 
     T  queries, frames         S  keys                    N  heads
     D  query/key channels      E  value channels          R  rows of a table
     H  rows of an image        W  columns of an image     L  lines: rows or columns
-    B  batch                   C  model channels
+    B  batch                   C  model channels          K  size of a convolution
+    G  groups of kernels
 """
 
 from gpsattn_jax.kernels.axial import axial_attention
 from gpsattn_jax.kernels.content import content_attention, content_weights
+from gpsattn_jax.kernels.depthwise import depthwise_conv
+from gpsattn_jax.kernels.gelu import gelu
+from gpsattn_jax.kernels.mixing import mix_kernels
+from gpsattn_jax.kernels.pooling import adaptive_average_pool
 from gpsattn_jax.kernels.relative import relative_attention, relative_weights
+from gpsattn_jax.kernels.resize import resize_bicubic
 from gpsattn_jax.kernels.shapes import check_shapes
 from gpsattn_jax.kernels.softmax import attend, attention_weights
 
 __all__ = [
+    "adaptive_average_pool",
     "attend",
     "attention_weights",
     "axial_attention",
     "check_shapes",
     "content_attention",
     "content_weights",
+    "depthwise_conv",
+    "gelu",
+    "mix_kernels",
     "relative_attention",
     "relative_weights",
+    "resize_bicubic",
 ]

@@ -15,7 +15,8 @@ from flax import nnx
 from gpsattn_jax.modules.attention_maps import attention_maps
 from gpsattn_jax.modules.functional import Functional, rematerialized
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
-from gpsattn_jax.modules.layers import BatchNorm, conv
+from gpsattn_jax.modules.layers import conv
+from gpsattn_jax.modules.norms import BatchNorm
 
 STEMS = ("imagenet", "small", "patch")
 

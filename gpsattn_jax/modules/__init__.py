@@ -7,6 +7,6 @@ module serves training and evaluation and no random state hides inside it.
 from gpsattn_jax.modules.attention_maps import attention_maps
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
-from gpsattn_jax.modules.layers import BatchNorm
+from gpsattn_jax.modules.norms import BatchNorm
 
 __all__ = ["BatchNorm", "Functional", "GlobalSelfAttention", "attention_maps"]

@@ -79,25 +79,24 @@ class Functional:
 
 def rematerialized(
     module: nnx.Module,
-    x: jax.Array,
-    *,
+    *inputs: Any,
     train: bool = False,
     rngs: nnx.Rngs | None = None,
 ) -> jax.Array:
-    """`module(x)`, whose insides the backward pass computes again instead of keeping.
+    """`module(*inputs)`, whose insides the backward pass computes again.
 
-    The activations of one module at a time need memory, for one more forward pass.
+    So only one module's activations at a time need memory, for one more forward pass.
     """
     graphdef, arrays = nnx.split(module)
     key = None if rngs is None else rngs.dropout()
 
     @jax.checkpoint
-    def run(arrays, x, key):
+    def run(arrays, inputs, key):
         inside = nnx.merge(graphdef, arrays)
         inner_rngs = None if key is None else nnx.Rngs(dropout=key)
-        out = inside(x, train=train, rngs=inner_rngs)
+        out = inside(*inputs, train=train, rngs=inner_rngs)
         return out, nnx.state(inside, nnx.Not(nnx.Param))
 
-    out, state = run(arrays, x, key)
+    out, state = run(arrays, inputs, key)
     nnx.update(module, state)
     return out

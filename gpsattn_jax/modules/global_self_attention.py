@@ -10,7 +10,7 @@ from flax import nnx
 
 from gpsattn_jax.kernels import axial_attention, content_attention
 from gpsattn_jax.kernels.softmax import accumulator
-from gpsattn_jax.modules.layers import BatchNorm
+from gpsattn_jax.modules.norms import BatchNorm
 
 NORMS = ("channel", "head", "none")
 

@@ -4,74 +4,138 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from gpsattn_jax.kernels import depthwise_conv
+from gpsattn_jax.modules.norms import BatchNorm, along_channels
 
-class BatchNorm(nnx.Module):
-    """Batch normalisation over all axes but the last: [..., C] -> [..., C].
+# How kernels start: TransXNet's (its truncation at 2 never bites), and a ResNet's.
+START = nnx.initializers.normal(0.02)
+HE_FAN_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
 
-    As PyTorch's: the running variance is the unbiased one (`nnx.BatchNorm` keeps the
-    biased one, which is 0.3 % off for 16 x 16 values and changes converted networks).
-    In a sharded step the statistics are those of the global batch.
+
+class DepthwiseConv(nnx.Module):
+    """A depthwise convolution: [B, H, W, C] -> [B, H', W', C].
 
     Args:
         channels: C.
-        momentum: share of the old running statistics that a training step keeps.
-        epsilon: added to the variance.
-        scale: initial value of the learned scale.
-        rngs: unused; every module takes it.
+        kernel_size: K.
+        stride: of rows and columns.
+        use_bias: add a bias for each channel.
+        rngs: random streams for the initial values, normal(0.02).
     """
 
     def __init__(
         self,
         channels: int,
+        kernel_size: int,
         *,
-        momentum: float = 0.9,
-        epsilon: float = 1e-5,
-        scale: float = 1.0,
+        stride: int = 1,
+        use_bias: bool = True,
         rngs: nnx.Rngs,
     ):
-        del rngs
-        self.scale = nnx.Param(jnp.full((channels,), scale))
-        self.bias = nnx.Param(jnp.zeros((channels,)))
-        self.mean = nnx.BatchStat(jnp.zeros((channels,)))
-        self.var = nnx.BatchStat(jnp.ones((channels,)))
-        self.momentum = momentum
-        self.epsilon = epsilon
+        shape = (kernel_size, kernel_size, channels)
+        self.kernel = nnx.Param(START(rngs.params(), shape))
+        self.bias = nnx.Param(jnp.zeros((channels,))) if use_bias else None
+        self.stride = stride
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """Normalises x, in float32 at least; training also updates the statistics."""
-        multiplier, offset = (
-            along_channels(vector, x.ndim) for vector in self.affine(x, train=train)
+        """Padded by K // 2 on each side."""
+        out = depthwise_conv(x, self.kernel[...], stride=self.stride)
+        if self.bias is None:
+            return out
+        return out + along_channels(self.bias[...], out.ndim)
+
+
+class PatchEmbed(nnx.Module):
+    """A strided convolution and a batch norm: [B, H, W, C] -> [B, H', W', C'].
+
+    Args:
+        in_channels: C.
+        channels: C'.
+        kernel_size: K; the padding is K // 2 on each side (PyTorch's, not `SAME`).
+        stride: of rows and columns.
+        rngs: random streams for the initial values.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        kernel_size: int = 3,
+        stride: int = 2,
+        rngs: nnx.Rngs,
+    ):
+        self.conv = conv(
+            in_channels, channels, kernel_size, stride=stride, start=START, rngs=rngs
         )
-        return (x * multiplier + offset).astype(x.dtype)
+        self.norm = BatchNorm(channels, rngs=rngs)
 
-    def affine(
-        self, x: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, jax.Array]:
-        """The normalisation of x as (multiplier [C], offset [C]), to be folded."""
-        mean, var = self._statistics(x) if train else (self.mean[...], self.var[...])
-        multiplier = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
-        return multiplier, self.bias[...] - mean * multiplier
-
-    def _statistics(self, x):
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        axes = tuple(range(x.ndim - 1))
-        mean = x.mean(axes)
-        var = jnp.square(x - along_channels(mean, x.ndim)).mean(axes)
-        count = x.size // x.shape[-1]
-        self._update(self.mean, mean)
-        self._update(self.var, var * (count / max(count - 1, 1)))
-        return mean, var
-
-    def _update(self, running, batch):
-        mixed = self.momentum * running[...] + (1 - self.momentum) * batch
-        running[...] = mixed.astype(running[...].dtype)
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """[B, H, W, C] -> [B, (H + 2 (K // 2) - K) / stride + 1, …, C']."""
+        return self.norm(self.conv(x), train=train)
 
 
-def along_channels(vector: jax.Array, rank: int) -> jax.Array:
-    """[C] -> [1, …, 1, C] of the given rank: no axis is added silently."""
-    return vector.reshape((1,) * (rank - 1) + (-1,))
+class LayerScale(nnx.Module):
+    """A small learned factor and an offset for each channel: [..., C] -> [..., C].
+
+    "Going deeper with Image Transformers" (arXiv 2103.17239), with the bias that
+    TransXNet adds. The factor is a depthwise 1x1 kernel [1, 1, C], as it is there, so
+    that recipes which spare vectors from weight decay decay it, as theirs do.
+
+    Args:
+        channels: C.
+        start: initial factor.
+        rngs: unused; every module takes it.
+    """
+
+    def __init__(self, channels: int, start: float = 1e-5, *, rngs: nnx.Rngs):
+        del rngs
+        self.kernel = nnx.Param(jnp.full((1, 1, channels), start))
+        self.bias = nnx.Param(jnp.zeros((channels,)))
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """x * factor + bias."""
+        factor, bias = (
+            along_channels(vector, x.ndim)
+            for vector in (self.kernel[0, 0], self.bias[...])
+        )
+        return x * factor + bias
+
+
+class DropPath(nnx.Module):
+    """Drops whole examples of a residual branch in training: [B, …] -> [B, …].
+
+    Stochastic depth (arXiv 1603.09382) for each example; what stays is divided by the
+    share that stays.
+
+    Args:
+        rate: share of examples that are dropped.
+    """
+
+    def __init__(self, rate: float):
+        self.rate = rate
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """Zeros for dropped examples; needs `rngs` in training.
+
+        Raises:
+            ValueError: if there is something to draw and nothing to draw from.
+        """
+        if not train or self.rate == 0:
+            return x
+        if rngs is None:
+            raise ValueError("drop path needs a random key in training: rng=….")
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        stays = jax.random.bernoulli(rngs.dropout(), 1 - self.rate, shape)
+        return jnp.where(stays, x / (1 - self.rate), 0)
 
 
 def conv(
@@ -81,9 +145,10 @@ def conv(
     *,
     stride: int = 1,
     padding: int | None = None,
+    start: nnx.Initializer = HE_FAN_OUT,
     rngs: nnx.Rngs,
 ) -> nnx.Conv:
-    """A ResNet's convolution: no bias, He fan-out, padded by half its size if None."""
+    """A convolution without bias, padded by half its size if None."""
     return nnx.Conv(
         in_channels,
         out_channels,
@@ -91,8 +156,6 @@ def conv(
         strides=stride,
         padding=size // 2 if padding is None else padding,
         use_bias=False,
-        kernel_init=nnx.initializers.variance_scaling(
-            2.0, "fan_out", "truncated_normal"
-        ),
+        kernel_init=start,
         rngs=rngs,
     )
