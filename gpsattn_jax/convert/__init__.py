@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpsattn_jax.convert import gsanet, transxnet
-from gpsattn_jax.convert.files import Source, read, save
+from gpsattn_jax.convert.files import Source, read, save, save_named
 from gpsattn_jax.convert.graft import graft
 from gpsattn_jax.convert.torch_keys import ConversionError
 from gpsattn_jax.modules.functional import Functional
 
-__all__ = ["ConversionError", "graft", "load", "save"]
+__all__ = ["ConversionError", "graft", "load", "save", "save_torch"]
 
 Loaded = tuple[Functional, dict, dict]
 
@@ -17,6 +17,11 @@ SYSTEMS: dict[str, Callable[..., Loaded]] = {
     "gsa_module": gsanet.load_module,
     "gsanet": gsanet.load_network,
     "transxnet": transxnet.load_network,
+}
+
+# Whose original takes our weights back: (config, params, state) -> arrays by its names.
+ORIGINALS: dict[str, Callable[[Any, dict, dict], dict[str, Any]]] = {
+    "transxnet": transxnet.to_torch,
 }
 
 
@@ -51,3 +56,31 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
         raise ValueError(f"system must be one of {', '.join(SYSTEMS)}; got {system!r}.")
     arrays, metadata = read(source)
     return SYSTEMS[system](arrays, metadata, **options)
+
+
+def save_torch(
+    path: Source, system: str, config: Any, params: dict, state: dict
+) -> None:
+    """Writes weights as the original PyTorch model's `load_state_dict` takes them.
+
+    What `load` makes of the file are the same params and state, bit by bit. Batch
+    norms' counters, which ours have not, start at zero.
+
+    Args:
+        path: a `.pth`, `.pt`, `.tar`, which need torch, `.npz` or `.safetensors`; it
+            appears whole or not at all.
+        system: a key of `ORIGINALS`.
+        config: what the network was built from.
+        params: its parameters.
+        state: its batch statistics.
+
+    Raises:
+        ImportError: for a PyTorch file without torch.
+        ValueError: for another system or suffix.
+    """
+    if system not in ORIGINALS:
+        raise ValueError(
+            f"system must be one of {', '.join(ORIGINALS)}, which have names in "
+            f"PyTorch; got {system!r}."
+        )
+    save_named(path, ORIGINALS[system](config, params, state))

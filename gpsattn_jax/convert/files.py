@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -20,8 +21,9 @@ Source = str | os.PathLike
 
 SUFFIXES = (".pth", ".pt", ".tar", ".npz", ".safetensors")
 
-# Where training scripts put the weights among epoch, optimizer and arguments.
-CONTAINERS = ("state_dict", "model_state_dict", "model", "module")
+# Where training scripts put the weights among epoch, optimizer and arguments. Averaged
+# weights come first: they are what such scripts evaluate.
+CONTAINERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "module")
 
 # What the readers raise for a file that is cut short or something else altogether.
 _UNREADABLE = (
@@ -77,7 +79,7 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
     if path.suffix != ".safetensors":
         raise ValueError(f"{path}: weights are saved as .safetensors.")
     arrays = {
-        name: np.ascontiguousarray(array)
+        name: np.asarray(array, order="C")
         for name, array in flatten({"params": params, "state": state}).items()
     }
     metadata = {"format": "gpsattn_jax"}
@@ -88,6 +90,36 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
         safetensors.numpy.save_file(arrays, partial, metadata)
 
 
+def save_named(path: Source, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays under foreign names, as a plain dict that `read` reads.
+
+    Args:
+        path: the file; it appears whole or not at all. PyTorch's suffixes need torch,
+            `.npz` and `.safetensors` do not.
+        arrays: by name.
+
+    Raises:
+        ImportError: for PyTorch's suffixes without torch.
+        ValueError: if the suffix is unknown.
+    """
+    path = pathlib.Path(path)
+    _check_suffix(path)
+    # Not `ascontiguousarray`, which makes a counter [] a vector [1].
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    if path.suffix == ".safetensors":
+        with replaced(path) as partial:
+            safetensors.numpy.save_file(arrays, partial)
+    elif path.suffix == ".npz":
+        with replaced(path) as partial, open(partial, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+    else:
+        torch = _torch(path, "writing")
+        # A copy: torch asks for arrays that it may write to.
+        tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+        with replaced(path) as partial:
+            torch.save(tensors, partial)
+
+
 def flatten(tree: Any) -> dict[str, Any]:
     """Nested dicts -> leaves by path: {"params/blocks/0/norm/scale": …}."""
     return {
@@ -96,12 +128,27 @@ def flatten(tree: Any) -> dict[str, Any]:
     }
 
 
-def _read_file(path):
+def _check_suffix(path):
     if path.suffix not in SUFFIXES:
         raise ValueError(
             f"{path}: the suffix must be one of {', '.join(SUFFIXES)}; "
             f"got {path.suffix!r}."
         )
+
+
+def _torch(path, doing):
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            f"{path}: {doing} PyTorch files needs torch (pip install "
+            "gpsattn-jax[torch]); .safetensors and .npz need it not."
+        ) from error
+    return torch
+
+
+def _read_file(path):
+    _check_suffix(path)
     try:
         if path.suffix == ".safetensors":
             with safetensors.safe_open(path, "numpy") as file:
@@ -118,14 +165,9 @@ def _read_file(path):
 
 
 def _read_torch(path):
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"{path}: reading PyTorch files needs torch (pip install "
-            "gpsattn-jax[torch]); or save the state dict as .safetensors or .npz."
-        ) from error
     import argparse
+
+    torch = _torch(path, "reading")
 
     # Training scripts keep their arguments beside the weights; a Namespace is harmless.
     with torch.serialization.safe_globals([argparse.Namespace]):
@@ -133,7 +175,8 @@ def _read_torch(path):
             content = torch.load(path, map_location="cpu", weights_only=True)
         except _UNREADABLE as error:
             raise ValueError(
-                f"{path}: not a readable PyTorch file of weights alone: {error}"
+                f"{path}: not a readable PyTorch file of weights alone: "
+                f"{_reason(error)}"
             ) from error
     while isinstance(content, Mapping):
         inner = next(
@@ -143,6 +186,14 @@ def _read_torch(path):
             return dict(content)
         content = content[inner]
     raise ValueError(f"{path}: must hold a state dict; got {type(content).__name__}.")
+
+
+def _reason(error):
+    """A line of torch's many, which advise to run whatever is in the file."""
+    found = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+    if found:
+        return f"it holds {found[1]}, which might run code."
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _array(where, name, entry):

@@ -1,6 +1,7 @@
 """Weights of one network as the start of another: fine-tuning."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +14,26 @@ from gpsattn_jax.modules.functional import Functional
 # Another network differs in hundreds of arrays; a few tell enough.
 MOST_COMPLAINTS = 12
 
+# (path, array, wanted shape) -> (array of that shape, what was done), or None.
+Fit = Callable[
+    [str, np.ndarray, tuple[int, ...]], tuple[np.ndarray | jax.Array, str] | None
+]
+
+
+def fit_relative_table(
+    path: str, array: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray, str] | None:
+    """A table of relative positions [R, D] with distance zero in the middle.
+
+    It is cut, or filled up with zeros, around the middle row; both lengths are odd.
+    """
+    if not path.endswith("_table") or array.shape[1:] != shape[1:]:
+        return None
+    change = (shape[0] - len(array)) // 2
+    if change < 0:
+        return array[-change:change], "cut or filled"
+    return np.pad(array, ((change, change), (0, 0))), "cut or filled"
+
 
 def graft(
     network: Functional,
@@ -21,11 +42,12 @@ def graft(
     state: Any,
     *,
     head: str = r"head/",
+    fit: Fit = fit_relative_table,
 ) -> tuple[dict, dict, list[str]]:
     """The network's own start, with all that fits taken from other weights.
 
-    A head of another width starts afresh. Tables of relative positions for another
-    size of image are cut, or filled up with zeros, around distance zero.
+    A head of another width starts afresh; tables of positions for another size of image
+    are fitted.
 
     Args:
         network: what will be trained.
@@ -33,6 +55,7 @@ def graft(
         params: of the trained network.
         state: its batch statistics.
         head: pattern that the paths of the head begin with.
+        fit: makes an array have another shape, where the system knows how.
 
     Returns:
         (params, state, a line for each array that was not taken as it is).
@@ -51,9 +74,9 @@ def graft(
         if re.match(head, name.removeprefix("params/")):
             arrays[name] = own
             lines.append(f"{name} {there.shape} starts afresh as {own.shape}.")
-        elif name.endswith("_table") and there.shape[1:] == own.shape[1:]:
-            arrays[name] = _resized(np.asarray(there), len(own))
-            lines.append(f"{name} {there.shape} cut or filled to {own.shape}.")
+        elif fitted := fit(name, np.asarray(there), own.shape):
+            arrays[name], done = fitted
+            lines.append(f"{name} {there.shape} {done} to {own.shape}.")
     try:
         return *fill(network, arrays), lines
     except ConversionError as error:
@@ -65,11 +88,3 @@ def _shortened(error):
     if rest <= 0:
         return error
     return ConversionError([*error.complaints[:-rest], f"… and {rest} more"])
-
-
-def _resized(table, rows):
-    """[R, D] -> [rows, D] with the middle row in the middle; both lengths are odd."""
-    change = (rows - len(table)) // 2
-    if change < 0:
-        return table[-change:change]
-    return np.pad(table, ((change, change), (0, 0)))

@@ -32,12 +32,14 @@ class Rule:
         path: our path; None drops the entry.
         change: foreign array -> ours.
         back: our array -> theirs, where a table is used in both directions.
+        axis: of their array; what one entry of theirs was cut into is joined along it.
     """
 
     name: str
     path: str | None
     change: Callable[[np.ndarray], np.ndarray] = np.asarray
     back: Callable[[np.ndarray], np.ndarray] = np.asarray
+    axis: int = 0
 
 
 def rename(
@@ -50,11 +52,13 @@ def rename(
         be changed).
     """
     renamed, complaints = {}, []
+    by_name: dict[str, list[Rule]] = {}
+    for rule in rules:
+        by_name.setdefault(rule.name, []).append(rule)
     for name, array in arrays.items():
-        matches = [rule for rule in rules if rule.name == name]
-        if not matches:
+        if name not in by_name:
             complaints.append(f"unmatched: {name} {array.shape}")
-        for rule in matches:
+        for rule in by_name.get(name, ()):
             if rule.path is None:
                 continue
             try:
@@ -108,13 +112,19 @@ def fill(
     for path in sorted(set(arrays) - set(wanted)):
         complaints.append(f"unmatched: {both(path)} {arrays[path].shape}")
     for path, leaf in wanted.items():
-        if path not in arrays and names.get(path) not in told:
+        name = names.get(path, path)
+        if name in told:  # one entry of theirs may fill several of ours
+            continue
+        if path not in arrays:
             complaints.append(f"missing: {both(path)} {leaf.shape}")
-        elif path in arrays and arrays[path].shape != leaf.shape:
+        elif arrays[path].shape != leaf.shape:
             complaints.append(
                 f"misshapen: {both(path)} must be {leaf.shape}; "
                 f"got {arrays[path].shape}"
             )
+        else:
+            continue
+        told.add(name)
     if complaints:
         raise ConversionError(complaints)
     leaves = [np.asarray(arrays[path], leaf.dtype) for path, leaf in wanted.items()]

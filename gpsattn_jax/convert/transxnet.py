@@ -55,6 +55,8 @@ def load_network(
         raise ValueError(
             f"options must be among {', '.join(FREE)}; got {', '.join(unknown)}."
         )
+    complaints: list[str] = []
+    names: dict[str, str] = {}
     if is_ours(arrays):
         if "config" not in metadata:
             raise ValueError(
@@ -62,7 +64,7 @@ def load_network(
                 "convert.save(path, params, state, config)."
             )
         found = from_dict(transxnet.Config, json.loads(metadata["config"]))
-        renamed, complaints, names = arrays, [], {}
+        renamed = arrays
     else:
         found = infer_config(arrays)
         rules = network_rules(found)
@@ -86,15 +88,19 @@ def to_torch(config: transxnet.Config, params: dict, state: dict) -> dict[str, A
         state: its batch statistics.
     """
     arrays = flatten({"params": params, "state": state})
-    found = {}
+    parts: dict[str, list[np.ndarray]] = {}
+    axes = {}
     for rule in network_rules(config):
-        if rule.path is None:
-            found[rule.name] = np.zeros((), np.int64)
-        else:
-            found[rule.name] = np.ascontiguousarray(
-                rule.back(np.asarray(arrays[rule.path]))
-            )
-    return found
+        axes[rule.name] = rule.axis
+        ours = np.zeros((), np.int64) if rule.path is None else arrays[rule.path]
+        parts.setdefault(rule.name, []).append(rule.back(np.asarray(ours)))
+
+    def joined(name, found):
+        one = len(found) == 1 or not found[0].ndim
+        whole = found[0] if one else np.concatenate(found, axes[name])
+        return np.asarray(whole, order="C")  # a counter [] stays one
+
+    return {name: joined(name, found) for name, found in parts.items()}
 
 
 def infer_config(arrays: dict[str, np.ndarray]) -> transxnet.Config:
@@ -105,13 +111,9 @@ def infer_config(arrays: dict[str, np.ndarray]) -> transxnet.Config:
     """
     blocks = [re.match(r"network\.(\d+)\.(\d+)\.", name) for name in arrays]
     places = {(int(match[1]), int(match[2])) for match in blocks if match}
-    stages = sorted({stage for stage, _ in places})
-    try:
-        if stages != list(range(0, 2 * len(stages), 2)) or not stages:
-            raise KeyError("network.0.0.pos_embed.weight")
-        found = _sizes(arrays, stages)
-    except (KeyError, IndexError) as error:
-        raise ConversionError([f"missing: {error.args[0]} of a TransXNet"]) from None
+    # Downsamplings have the odd numbers in between.
+    stages = range(0, max((stage for stage, _ in places), default=0) + 1, 2)
+    found = _sizes(arrays, stages)
     depths = tuple(sum(place[0] == stage for place in places) for stage in stages)
     config = transxnet.Config(depths=depths, **found)
     for published in transxnet.VARIANTS.values():
@@ -122,38 +124,72 @@ def infer_config(arrays: dict[str, np.ndarray]) -> transxnet.Config:
 
 def _sizes(arrays, stages):
     """All fields but the depths, from the first block of each stage."""
-
-    def shapes(name):
-        return [arrays[f"network.{stage}.0.{name}"].shape for stage in stages]
-
-    mixers = shapes("token_mixer.local_unit.weight")
-    tables = [arrays[f"relative_pos_enc.{n}"].shape for n in range(len(stages))]
-    widths = [shape[0] for shape in shapes("pos_embed.weight")]
+    stem = "patch_embed.proj.conv.weight"
+    tables = [f"relative_pos_enc.{number}" for number in range(len(stages))]
+    parts = ("pos_embed.weight", "token_mixer.local_unit.weight", "mlp.fc1.0.weight")
+    widths, mixers, hidden = (
+        [f"network.{stage}.0.{part}" for stage in stages] for part in parts
+    )
+    _check_rank_four(arrays, [stem, *tables, *widths, *mixers, *hidden])
+    stem, *_ = _shapes(arrays, [stem])
+    tables, mixers = _shapes(arrays, tables), _shapes(arrays, mixers)
+    widths, hidden = (
+        [shape[0] for shape in _shapes(arrays, names)] for names in (widths, hidden)
+    )
     side = math.isqrt(tables[0][2])
     if side**2 != tables[0][2]:
         raise ConversionError(
             [f"misshapen: relative_pos_enc.0 {tables[0]}: must be of a square image"]
         )
-    reduce = "network.{}.0.token_mixer.global_unit.sr.0.conv.weight"
-    strides = [arrays.get(reduce.format(stage)) for stage in stages]
-    ratios = zip(shapes("mlp.fc1.0.weight"), widths, strict=True)
-    classifies = "classifier.2.weight" in arrays
-    scaled = "network.0.0.layer_scale_1.weight" in arrays
+    ratios = zip(hidden, widths, strict=True)
+    # By any name of a part, so that one that is missing is all that is reported.
+    heads = [arrays.get(f"classifier.2.{part}") for part in ("bias", "weight")]
+    heads = [head for head in heads if head is not None and head.ndim]
+    scaled = any(".layer_scale_" in name for name in arrays)
+    batched = any(".norm1.running_" in name for name in arrays)
+    maps = any(re.match(r"norm\d+\.", name) for name in arrays)
     return {
         "widths": tuple(widths),
         "num_heads": tuple(shape[1] for shape in tables),
         "num_groups": tuple(shape[0] for shape in mixers),
         "kernel_sizes": tuple(shape[2] for shape in mixers),
-        "reductions": tuple(1 if w is None else w.shape[2] - 3 for w in strides),
-        "mlp_ratios": tuple(_ratio(shape[0], width) for shape, width in ratios),
+        "reductions": tuple(_reduction(arrays, stage) for stage in stages),
+        "mlp_ratios": tuple(_ratio(*pair) for pair in ratios),
         "remat": (False,) * len(stages),
         "image_size": 4 * side,
-        "norm": "batch" if "network.0.0.norm1.running_mean" in arrays else "group",
+        "norm": "batch" if batched else "group",
         "layer_scale": 1e-5 if scaled else None,
-        "in_channels": arrays["patch_embed.proj.conv.weight"].shape[1],
-        "features_only": not classifies and "norm0.weight" in arrays,
-        "num_classes": len(arrays["classifier.2.weight"]) if classifies else 1000,
+        "in_channels": stem[1],
+        "features_only": maps and not heads,
+        "num_classes": heads[0].shape[0] if heads else 1000,
     }
+
+
+def _reduction(arrays, stage):
+    """A stage's, from the kernel size of its convolution; 1 where there is none."""
+    reduction = f"network.{stage}.0.token_mixer.global_unit.sr."
+    if not any(name.startswith(reduction) for name in arrays):
+        return 1
+    kernel = f"{reduction}0.conv.weight"
+    _check_rank_four(arrays, [kernel])
+    return arrays[kernel].shape[2] - 3
+
+
+def _shapes(arrays, names):
+    return [arrays[name].shape for name in names]
+
+
+def _check_rank_four(arrays, names):
+    """What tells the sizes has to be there; all of it has four axes."""
+    complaints = [f"missing: {n} of a TransXNet" for n in names if n not in arrays]
+    if not complaints:
+        complaints = [
+            f"misshapen: {name} {arrays[name].shape}: must have four axes"
+            for name in names
+            if arrays[name].ndim != 4
+        ]
+    if complaints:
+        raise ConversionError(complaints)
 
 
 def _ratio(hidden, width):
@@ -166,14 +202,22 @@ def _reshaped(found, wanted, network, params, state):
     if wanted == found:
         return network, params, state
     network = transxnet.build(wanted)
-    start = network.init(jax.random.key(0))[0]
     params = transxnet.resize_tables(found, params, wanted.image_size)
-    # The same parts as a start has, from the weights where they fit.
-    fresh = {"norm", "feature_norms"} - params.keys()
+    ends = ("feature_norms",) if wanted.features_only else ("norm", "head")
+    fresh = {end for end in ends if end not in params}
     if wanted.num_classes != found.num_classes:
-        fresh.add("head")
-    taken = {
-        part: start[part] if part in fresh else params.get(part, start[part])
-        for part in start
-    }
-    return network, taken, state
+        fresh |= {"head"} & set(ends)
+    others = {"feature_norms", "norm", "head"} - (set(ends) - fresh)
+    kept = {part: params[part] for part in params if part not in others}
+    return network, kept | (_start(network, fresh) if fresh else {}), state
+
+
+def _start(network, parts):
+    """These parts of a network at its start; the others are not even computed."""
+
+    @jax.jit
+    def start(key):
+        params, _ = network.init(key)
+        return {part: params[part] for part in parts}
+
+    return start(jax.random.key(0))

@@ -3,12 +3,15 @@
 Each function takes the prefix of a part there and its path here.
 """
 
+import dataclasses
 import functools
+import itertools
 
 import numpy as np
 
 from gpsattn_jax.convert.torch_keys import Rule
 from gpsattn_jax.models import transxnet
+from gpsattn_jax.modules.feedforward import KERNEL_SIZES, branch_widths
 
 Rules = list[Rule]
 
@@ -61,7 +64,7 @@ def block_rules(
     if scales:
         for number, part in enumerate(("mixer", "feedforward"), start=1):
             names = f"{theirs}layer_scale_{number}.", f"{ours}{part}_scale/"
-            rules += depthwise_rules(*names)
+            rules += layer_scale_rules(*names)
     return rules
 
 
@@ -108,20 +111,32 @@ def attention_rules(theirs: str, ours: str, *, reduces: bool) -> Rules:
 
 
 def feedforward_rules(theirs: str, ours: str) -> Rules:
-    """The multi-scale feed-forward net."""
-    rules = [
-        *linear_rules(f"{theirs}fc1.0.", f"{ours}expand/", bias=False),
-        *norm_rules(f"{theirs}fc1.2.", f"{ours}expand_norm/"),
-    ]
-    for number in range(4):
-        names = f"{theirs}dwconv.proj.{number}.", f"{ours}scales/{number}/"
+    """The multi-scale feed-forward net, whose four branches are side by side there."""
+    rules = norm_rules(f"{theirs}fc2.1.", f"{ours}norm/")
+    for number in range(len(KERNEL_SIZES)):
+        branch = f"{ours}branches/{number}/"
+        part = functools.partial(_part, number=number)
+        whole = [
+            *linear_rules(f"{theirs}fc1.0.", f"{branch}expand/", bias=False),
+            *norm_rules(f"{theirs}fc1.2.", f"{branch}expand_norm/"),
+            *norm_rules(f"{theirs}norm.", f"{branch}conv_norm/"),
+        ]
+        project = linear_rules(f"{theirs}fc2.0.", f"{branch}project/", bias=False)
+        rules += [part(rule, axis=0) for rule in whole]
+        rules += [part(rule, axis=1) for rule in project]
+        names = f"{theirs}dwconv.proj.{number}.", f"{branch}conv/"
         rules += depthwise_rules(*names)
-    return [
-        *rules,
-        *norm_rules(f"{theirs}norm.", f"{ours}norm/"),
-        *linear_rules(f"{theirs}fc2.0.", f"{ours}project/", bias=False),
-        *norm_rules(f"{theirs}fc2.1.", f"{ours}project_norm/"),
-    ]
+    return rules
+
+
+def _part(rule, *, number, axis):
+    """The rule for one branch's part of an array, cut along an axis of theirs."""
+
+    def change(array):
+        ends = itertools.accumulate(branch_widths(array.shape[axis]))
+        return rule.change(np.split(array, list(ends)[:-1], axis)[number])
+
+    return dataclasses.replace(rule, change=change, axis=axis)
 
 
 def patch_embed_rules(theirs: str, ours: str) -> Rules:
@@ -135,7 +150,7 @@ def patch_embed_rules(theirs: str, ours: str) -> Rules:
 
 
 def depthwise_rules(theirs: str, ours: str, *, bias: bool = True) -> Rules:
-    """A depthwise convolution, or a layer scale, which is one of 1x1."""
+    """A depthwise convolution."""
 
     def forth(weight):  # [C, 1, K, K] -> [K, K, C]
         if weight.shape[1:2] != (1,):
@@ -146,6 +161,12 @@ def depthwise_rules(theirs: str, ours: str, *, bias: bool = True) -> Rules:
         return kernel.transpose(2, 0, 1)[:, None]
 
     return _weight_and_bias(theirs, ours, forth, back, bias)
+
+
+def layer_scale_rules(theirs: str, ours: str) -> Rules:
+    """A layer scale: [C, 1, 1, 1] <-> [1, 1, C]."""
+    weight, bias = depthwise_rules(theirs, ours)
+    return [dataclasses.replace(weight, path=f"params/{ours}factor"), bias]
 
 
 def linear_rules(theirs: str, ours: str, *, bias: bool = True) -> Rules:

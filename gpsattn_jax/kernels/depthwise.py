@@ -1,12 +1,20 @@
-"""Depthwise convolution, each channel by itself, with shared or per-example filters."""
+"""Depthwise convolution, each channel by itself, with shared or per-example filters.
+
+XLA's grouped convolution is slow on CPUs. Here all is sums of shifted products, whose
+taps stand in one expression: XLA fuses them into one pass over the result.
+"""
 
 import functools
+import itertools
+import operator
 
 import jax
 import jax.numpy as jnp
 
 from gpsattn_jax.kernels.shapes import check_shapes
 from gpsattn_jax.kernels.softmax import accumulator
+
+TILE = 8  # The filters' gradient sums at most so many rows and columns in one go.
 
 
 def depthwise_conv(
@@ -18,7 +26,9 @@ def depthwise_conv(
 ) -> jax.Array:
     """Convolves each channel with its own filter: PyTorch's conv2d with groups=C.
 
-    A cross-correlation with zeros around the map. Reverse mode only.
+    A cross-correlation with zeros around the map (MobileNets, arXiv 1704.04861; with a
+    filter for each example as in TransXNet, arXiv 2310.19380, equation 4). It can be
+    differentiated in reverse mode only.
 
     Args:
         x: [B, H, W, C].
@@ -42,103 +52,189 @@ def depthwise_conv(
     check_shapes(x=(x, "B H W C"), filters=(filters, axes))
     size = filters.shape[-2]
     padding = size // 2 if padding is None else padding
-    rows, columns = (n + 2 * padding for n in x.shape[1:3])
+    rows, columns = (length + 2 * padding for length in x.shape[1:3])
     if min(rows, columns) < size:
         raise ValueError(
-            f"x must be at least {size} x {size} with its padding; "
-            f"got {rows} x {columns}."
+            f"filters of {size} x {size} need a map of that size at the least; "
+            f"x with its padding is {rows} x {columns}."
         )
     return _depthwise(x, filters, stride, padding)
 
 
+# Jitted, so that a network traces each of its shapes once; XLA sees through it.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@functools.partial(jax.jit, static_argnums=(2, 3))
 def _depthwise(x, filters, stride, padding):
-    wide = accumulator(x)
-    if filters.ndim == 3:
-        filters = filters[None]
-    size = filters.shape[1]
-    around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
-    x = jnp.pad(x, around)
-    rows, columns = ((n - size) // stride + 1 for n in x.shape[1:3])
-    out = 0
-    for i in range(size):
-        for j in range(size):
-            seen = x[
-                :,
-                i : i + (rows - 1) * stride + 1 : stride,
-                j : j + (columns - 1) * stride + 1 : stride,
-            ]
-            out = out + seen.astype(wide) * filters[:, i, j][:, None, None].astype(wide)
-    return out.astype(x.dtype)
+    elsewhere = _grouped if filters.ndim == 3 else _shifted
+    return _by_platform(_shifted, elsewhere, stride, padding, x, filters)
 
 
 def _forward(x, filters, stride, padding):
     return _depthwise(x, filters, stride, padding), (x, filters)
 
 
-def _backward(stride, padding, residuals, cotangent):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _backward(stride, padding, residuals, slope):
     x, filters = residuals
+    tiled = (
+        _filter_gradient_by_tile if filters.shape[-2] > 1 else _filter_gradient_by_tap
+    )
     return (
-        _input_gradient(cotangent, filters, x, stride, padding),
-        _filter_gradient(cotangent, filters, x, stride, padding),
+        _input_gradient(slope, filters, x.shape[1:3], stride, padding),
+        _by_platform(
+            tiled, _filter_gradient_by_tap, stride, padding, x, filters, slope
+        ),
     )
 
 
-def _input_gradient(cotangent, filters, x, stride, padding):
-    wide = accumulator(x)
-    if filters.ndim == 3:
-        filters = filters[None]
-    size, (batch, height, width, channels) = filters.shape[1], x.shape
-    reach = -(-size // stride)
-    rows, columns = (-(-(n + 2 * padding) // stride) for n in (height, width))
-    filled = reach * stride - size
-    blocks = jnp.pad(filters, [(0, 0), (0, filled), (0, filled), (0, 0)])
-    blocks = blocks.reshape(-1, reach, stride, reach, stride, channels).astype(wide)
-    after = [(reach - 1, n - m) for n, m in zip((rows, columns), cotangent.shape[1:3])]
-    cotangent = jnp.pad(cotangent, [(0, 0), *after, (0, 0)]).astype(wide)
-    out = 0
-    for i in range(reach):
-        for j in range(reach):
-            a, b = reach - 1 - i, reach - 1 - j
-            seen = cotangent[:, a : a + rows, b : b + columns]
-            tap = blocks[:, i, :, j][:, None, :, None]
-            out = out + seen[:, :, None, :, None] * tap
-    out = out.reshape(batch, rows * stride, columns * stride, channels)
-    out = out[:, padding : padding + height, padding : padding + width]
+_depthwise.defvjp(_forward, _backward)
+
+
+def _by_platform(on_cpu, elsewhere, stride, padding, *arrays):
+    """The one place that tells processors apart.
+
+    No accelerator has measured the choice yet: what stands in for them is cuDNN's
+    convolution, and no loop of small steps.
+    """
+    return jax.lax.platform_dependent(
+        *arrays,
+        cpu=lambda *arrays: on_cpu(*arrays, stride, padding),
+        default=lambda *arrays: elsewhere(*arrays, stride, padding),
+    )
+
+
+def _shifted(x, filters, stride, padding):
+    """The sum of K K shifted products."""
+    wide, size = accumulator(x), filters.shape[-2]
+    taps = filters.reshape(-1, size, size, 1, 1, filters.shape[-1]).astype(wide)
+    x = _pad(x, padding, [length + padding for length in x.shape[1:3]])
+    lengths = [(length - size) // stride + 1 for length in x.shape[1:3]]
+    out = _sum(
+        lambda i, j: _window(x, i, j, lengths, stride).astype(wide) * taps[:, i, j],
+        size,
+        size,
+    )
     return out.astype(x.dtype)
 
 
-def _filter_gradient(cotangent, filters, x, stride, padding):
-    wide = accumulator(x)
-    size = filters.shape[-2]
-    rows, columns = cotangent.shape[1:3]
-    around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
-    x = jnp.pad(x, around)
-
-    def one(image, slope):
-        slope = slope.astype(wide)
-        taps = [
-            jnp.sum(
-                image[
-                    i : i + (rows - 1) * stride + 1 : stride,
-                    j : j + (columns - 1) * stride + 1 : stride,
-                ].astype(wide)
-                * slope,
-                axis=(0, 1),
-            )
-            for i in range(size)
-            for j in range(size)
-        ]
-        return jnp.stack(taps).reshape(size, size, -1)
-
-    if filters.ndim == 4:
-        out = jax.lax.map(lambda pair: one(*pair), (x, cotangent))
-    else:
-        start = jnp.zeros(filters.shape, wide)
-        out = jax.lax.scan(
-            lambda total, pair: (total + one(*pair), None), start, (x, cotangent)
-        )[0]
-    return out.astype(filters.dtype)
+def _grouped(x, filters, stride, padding):
+    """XLA's own convolution; shared filters only."""
+    out = jax.lax.conv_general_dilated(
+        x,
+        filters.astype(x.dtype)[:, :, None],
+        (stride, stride),
+        [(padding, padding)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[-1],
+        preferred_element_type=accumulator(x),
+    )
+    return out.astype(x.dtype)
 
 
-_depthwise.defvjp(_forward, _backward)
+def _input_gradient(slope, filters, shape, stride, padding):
+    """A sum of shifted products again, of the output's slope and the turned filters.
+
+    The padded map is split into cells of stride x stride pixels. All pixels of a cell
+    see the same few outputs, each with its own tap: pixel a of cell q the outputs q - m
+    with taps m stride + a.
+    """
+    wide, size, channels = accumulator(slope), filters.shape[-2], filters.shape[-1]
+    reach = -(-size // stride)  # Outputs that a cell sees, along an axis.
+    first = padding // stride  # Cells before that one are padding alone.
+    cells = [-(-(padding + length) // stride) - first for length in shape]
+    taps = filters.reshape(-1, size, size, channels).astype(wide)
+    taps = _pad(taps, 0, [reach * stride] * 2)
+    taps = taps.reshape(-1, reach, 1, stride, reach, 1, stride, channels)
+    taps = taps[:, ::-1, :, :, ::-1]
+    before = reach - 1 - first
+    slope = _pad(slope, before, [cell + reach - 1 - before for cell in cells])
+
+    def term(i, j):
+        seen = _window(slope, i, j, cells)[:, :, None, :, None].astype(wide)
+        return seen * taps[:, i, :, :, j]
+
+    out = _sum(term, reach, reach).astype(slope.dtype)
+    out = out.reshape(-1, cells[0] * stride, cells[1] * stride, channels)
+    return _window(out, padding - first * stride, padding - first * stride, shape)
+
+
+def _filter_gradient_by_tile(x, filters, slope, stride, padding):
+    """Tile by tile of outputs, each a convolution of x with the slopes for taps.
+
+    The result of a tile is as small as the filters, and its sum is one expression: all
+    stays in the cache. XLA writes the products of sums over whole maps to memory
+    (`_filter_gradient_by_tap`), which takes ten times as long and longer to compile.
+    """
+    wide, size, channels = accumulator(x), filters.shape[-2], filters.shape[-1]
+    counts = [-(-length // TILE) for length in slope.shape[1:3]]
+    tile = [-(-n // count) for n, count in zip(slope.shape[1:3], counts, strict=True)]
+    whole = [count * n for count, n in zip(counts, tile, strict=True)]
+    slope = _pad(slope, 0, whole)
+    x = _pad(x, padding, [(n - 1) * stride + size - padding for n in whole])
+    seen = [(n - 1) * stride + size for n in tile]
+
+    def add(step, total):
+        image, place = divmod(step, counts[0] * counts[1])
+        row, column = (
+            n * k for n, k in zip(tile, divmod(place, counts[1]), strict=True)
+        )
+        start = image, row * stride, column * stride, 0
+        patch = jax.lax.dynamic_slice(x, start, (1, *seen, channels))
+        taps = jax.lax.dynamic_slice(
+            slope, (image, row, column, 0), (1, *tile, channels)
+        )
+        part = _sum(
+            lambda i, j: (
+                _window(patch, i * stride, j * stride, [size] * 2).astype(wide)
+                * taps[:, i, None, j, None].astype(wide)
+            ),
+            *tile,
+        )
+        mine = image % total.shape[0]  # 0 if all images share one sum
+        part += jax.lax.dynamic_slice_in_dim(total, mine, 1)
+        return jax.lax.dynamic_update_slice_in_dim(total, part, mine, 0)
+
+    sums = filters.shape[0] if filters.ndim == 4 else 1
+    total = jnp.zeros((sums, size, size, channels), wide)
+    out = jax.lax.fori_loop(0, x.shape[0] * counts[0] * counts[1], add, total)
+    return out.reshape(filters.shape).astype(filters.dtype)
+
+
+def _filter_gradient_by_tap(x, filters, slope, stride, padding):
+    """For each tap, a sum over the whole map."""
+    wide, size = accumulator(x), filters.shape[-2]
+    axes = (1, 2) if filters.ndim == 4 else (0, 1, 2)
+    lengths, slope = slope.shape[1:3], slope.astype(wide)
+    x = _pad(x, padding, [length + padding for length in x.shape[1:3]])
+    taps = [
+        jnp.sum(_window(x, i, j, lengths, stride).astype(wide) * slope, axis=axes)
+        for i, j in itertools.product(range(size), repeat=2)
+    ]
+    return jnp.stack(taps, axis=-2).reshape(filters.shape).astype(filters.dtype)
+
+
+def _sum(term, rows, columns):
+    """Sums term(i, j), rows first: a processor works on many short chains at once."""
+    return functools.reduce(
+        operator.add,
+        (
+            functools.reduce(operator.add, (term(i, j) for j in range(columns)))
+            for i in range(rows)
+        ),
+    )
+
+
+def _pad(x, before, ends):
+    """Zeros around rows and columns: `before` them, and up to `ends` of the old ones.
+
+    Negative numbers of zeros cut off.
+    """
+    around = [(before, end - n, 0) for end, n in zip(ends, x.shape[1:3], strict=True)]
+    return jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
+
+
+def _window(x, i, j, lengths, stride=1):
+    """Rows i, i + stride, ... and columns j, j + stride, ... of [B, H, W, C]."""
+    rows, columns = ((length - 1) * stride + 1 for length in lengths)
+    start, end = (0, i, j, 0), (len(x), i + rows, j + columns, x.shape[-1])
+    return jax.lax.slice(x, start, end, (1, stride, stride, 1))

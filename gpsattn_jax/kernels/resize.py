@@ -44,7 +44,7 @@ def _resize_axis(array, axis, size):
     length = array.shape[axis]
     centre = (np.arange(size) + 0.5) * length / size - 0.5
     left = np.floor(centre)
-    out = 0.0
+    out = jnp.zeros((), array.dtype)
     for tap in range(-1, 3):
         place = np.clip(left + tap, 0, length - 1).astype(np.int32)
         weight = _cubic(np.abs(centre - left - tap))

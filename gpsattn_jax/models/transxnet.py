@@ -7,23 +7,24 @@ Visual Recognition" (arXiv 2310.19380); exact to the official code's
 
 import dataclasses
 import functools
+import itertools
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from gpsattn_jax.kernels import resize_bicubic
 from gpsattn_jax.modules.dual_mixer import DualMixer
 from gpsattn_jax.modules.feedforward import MultiScaleFeedForward
-from gpsattn_jax.modules.functional import Functional, rematerialized
+from gpsattn_jax.modules.functional import Functional, rematerialized, scanned
 from gpsattn_jax.modules.layers import (
     START,
     DepthwiseConv,
-    DropPath,
     LayerScale,
     PatchEmbed,
+    drop_path,
 )
 from gpsattn_jax.modules.norms import BatchNorm, GroupNorm
 
@@ -38,6 +39,9 @@ PER_STAGE = (
     "mlp_ratios",
     "remat",
 )
+
+# Longer stages are compiled as one block in training: half the time to the first step.
+UNROLLED = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,9 +160,7 @@ VARIANTS = {
 class Block(nnx.Module):
     """Place, mix tokens, mix channels, each a residual: [B, H, W, C] -> same."""
 
-    def __init__(
-        self, config: Config, stage: int, *, drop_path: float = 0.0, rngs: nnx.Rngs
-    ):
+    def __init__(self, config: Config, stage: int, *, rngs: nnx.Rngs):
         channels = config.widths[stage]
         norm = NORMS[config.norm]
         self.place = DepthwiseConv(channels, 7, rngs=rngs)
@@ -184,23 +186,23 @@ class Block(nnx.Module):
             None if start is None else LayerScale(channels, start, rngs=rngs)
             for _ in range(2)
         )
-        self.drop_path = DropPath(drop_path)
 
     def __call__(
         self,
         x: jax.Array,
         position: jax.Array | None = None,
+        rate: float | jax.Array | None = None,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """`position` [N, H W, S] is added to the attention's logits."""
+        """`position` [N, H W, S] is added to the logits; `rate` is the drop path's."""
         how: dict[str, Any] = {"train": train, "rngs": rngs}
         x = x + self.place(x)
         branch = self.mixer(self.mixer_norm(x, train=train), position, **how)
-        x = x + self.drop_path(_scaled(self.mixer_scale, branch), **how)
+        x = x + drop_path(_scaled(self.mixer_scale, branch), rate, **how)
         branch = self.feedforward(self.feedforward_norm(x, train=train), **how)
-        return x + self.drop_path(_scaled(self.feedforward_scale, branch), **how)
+        return x + drop_path(_scaled(self.feedforward_scale, branch), rate, **how)
 
 
 class Stage(nnx.Module):
@@ -211,18 +213,12 @@ class Stage(nnx.Module):
         rows, columns, *reduced = self.grid = config.grids(side, side)[stage]
         self.reduction = config.reductions[stage]
         self.table_resize = config.table_resize
-        shape = (config.num_heads[stage], rows * columns, int(np.prod(reduced)))
+        shape = (config.num_heads[stage], rows * columns, math.prod(reduced))
         self.position = nnx.Param(jnp.zeros(shape))
         before, last = sum(config.depths[:stage]), max(1, sum(config.depths) - 1)
-        self.blocks = nnx.List(
-            Block(
-                config,
-                stage,
-                drop_path=config.drop_path * (before + block) / last,
-                rngs=rngs,
-            )
-            for block in range(config.depths[stage])
-        )
+        blocks = range(config.depths[stage])
+        self.rates = tuple(config.drop_path * (before + n) / last for n in blocks)
+        self.blocks = nnx.List(Block(config, stage, rngs=rngs) for _ in blocks)
         self.remat = config.remat[stage]
 
     def __call__(
@@ -230,12 +226,17 @@ class Stage(nnx.Module):
     ) -> jax.Array:
         """[B, H, W, C] -> same; the table is fitted to the map once."""
         rows, columns = x.shape[1:3]
-        reduced = (-(-side // self.reduction) for side in (rows, columns))
-        grid = (rows, columns, *reduced)
+        reduced = [-(-side // self.reduction) for side in (rows, columns)]
+        grid = (rows, columns, reduced[0], reduced[1])
         position = fit_table(self.position[...], self.grid, grid, self.table_resize)
-        for block in self.blocks:
+        how: dict[str, Any] = {"train": train, "rngs": rngs}
+        if train and len(self.blocks) > UNROLLED:
+            rates = jnp.asarray(self.rates) if any(self.rates) else None
+            how |= {"each": rates, "remat": self.remat}
+            return scanned(self.blocks, x, position, **how)
+        for block, rate in zip(self.blocks, self.rates, strict=True):
             run = functools.partial(rematerialized, block) if self.remat else block
-            x = run(x, position, train=train, rngs=rngs)
+            x = run(x, position, rate or None, **how)
         return x
 
 
@@ -302,7 +303,37 @@ def build(config: Config) -> Functional:
 
 
 def _make(config, rngs):
-    return TransXNet(config, rngs=rngs)
+    network = TransXNet(config, rngs=rngs)
+    draw_together(network, rngs.params())
+    return network
+
+
+def draw_together(network: TransXNet, key: jax.Array) -> None:
+    """Starts all kernels from one draw: hundreds of draws take a minute to compile.
+
+    Kernels, and the dynamic convolutions' groups of biases, are normal(0.02). What the
+    parts drew for themselves is then unused, and compiled away.
+    """
+    params = nnx.state(network, nnx.Param)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
+    drawn = [_is_drawn(path, leaf) for path, leaf in leaves]
+    sizes = [
+        leaf.size * chosen for (_, leaf), chosen in zip(leaves, drawn, strict=True)
+    ]
+    # The barrier: otherwise each kernel would make the whole draw again.
+    numbers = jax.lax.optimization_barrier(START(key, (sum(sizes),)))
+    places = itertools.accumulate(sizes, initial=0)
+    started = [
+        numbers[place : place + leaf.size].reshape(leaf.shape) if chosen else leaf
+        for (_, leaf), chosen, place in zip(leaves, drawn, places, strict=False)
+    ]
+    nnx.update(network, jax.tree.unflatten(tree, started))
+
+
+def _is_drawn(path, leaf):
+    names = jax.tree_util.keystr(path, simple=True, separator="/").split("/")
+    name = next(name for name in reversed(names) if not name.startswith("value"))
+    return name in ("kernel", "kernels") or (name == "bias" and leaf.ndim > 1)
 
 
 def resize_tables(

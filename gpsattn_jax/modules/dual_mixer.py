@@ -65,7 +65,9 @@ class DualMixer(nnx.Module):
         first, second = jnp.split(x, 2, axis=-1)
         local = self.local(first, train=train)
         attended = self.attention(second, position, train=train)
-        return self.enhance(jnp.concatenate([local, attended], axis=-1), train=train)
+        # The barrier: a CPU joins the halves many times slower as part of what follows.
+        mixed = jnp.concatenate([local, attended], axis=-1)
+        return self.enhance(jax.lax.optimization_barrier(mixed), train=train)
 
 
 class TokenEnhancer(nnx.Module):
@@ -87,7 +89,7 @@ class TokenEnhancer(nnx.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """x + the bottleneck of x."""
+        """X + the bottleneck of x."""
         out = self.conv_norm(gelu(self.conv(x)), train=train)
         out = self.squeeze_norm(gelu(self.squeeze(out)), train=train)
         return x + self.expand_norm(self.expand(out), train=train)

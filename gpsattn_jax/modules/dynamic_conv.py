@@ -1,7 +1,6 @@
 """Input-dependent depthwise convolution: a kernel of its own for each example."""
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.kernels import (

@@ -1,9 +1,9 @@
 """A feed-forward net that also looks around each pixel, at several scales."""
 
-import itertools
+import functools
+import operator
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.kernels import gelu
@@ -16,8 +16,10 @@ KERNEL_SIZES = (1, 3, 5, 7)
 class MultiScaleFeedForward(nnx.Module):
     """1x1, depthwise convolutions of four sizes, 1x1: [B, H, W, C] -> same.
 
-    TransXNet's MS-FFN (arXiv 2310.19380, section 3.4). The hidden channels are split
-    in four, the first part with the remainder, for kernels of 1, 3, 5 and 7.
+    TransXNet's MS-FFN (arXiv 2310.19380, section 3.4). The hidden channels are four
+    branches, the first with the remainder, for kernels of 1, 3, 5 and 7. The official
+    code has them side by side in one array; on a CPU splitting and joining it would
+    take a third of the time.
 
     Args:
         channels: C.
@@ -29,33 +31,49 @@ class MultiScaleFeedForward(nnx.Module):
     def __init__(
         self, channels: int, hidden: int, *, dropout: float = 0.0, rngs: nnx.Rngs
     ):
-        share = hidden // len(KERNEL_SIZES)
-        widths = [hidden - share * (len(KERNEL_SIZES) - 1)]
-        widths += [share] * (len(KERNEL_SIZES) - 1)
-        self.ends = tuple(itertools.accumulate(widths[:-1]))
-        self.expand = nnx.Linear(
-            channels, hidden, use_bias=False, kernel_init=START, rngs=rngs
+        self.branches = nnx.List(
+            Branch(channels, width, size, dropout=dropout, rngs=rngs)
+            for width, size in zip(branch_widths(hidden), KERNEL_SIZES, strict=True)
         )
-        self.expand_norm = BatchNorm(hidden, rngs=rngs)
-        self.scales = nnx.List(
-            DepthwiseConv(width, size, rngs=rngs)
-            for width, size in zip(widths, KERNEL_SIZES, strict=True)
-        )
-        self.norm = BatchNorm(hidden, rngs=rngs)
-        self.project = nnx.Linear(
-            hidden, channels, use_bias=False, kernel_init=START, rngs=rngs
-        )
-        self.project_norm = BatchNorm(channels, rngs=rngs)
+        self.norm = BatchNorm(channels, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
         """Needs `rngs` in training if there is dropout."""
+        parts = (branch(x, train=train, rngs=rngs) for branch in self.branches)
+        out = self.norm(functools.reduce(operator.add, parts), train=train)
+        return self.dropout(out, deterministic=not train, rngs=rngs)
+
+
+class Branch(nnx.Module):
+    """One scale: 1x1, a depthwise convolution with a residual, 1x1, norms between."""
+
+    def __init__(
+        self, channels: int, hidden: int, size: int, *, dropout: float, rngs: nnx.Rngs
+    ):
+        self.expand = nnx.Linear(
+            channels, hidden, use_bias=False, kernel_init=START, rngs=rngs
+        )
+        self.expand_norm = BatchNorm(hidden, rngs=rngs)
+        self.conv = DepthwiseConv(hidden, size, rngs=rngs)
+        self.conv_norm = BatchNorm(hidden, rngs=rngs)
+        self.project = nnx.Linear(
+            hidden, channels, use_bias=False, kernel_init=START, rngs=rngs
+        )
+        self.dropout = nnx.Dropout(dropout)
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """[B, H, W, C] -> its share of the sum, [B, H, W, C]."""
         x = self.expand_norm(gelu(self.expand(x)), train=train)
-        parts = jnp.split(x, self.ends, axis=-1)
-        parts = [conv(part) for conv, part in zip(self.scales, parts, strict=True)]
-        x = self.norm(gelu(jnp.concatenate(parts, axis=-1) + x), train=train)
-        x = self.dropout(x, deterministic=not train, rngs=rngs)
-        x = self.project_norm(self.project(x), train=train)
-        return self.dropout(x, deterministic=not train, rngs=rngs)
+        x = self.conv_norm(gelu(self.conv(x) + x), train=train)
+        return self.project(self.dropout(x, deterministic=not train, rngs=rngs))
+
+
+def branch_widths(hidden: int) -> tuple[int, ...]:
+    """Hidden channels of each branch."""
+    share, rest = divmod(hidden, len(KERNEL_SIZES))
+    return (share + rest, *(share,) * (len(KERNEL_SIZES) - 1))

@@ -94,48 +94,49 @@ class LayerScale(nnx.Module):
 
     def __init__(self, channels: int, start: float = 1e-5, *, rngs: nnx.Rngs):
         del rngs
-        self.kernel = nnx.Param(jnp.full((1, 1, channels), start))
+        self.factor = nnx.Param(jnp.full((1, 1, channels), start))
         self.bias = nnx.Param(jnp.zeros((channels,)))
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """x * factor + bias."""
+        """X * factor + bias."""
         factor, bias = (
             along_channels(vector, x.ndim)
-            for vector in (self.kernel[0, 0], self.bias[...])
+            for vector in (self.factor[0, 0], self.bias[...])
         )
         return x * factor + bias
 
 
-class DropPath(nnx.Module):
+def drop_path(
+    x: jax.Array,
+    rate: float | jax.Array | None,
+    *,
+    train: bool = False,
+    rngs: nnx.Rngs | None = None,
+) -> jax.Array:
     """Drops whole examples of a residual branch in training: [B, …] -> [B, …].
 
     Stochastic depth (arXiv 1603.09382) for each example; what stays is divided by the
     share that stays.
 
     Args:
-        rate: share of examples that are dropped.
+        x: [B, …].
+        rate: share of examples that become zeros; None for none.
+        train: otherwise x stays.
+        rngs: random streams, needed in training.
+
+    Raises:
+        ValueError: if there is something to draw and nothing to draw from.
     """
-
-    def __init__(self, rate: float):
-        self.rate = rate
-
-    def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
-        """Zeros for dropped examples; needs `rngs` in training.
-
-        Raises:
-            ValueError: if there is something to draw and nothing to draw from.
-        """
-        if not train or self.rate == 0:
-            return x
-        if rngs is None:
-            raise ValueError("drop path needs a random key in training: rng=….")
-        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-        stays = jax.random.bernoulli(rngs.dropout(), 1 - self.rate, shape)
-        return jnp.where(stays, x / (1 - self.rate), 0)
+    if not train or rate is None:
+        return x
+    if rngs is None:
+        raise ValueError("drop path needs a random key in training: rng=….")
+    stays = jnp.asarray(1 - rate, x.dtype)
+    shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+    kept = jax.random.bernoulli(rngs.dropout(), 1 - rate, shape)
+    return jnp.where(kept, x / stays, 0)
 
 
 def conv(

@@ -13,6 +13,7 @@ from gpsattn_jax import kernels
 from tests.kernels import reference
 
 SIZES = {"L": 7, "T": 5, "S": 7, "D": 4, "E": 3, "R": 7}
+SIZES |= {"B": 2, "H": 5, "W": 6, "C": 4, "K": 3, "G": 2}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,8 +23,9 @@ class Row:
     Attributes:
         kernel: the function.
         twin: its slow NumPy twin.
-        arguments: positional arguments by name, as axis letters; "T S?" is boolean.
-        out: the result's axes.
+        arguments: positional arguments by name, as axis letters; "T S?" is boolean,
+            a number is a size that no test changes.
+        out: the result's axes, likewise.
         options: keyword arguments.
         out_dtype: the result's dtype if not that of the inputs.
     """
@@ -37,11 +39,9 @@ class Row:
 
     def make(self, seed=0, draw=np.random.Generator.standard_normal, **sizes):
         """Arguments in the widest float that is on; each query sees a key."""
-        sizes, generator = SIZES | sizes, np.random.default_rng(seed)
-        arrays = []
+        generator, arrays = np.random.default_rng(seed), []
         for axes in self.arguments.values():
-            shape = tuple(sizes[letter] for letter in axes.rstrip("?").split())
-            array = draw(generator, size=shape)
+            array = draw(generator, size=shape_of(axes.rstrip("?"), sizes))
             if axes.endswith("?"):
                 array = array > 0.3
                 array[:, 0] = True
@@ -49,7 +49,7 @@ class Row:
         return tuple(arrays)
 
     def shape(self, **sizes):
-        return tuple((SIZES | sizes)[letter] for letter in self.out.split())
+        return shape_of(self.out, sizes)
 
     @property
     def differentiable(self):
@@ -65,10 +65,18 @@ class Row:
         return self.twin(*wide, **self.options)
 
 
+def shape_of(axes, sizes):
+    sizes = SIZES | sizes
+    return tuple(sizes.get(axis) or int(axis) for axis in axes.split())
+
+
 WEIGHTS = {"query": "T D", "key": "S D"}
 ATTEND = WEIGHTS | {"value": "S E"}
 BIAS_MASK = {"bias": "T S", "mask": "T S?"}
 RELATIVE = {"query": "T D", "table": "R D"}
+MIX = {"logits": "K K G C", "kernels": "K K G C"}
+SHARED = {"x": "B H W C", "filters": "K K C"}
+PER_EXAMPLE = {"x": "B H W C", "filters": "B K K C"}
 
 # The first word of a row's name is the kernel's.
 KERNELS = {
@@ -122,6 +130,63 @@ KERNELS = {
         "T T",
         out_dtype="float32",
     ),
+    "mix_kernels": Row(kernels.mix_kernels, reference.mix_kernels, MIX, "K K C"),
+    "adaptive_average_pool": Row(
+        kernels.adaptive_average_pool,
+        reference.adaptive_average_pool,
+        {"x": "H W C"},
+        "3 3 C",
+        options={"size": 3},
+    ),
+    "adaptive_average_pool of equal bins": Row(
+        kernels.adaptive_average_pool,
+        reference.adaptive_average_pool,
+        {"x": "4 6 C"},
+        "2 2 C",
+        options={"size": 2},
+    ),
+    "adaptive_average_pool of a small map": Row(
+        kernels.adaptive_average_pool,
+        reference.adaptive_average_pool,
+        {"x": "3 4 C"},
+        "7 7 C",
+        options={"size": 7},
+    ),
+    "resize_bicubic": Row(
+        kernels.resize_bicubic,
+        reference.resize_bicubic,
+        {"array": "T S"},
+        "9 4",
+        options={"shape": (9, 4)},
+    ),
+    "resize_bicubic of three axes": Row(
+        kernels.resize_bicubic,
+        reference.resize_bicubic,
+        {"array": "2 T S"},
+        "2 3 8",
+        options={"shape": (2, 3, 8)},
+    ),
+    "depthwise_conv": Row(
+        kernels.depthwise_conv, reference.depthwise_conv, SHARED, "B H W C"
+    ),
+    "depthwise_conv by example": Row(
+        kernels.depthwise_conv, reference.depthwise_conv, PER_EXAMPLE, "B H W C"
+    ),
+    "depthwise_conv strided": Row(
+        kernels.depthwise_conv,
+        reference.depthwise_conv,
+        SHARED,
+        "B 3 3 C",
+        options={"stride": 2},
+    ),
+    "depthwise_conv by example, strided": Row(
+        kernels.depthwise_conv,
+        reference.depthwise_conv,
+        PER_EXAMPLE,
+        "B 4 4 C",
+        options={"stride": 2, "padding": 2},
+    ),
+    "gelu": Row(kernels.gelu, reference.gelu, {"x": "T D"}, "T D"),
 }
 
 each_kernel = pytest.mark.parametrize("row", KERNELS.values(), ids=KERNELS.keys())
@@ -136,7 +201,8 @@ def test_every_public_kernel_has_a_row():
 
 @each_kernel
 def test_agrees_with_its_twin(row):
-    for seed, sizes in enumerate([{}, {"T": 1, "S": 1, "E": 1}, {"D": 1, "R": 1}]):
+    ones = [{"T": 1, "S": 1, "E": 1, "B": 1}, {"D": 1, "R": 1, "C": 1, "G": 1}]
+    for seed, sizes in enumerate([{}, *ones]):
         arrays = row.make(seed, **sizes)
         out = row(*arrays)
         assert out.shape == row.shape(**sizes)
@@ -233,11 +299,15 @@ def test_gradients_in_bfloat16(row):
         assert relative_error(one, other) < 0.03
 
 
-@each_kernel
+# All but those that work on each value by itself.
+SUMMED = {name: row for name, row in KERNELS.items() if row.kernel is not kernels.gelu}
+
+
+@pytest.mark.parametrize("row", SUMMED.values(), ids=SUMMED.keys())
 @pytest.mark.parametrize("length", [8, 2048])
 def test_bfloat16_errors_do_not_grow_with_length(row, length):
     """Sums of one sign, which stand still at 256 if they are kept in bfloat16."""
-    sizes = {"T": 8, "S": length}
+    sizes = {"T": 8, "S": length, "H": length, "G": length}
     if "table" in row.arguments:
         sizes = {"T": length, "R": 2 * length - 1}
     arrays = row.make(draw=np.random.Generator.random, **sizes)

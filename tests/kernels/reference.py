@@ -94,6 +94,73 @@ def axial(query, value, column_table, row_table):
     return along_rows(query, down_columns(query, value, column_table), row_table)
 
 
+def mix_kernels(logits, kernels):
+    """W_ijc = sum_g gate_ijgc kernel_ijgc, where the gates sum to one over g."""
+    size, _, groups, channels = kernels.shape
+    mixed = np.zeros((size, size, channels))
+    for i in range(size):
+        for j in range(size):
+            for c in range(channels):
+                largest = max(logits[i, j, :, c])
+                gates = [math.exp(logits[i, j, g, c] - largest) for g in range(groups)]
+                mixed[i, j, c] = dot(gates, kernels[i, j, :, c]) / sum(gates)
+    return mixed
+
+
+def adaptive_average_pool(x, *, size):
+    """Bin i takes the rows from floor(i H / size) to ceil((i + 1) H / size)."""
+    height, width, channels = x.shape
+    out = np.zeros((size, size, channels))
+    for i in range(size):
+        rows = range(i * height // size, math.ceil((i + 1) * height / size))
+        for j in range(size):
+            columns = range(j * width // size, math.ceil((j + 1) * width / size))
+            inside = [x[a, b] for a in rows for b in columns]
+            out[i, j] = sum(inside) / len(inside)
+    return out
+
+
+def resize_bicubic(array, *, shape):
+    """Keys' cubic convolution, a = -0.75, one axis after the other."""
+    for axis, size in enumerate(shape):
+        lines = np.moveaxis(array, axis, 0)
+        resized = np.zeros((size, *lines.shape[1:]))
+        for place in range(size):
+            centre = (place + 0.5) * len(lines) / size - 0.5
+            for tap in range(math.floor(centre) - 1, math.floor(centre) + 3):
+                source = lines[min(max(tap, 0), len(lines) - 1)]
+                resized[place] += cubic(abs(centre - tap)) * source
+        array = np.moveaxis(resized, 0, axis)
+    return array
+
+
+def cubic(d, a=-0.75):
+    if d <= 1:
+        return (a + 2) * d**3 - (a + 3) * d**2 + 1
+    return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
+
+
+def depthwise_conv(x, filters, *, stride=1, padding=None):
+    """out_bhwc = sum_ij x_b(h stride + i - padding)(w stride + j - padding)c f_ijc."""
+    size = filters.shape[-2]
+    padding = size // 2 if padding is None else padding
+    batch, height, width, channels = x.shape
+    rows, columns = ((n + 2 * padding - size) // stride + 1 for n in (height, width))
+    out = np.zeros((batch, rows, columns, channels))
+    for b, h, w, i, j in np.ndindex(batch, rows, columns, size, size):
+        row, column = h * stride + i - padding, w * stride + j - padding
+        if 0 <= row < height and 0 <= column < width:
+            own = filters if filters.ndim == 3 else filters[b]
+            out[b, h, w] += x[b, row, column] * own[i, j]
+    return out
+
+
+def gelu(x):
+    """x times the probability that a normal variable is below x."""
+    normal = [0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x.ravel()]
+    return x * np.reshape(normal, x.shape)
+
+
 def distance_weight(query, table, distance):
     reach = len(table) // 2
     return dot(query, table[reach + distance]) if abs(distance) <= reach else 0.0
