@@ -13,6 +13,8 @@ from benchmarks import timing
 BENCHMARKS = {
     "gsa_module": "GSA module, C = 256, 8 heads, float32",
     "gsa_resnet": "GSA-ResNet-50, a training step",
+    "depthwise": "Depthwise convolution, forward and backward, float32",
+    "transxnet": "TransXNet, float32, in units of its own matmul floor",
     "input_pipeline": "Input pipeline: images/s of each part, and what a step consumes",
     "runtime": "The runtime beside a bare jitted loop",
     "checkpoints": "Checkpoints: how long the loop waits, and what is on disk",

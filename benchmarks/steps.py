@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from gpsattn_jax.models import gsanet
+from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.optimizers import make_optimizer
@@ -20,7 +21,7 @@ def on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def made_up_batch(model: gsanet.Config, batch_size: int) -> dict[str, dict[str, Any]]:
+def made_up_batch(model: Any, batch_size: int) -> dict[str, dict[str, Any]]:
     """A batch of normalised images and labels, on the host."""
     draw = np.random.default_rng(0)
     shape = (batch_size, model.image_size, model.image_size, model.in_channels)
@@ -31,17 +32,21 @@ def made_up_batch(model: gsanet.Config, batch_size: int) -> dict[str, dict[str, 
     }
 
 
-def make_state(model: gsanet.Config, config: TrainConfig) -> TrainState:
+def make_state(
+    model: Any, config: TrainConfig, build: Callable[[Any], Functional] = gsanet.build
+) -> TrainState:
     """The state before the first step, ready to be donated."""
     optimizer = make_optimizer(config)
-    return copy(init_state(gsanet.build(model), optimizer, jax.random.key(0)))
+    return copy(init_state(build(model), optimizer, jax.random.key(0)))
 
 
-def make_step(model: gsanet.Config, config: TrainConfig) -> Callable:
+def make_step(
+    model: Any, config: TrainConfig, build: Callable[[Any], Functional] = gsanet.build
+) -> Callable:
     """(state, batch, key) -> (state, metrics), jitted; the state is donated."""
     step = functools.partial(
         train_step,
-        network=gsanet.build(model),
+        network=build(model),
         loss=cross_entropy(config.label_smoothing),
         optimizer=make_optimizer(config),
         config=config,

@@ -3,7 +3,12 @@
 import pathlib
 import re
 
+import jax
 import pytest
+
+from gpsattn_jax import convert
+from gpsattn_jax.convert.transxnet import to_torch
+from gpsattn_jax.models import transxnet
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [
@@ -31,7 +36,7 @@ def test_nothing_is_left_to_fill_in(path):
 
 def test_the_kernel_and_model_of_the_readme_run():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    kernel, model, _ = blocks
+    kernel, model, *_ = blocks
     scope: dict = {}
     exec(kernel, scope)
     assert scope["out"].shape == (8, 196, 32)
@@ -46,10 +51,30 @@ def test_a_module_s_weights_load_as_in_the_readme(torch, gsa_pytorch, tmp_path):
     path = tmp_path / "gsa.pt"
     module = gsa_pytorch.GSA(dim=256, dim_key=32, heads=8, rel_pos_length=14)
     torch.save(module.state_dict(), path)
-    *_, block = re.findall(
+    *_, block, _ = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
     )
     scope: dict = {}
     exec(block.replace('"gsa.', f'"{tmp_path}/gsa.'), scope)
     assert scope["features"].shape == (1, 14, 14, 256)
     assert (tmp_path / "gsa.safetensors").exists()
+
+
+def test_an_official_checkpoint_loads_as_in_the_readme(torch, tmp_path):
+    config = transxnet.Config(
+        depths=(1, 1, 1, 1), widths=(8, 16, 16, 32), num_heads=(1, 2, 2, 4),
+        image_size=32, num_classes=7,
+    )  # fmt: skip
+    arrays = to_torch(config, *transxnet.build(config).init(jax.random.key(0)))
+    path = tmp_path / "transx-t.pth.tar"
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    torch.save({"state_dict": tensors}, path)
+    *_, block = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    )
+    scope = {"convert": convert, "jax": jax}
+    code = block.replace("transx-t.pth.tar", str(path)).replace("512, 640", "32, 40")
+    exec(code, scope)
+    assert [m.shape[1:] for m in scope["maps"]] == [
+        (8, 10, 8), (4, 5, 16), (2, 3, 16), (1, 2, 32)
+    ]  # fmt: skip

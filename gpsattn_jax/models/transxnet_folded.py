@@ -6,6 +6,7 @@ depthwise convolution stays: the zeros around the map are not shifted by it.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,8 @@ from flax import nnx
 from gpsattn_jax.models import transxnet
 from gpsattn_jax.modules.dual_mixer import TokenEnhancer
 from gpsattn_jax.modules.dynamic_conv import DynamicConv
-from gpsattn_jax.modules.feedforward import MultiScaleFeedForward
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.layers import LayerScale, PatchEmbed
-from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.reduced_attention import SpatialReduction
 
 
@@ -101,7 +100,7 @@ def _fold(module):
             part.feedforward_scale = None
 
 
-def _fold_enhancer(part):
+def _fold_enhancer(part: Any) -> None:
     for norm, layer in (("conv_norm", "squeeze"), ("squeeze_norm", "expand")):
         linear = getattr(part, layer)
         linear.bias[...] += _before(getattr(part, norm), linear)
@@ -112,7 +111,7 @@ def _fold_enhancer(part):
     part.expand_norm = Nothing()
 
 
-def _fold_feedforward(part: MultiScaleFeedForward, scale: LayerScale | None):
+def _fold_feedforward(part: Any, scale: LayerScale | None) -> None:
     """Norms around the last layer, and the layer scale behind it."""
     total = jnp.zeros_like(part.norm.bias[...])
     for branch in part.branches:
@@ -143,5 +142,5 @@ def _before(norm, linear):
     return added
 
 
-def _affine(norm: BatchNorm):
+def _affine(norm):
     return norm.affine(norm.mean[...])

@@ -10,21 +10,18 @@ import hashlib
 import json
 import os
 import pathlib
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import export as jax_export
 
 from gpsattn_jax import convert
 from gpsattn_jax.convert.files import flatten, read
 from gpsattn_jax.files import replaced
 from gpsattn_jax.systems import image_classifier
+from gpsattn_jax.systems.artefacts import need_flatbuffers
 from gpsattn_jax.systems.image_classifier import Classifier, System
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -45,28 +42,6 @@ class Model:
     forward: Callable[..., Any]
     inputs: Mapping[str, Any]
     metadata: Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Artefact:
-    """An artefact, read again; `exported` is JAX's view of it."""
-
-    exported: jax_export.Exported
-    metadata: dict[str, Any]
-
-    def __call__(self, *inputs: Any) -> Any:
-        """Arrays [b, …] in the order of `metadata["inputs"]` -> the outputs.
-
-        Raises:
-            ValueError: names the input that does not fit; nothing is cast silently.
-        """
-        expected = self.metadata["inputs"]
-        if len(inputs) != len(expected):
-            raise ValueError(f"inputs must be {[*expected]}; got {len(inputs)} arrays.")
-        batch: int | str = "b"
-        for (name, wanted), array in zip(expected.items(), inputs, strict=True):
-            batch = _check_input(name, wanted, array, batch)
-        return self.exported.call(*inputs)
 
 
 def network_model(
@@ -177,10 +152,14 @@ def export(
     chooses as on this machine, for other platforms too; their outputs are the same, but
     an artefact made where it will run may be faster.
 
+    JAX promises that artefacts are read by versions up to half a year newer, and not by
+    older ones.
+
     Args:
         model: what to export.
         path: a `.stablehlo`; the description is the `.json` of the same name. Each
-            appears whole or not at all, and `load` sees whether they belong together.
+            appears whole or not at all; `artefacts.load` sees whether they belong
+            together.
         platforms: of `PLATFORMS`; None is the one that JAX uses here.
 
     Returns:
@@ -199,7 +178,7 @@ def export(
             raise ValueError(
                 f"platforms must be of {', '.join(PLATFORMS)}; got {platform!r}."
             )
-    _need_flatbuffers()
+    need_flatbuffers()
     exported = _trace(model, platforms)
     content = bytes(exported.serialize())
     described = _description(model, exported, content)
@@ -207,124 +186,6 @@ def export(
         artefact.write_bytes(content)
         beside.write_text(json.dumps(described, indent=2) + "\n")
     return described
-
-
-def load(path: str | os.PathLike) -> Artefact:
-    """Reads what `export` wrote, for calling with checked inputs.
-
-    Raises:
-        FileNotFoundError: if the artefact or its description is not there.
-        ImportError: without flatbuffers.
-        ValueError: if either is garbled or cut short, or they do not belong together.
-    """
-    path = pathlib.Path(path)
-    beside = path.with_suffix(".json")
-    for file in (path, beside):
-        if not file.is_file():
-            raise FileNotFoundError(f"{file}: no such file of an artefact.")
-    content = path.read_bytes()
-    try:
-        metadata = json.loads(beside.read_text())
-        wanted = metadata["bytes"], metadata["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{beside}: not an artefact's description: {error}") from error
-    # Asked here, since a reader of garbled bytes may end the process, not raise.
-    if wanted != (len(content), hashlib.sha256(content).hexdigest()):
-        raise ValueError(
-            f"{path}: must be the {wanted[0]} bytes that {beside.name} describes; got "
-            f"{len(content)} bytes, cut short, changed or another artefact's."
-        )
-    _need_flatbuffers()
-    return Artefact(jax_export.deserialize(bytearray(content)), metadata)
-
-
-# Arrays are "SIZE/in/PLACE" and "SIZE/out/PLACE". The last line is the result.
-_PROGRAM = """
-import sys
-import jax, numpy
-from jax import export
-
-with open(sys.argv[1], "rb") as file:
-    exported = export.deserialize(bytearray(file.read()))
-differences = []
-with numpy.load("arrays.npz") as arrays:
-    for size in dict.fromkeys(name.split("/")[0] for name in arrays):
-        inputs = [arrays[name] for name in arrays if name.startswith(size + "/in/")]
-        for place, output in enumerate(jax.tree.leaves(exported.call(*inputs))):
-            wanted = arrays[f"{size}/out/{place}"]
-            if output.shape != wanted.shape:
-                sys.exit(f"its outputs must be {wanted.shape}; got {output.shape}")
-            apart = numpy.abs(numpy.asarray(output, numpy.float32) - wanted).max()
-            differences.append(apart / max(1, numpy.abs(wanted).max()))
-if any(name.split(".")[0] == "gpsattn_jax" for name in sys.modules):
-    sys.exit("gpsattn_jax was imported")
-print(numpy.max(differences))
-"""
-
-
-def check(
-    model: Model,
-    path: str | os.PathLike,
-    *,
-    sizes: Sequence[int] = (1, 3),
-    tolerance: float = 1e-5,
-) -> float:
-    """Compares an artefact, run in a fresh process without our code, with the network.
-
-    Args:
-        model: what was exported; its network runs here, on whole batches.
-        path: the artefact.
-        sizes: of the batches, which are made up.
-        tolerance: the largest difference allowed, absolute where the outputs are below
-            one, else as a share of the largest one. The default is for CPUs; an
-            accelerator's short float32 products may need 1e-2.
-
-    Returns:
-        The largest difference.
-
-    Raises:
-        ValueError: if it is above the tolerance or not finite, or the process fails.
-    """
-    # A GPU's memory is shared with the other process; a TPU belongs to one alone.
-    environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    if jax.default_backend() == "tpu":
-        environment["JAX_PLATFORMS"] = "cpu"
-    with tempfile.TemporaryDirectory() as folder:
-        np.savez(pathlib.Path(folder, "arrays.npz"), **_questions(model, sizes))
-        result = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, os.path.abspath(path)],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-    if result.returncode:
-        reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ValueError(f"{path}: does not run in a fresh process: {reason}")
-    difference = float(result.stdout.split()[-1])
-    if not difference <= tolerance:
-        raise ValueError(
-            f"{path}: its outputs must be within {tolerance:g} of the network's; got "
-            f"{difference:g}."
-        )
-    return difference
-
-
-def print_check(model: Model, path: str | os.PathLike, tolerance: float = 1e-5) -> None:
-    """Checks an artefact and prints what it is, its size and the largest difference.
-
-    Raises:
-        FileNotFoundError, ImportError, ValueError: as `load` and `check`.
-    """
-    told = load(path).metadata
-    difference = check(model, path, tolerance=tolerance)
-    print(f"{path}: {told['bytes'] / 1e6:.2f} MB for {', '.join(told['platforms'])}.")
-    for kind, says in (("inputs", "takes"), ("outputs", "gives")):
-        for name, wanted in told[kind].items():
-            print(f"  {name} {_form(wanted['shape'], wanted['dtype'])}")
-        if says in told:
-            print(f"    {told[says]}")
-    print(f"In a fresh process without our code: largest difference {difference:.1e}.")
 
 
 def _images(side, channels):
@@ -371,47 +232,3 @@ def _description(model, exported, content):
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-
-
-def _questions(model, sizes):
-    """Made-up inputs and the network's own answers, as `_PROGRAM` wants them.
-
-    Inputs are floats in 0..1; integers and booleans are 0 or 1.
-    """
-    forward = jax.jit(lambda inputs: model.forward(**inputs))
-    random = np.random.default_rng(0)
-    arrays = {}
-    for size in sizes:
-        inputs = {}
-        for place, (name, wanted) in enumerate(model.inputs.items()):
-            drawn = random.random((size, *wanted.shape[1:]))
-            if not jnp.issubdtype(wanted.dtype, jnp.floating):
-                drawn = drawn.round()
-            inputs[name] = arrays[f"{size}/in/{place}"] = drawn.astype(wanted.dtype)
-        for place, output in enumerate(jax.tree.leaves(forward(inputs))):
-            arrays[f"{size}/out/{place}"] = np.asarray(output, np.float32)
-    return arrays
-
-
-def _check_input(name, wanted, array, batch):
-    """Compares an input with its description; gives the size of the batch."""
-    shape, dtype = np.shape(array), getattr(array, "dtype", type(array).__name__)
-    size = shape[0] if shape and batch == "b" else batch
-    expected = [size, *wanted["shape"][1:]]
-    if size == 0 or list(shape) != expected or str(dtype) != wanted["dtype"]:
-        expected = _form([batch, *wanted["shape"][1:]], wanted["dtype"])
-        raise ValueError(f"{name} must be {expected}; got {_form(shape, dtype)}.")
-    return size
-
-
-def _form(shape, dtype):
-    return f"[{', '.join(map(str, shape))}] {dtype}"
-
-
-def _need_flatbuffers():
-    try:
-        import flatbuffers  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "Artefacts need flatbuffers (pip install gpsattn-jax[export])."
-        ) from error

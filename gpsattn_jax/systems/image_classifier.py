@@ -1,4 +1,4 @@
-"""Training, restoring and asking an image classifier: the journey of GSA-Net's kind."""
+"""Training, restoring and asking an image classifier: the journey they all share."""
 
 import dataclasses
 import functools
@@ -12,6 +12,7 @@ import numpy as np
 
 from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
+from gpsattn_jax.convert.graft import Fit, fit_relative_table
 from gpsattn_jax.data import image_sets
 from gpsattn_jax.data.augmentation import augment_batch
 from gpsattn_jax.data.batches import Batches, in_order
@@ -27,6 +28,11 @@ from gpsattn_jax.training.predict import predict
 from gpsattn_jax.training.sharding import Placement, place
 
 
+def _relative_tables(config: Any) -> Fit:
+    del config
+    return fit_relative_table
+
+
 @dataclasses.dataclass(frozen=True)
 class System:
     """What tells one image classifier from another.
@@ -37,12 +43,15 @@ class System:
             and num_classes), data, augment, train, and init_from.
         build: the network's config -> the network.
         layers: patterns of its layers, from the input up.
+        fit: the network's config -> how arrays of another shape become the network's
+            when it starts from a trained one, see `convert.graft`.
     """
 
     name: str
     config_class: type
     build: Callable[[Any], Functional]
     layers: tuple[str, ...]
+    fit: Callable[[Any], Fit] = _relative_tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,7 +260,10 @@ def _initial(system, network, config):
     else:
         _, *weights = convert.load(system.name, path)
     params, state, replaced = convert.graft(
-        network, jax.random.key(config.train.seed), *weights
+        network,
+        jax.random.key(config.train.seed),
+        *weights,
+        fit=system.fit(config.model),
     )
     for line in replaced:
         print(f"{path}: {line}")

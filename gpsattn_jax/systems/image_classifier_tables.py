@@ -11,7 +11,7 @@ import numpy as np
 
 from gpsattn_jax.data import images as image_data
 from gpsattn_jax.evaluation import classification
-from gpsattn_jax.evaluation.baselines import baseline_accuracies
+from gpsattn_jax.evaluation.baselines import MOST_NEIGHBOURS, baseline_accuracies
 from gpsattn_jax.files import replaced
 from gpsattn_jax.systems import image_classifier
 from gpsattn_jax.systems.image_classifier import Classifier, System
@@ -19,13 +19,22 @@ from gpsattn_jax.training.config import Machine
 
 Predictions = list[tuple[str, list[tuple[str, float]]]]
 
+# Baselines hold all pixels at once, as float32: beyond 8 GB there are none.
+MOST_PIXEL_VALUES = 2**31
+
 
 def baselines(
     config: Any, data_dir: str | os.PathLike | None = None
 ) -> dict[str, float]:
-    """Test accuracy of plain classifiers on the same split, from scikit-learn."""
+    """Test accuracy of plain classifiers on the same split, from scikit-learn.
+
+    None for sets whose pixels are too many for them, as ImageNet's.
+    """
     sets = image_classifier.load_sets(config, data_dir)
-    return baseline_accuracies(sets["train"], sets["test"])
+    train, test = sets["train"], sets["test"]
+    count = min(len(train), MOST_NEIGHBOURS) + len(test)
+    values = count * config.model.image_size**2 * config.model.in_channels
+    return baseline_accuracies(train, test) if values <= MOST_PIXEL_VALUES else {}
 
 
 def print_evaluation(

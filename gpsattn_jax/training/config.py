@@ -22,9 +22,11 @@ class TrainConfig:
         optimizer: adamw, lamb (decoupled weight decay), adam or sgd (decay added to
             the gradient; sgd with Nesterov momentum).
         learning_rate: the highest one, after the warm-up.
-        warmup_steps: steps over which the learning rate rises from zero.
+        warmup_steps: steps over which the learning rate rises.
+        warmup_start: the learning rate that the warm-up starts from.
         schedule: after the warm-up: cosine, step or constant.
         final_learning_rate: where the cosine ends.
+        cooldown_steps: last steps, after the end of the cosine, at that rate.
         milestones: shares of the run at which the step schedule falls.
         milestone_factor: to this share of the learning rate each time.
         momentum: of sgd.
@@ -57,8 +59,10 @@ class TrainConfig:
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     warmup_steps: int = 100
+    warmup_start: float = 0.0
     schedule: str = "cosine"
     final_learning_rate: float = 0.0
+    cooldown_steps: int = 0
     milestones: tuple[float, ...] = (1 / 3, 2 / 3, 8 / 9)
     milestone_factor: float = 0.1
     momentum: float = 0.9
@@ -99,8 +103,21 @@ class TrainConfig:
             _check(self, "train", name, known, f"one of {', '.join(choices)}")
         for name in ("label_smoothing", "ema_decay", "momentum", "beta2"):
             _check(self, "train", name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        for name in ("learning_rate", "warmup_steps", "weight_decay", "clip_norm"):
+        for name in (
+            "learning_rate",
+            "warmup_steps",
+            "warmup_start",
+            "final_learning_rate",
+            "cooldown_steps",
+            "weight_decay",
+            "clip_norm",
+        ):
             _check(self, "train", name, getattr(self, name) >= 0, "at least 0")
+        if self.cooldown_steps and self.schedule != "cosine":
+            raise ValueError(
+                "train.cooldown_steps must be 0 where train.schedule is not cosine; "
+                f"got {self.cooldown_steps}."
+            )
         rising = all(a < b for a, b in itertools.pairwise((0, *self.milestones, 1)))
         _check(self, "train", "milestones", rising, "rising shares within (0, 1)")
         _check(self, "train", "layer_decay", 0 < self.layer_decay <= 1, "in (0, 1]")

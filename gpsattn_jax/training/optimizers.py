@@ -42,15 +42,16 @@ def make_optimizer(
 
 
 def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
-    """Linear from zero over the warm-up, then as `config.schedule` says."""
+    """Linear over the warm-up, then as `config.schedule` says."""
     warmup = min(config.warmup_steps, config.num_steps - 1)
-    peak = config.learning_rate
+    start, peak = config.warmup_start, config.learning_rate
     if config.schedule == "cosine":
         return optax.warmup_cosine_decay_schedule(
-            init_value=0.0,
+            init_value=start,
             peak_value=peak,
             warmup_steps=warmup,
-            decay_steps=config.num_steps,
+            # A short run keeps at least one step of the cosine.
+            decay_steps=max(warmup + 1, config.num_steps - config.cooldown_steps),
             end_value=config.final_learning_rate,
         )
     falls = config.milestones if config.schedule == "step" else ()
@@ -63,7 +64,7 @@ def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
     factors = dict.fromkeys(places, config.milestone_factor)
     after = optax.piecewise_constant_schedule(peak, factors)
     return optax.join_schedules(
-        [optax.linear_schedule(0.0, peak, warmup), after], [warmup]
+        [optax.linear_schedule(start, peak, warmup), after], [warmup]
     )
 
 
@@ -94,7 +95,8 @@ def layer_numbers(params: Any, layers: Sequence[str]) -> Any:
     Args:
         params: nested dicts.
         layers: patterns that a path begins with, from the input up; one with a group
-            (`blocks/(\d+)/`) stands for as many layers as there are numbers.
+            (`blocks/(\d+)/`) stands for as many layers as there are numbers; where the
+            group is not met (`table|blocks/(\d+)/`), for the first of them.
 
     Raises:
         ValueError: names a parameter that no pattern knows.
@@ -108,7 +110,7 @@ def layer_numbers(params: Any, layers: Sequence[str]) -> Any:
             raise ValueError(
                 f"{name} must be in one of the layers {', '.join(layers)}."
             )
-        places[name] = (row, int(match[1]) if match.re.groups else 0)
+        places[name] = (row, int(match[1] or 0) if match.re.groups else 0)
     order = {place: number for number, place in enumerate(sorted(set(places.values())))}
     return jax.tree_util.tree_map_with_path(
         lambda path, _: order[places[path_name(path)]], params

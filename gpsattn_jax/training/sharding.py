@@ -43,7 +43,7 @@ RULES: dict[str, tuple[tuple[str, Spec], ...]] = {
     "fsdp": (
         (r"(query|key|value)/kernel$", P("data", "model", None)),
         (r"out/kernel$", P("model", None, "data")),
-        (r"(kernel|table)$", on_longest("data")),
+        (r"(kernels?|table|position)$", on_longest("data")),
         (r".*", P()),
     ),
 }

@@ -122,6 +122,24 @@ def test_other_schedules_end_where_they_should():
     np.testing.assert_allclose(learning_rate_schedule(cosine)(50), 1e-5, rtol=1e-5)
 
 
+def test_a_warm_up_may_start_above_zero_and_a_cool_down_follow():
+    config = TrainConfig(
+        num_steps=50,
+        warmup_steps=5,
+        warmup_start=1e-4,
+        learning_rate=1e-2,
+        final_learning_rate=1e-3,
+        cooldown_steps=10,
+    )
+    rate = learning_rate_schedule(config)
+    found = [float(rate(step)) for step in (0, 5, 39, 40, 49)]
+    middle = 1e-3 + (1e-2 - 1e-3) * (1 + np.cos(np.pi * 34 / 35)) / 2
+    np.testing.assert_allclose(found, [1e-4, 1e-2, middle, 1e-3, 1e-3], rtol=1e-4)
+    # A run cut short by hand keeps its warm-up.
+    short = dataclasses.replace(config, num_steps=8)
+    assert float(learning_rate_schedule(short)(5)) == pytest.approx(1e-2)
+
+
 def test_milestones_within_the_warm_up_are_refused():
     config = TrainConfig(schedule="step", num_steps=10, warmup_steps=8)
     with pytest.raises(ValueError, match="milestones must lie after the warm-up of 8"):
@@ -288,6 +306,11 @@ def test_soft_labels_are_a_mix_of_hard_ones():
         ({"learning_rate": -1.0}, "train.learning_rate must be at least 0; got -1.0"),
         ({"milestones": (0.8, 0.5)}, r"rising shares within \(0, 1\); got \(0.8, 0.5"),
         ({"keep_latest": 0}, "train.keep_latest must be at least 1; got 0"),
+        ({"warmup_start": -1.0}, "train.warmup_start must be at least 0; got -1.0"),
+        (
+            {"schedule": "step", "cooldown_steps": 2},
+            "train.cooldown_steps must be 0 where train.schedule is not cosine; got 2",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(options, message):

@@ -1,0 +1,174 @@
+"""TransXNet's golden files in our layout: arrays, weights, weights made from names."""
+
+import dataclasses
+import functools
+import json
+import re
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gpsattn_jax.convert.files import flatten
+from gpsattn_jax.convert.torch_keys import fill, foreign_names, rename
+from gpsattn_jax.convert.transxnet_rules import network_rules
+from gpsattn_jax.models import transxnet
+
+
+def read(golden, name):
+    """(arrays by name, the constructor's arguments there)."""
+    with np.load(golden / "transxnet" / f"{name}.npz") as file:
+        arrays = dict(file)
+    return arrays, json.loads(str(arrays.pop("config_json", "{}")))
+
+
+def manifest(golden, letter):
+    """Names and shapes of a published model's state dict, in its order."""
+    text = (golden / "transxnet" / f"manifest_{letter}.json").read_text()
+    return {name: tuple(shape) for name, shape, _ in json.loads(text)}
+
+
+def prefixed(arrays, prefix):
+    """The arrays of one drawer of a file, without its name."""
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays[name] for name in names}
+
+
+def channels_last(images):
+    return np.moveaxis(images, 1, -1)
+
+
+def weights(network, rules, arrays):
+    """Their arrays -> our (params, state); anything that does not fit raises."""
+    renamed, complaints = rename(arrays, rules)
+    return fill(network, renamed, complaints, foreign_names(rules))
+
+
+def mini_config(config, **changes):
+    """The config of `mini_model.npz`."""
+    arch = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in config["arch"].items()
+    }
+    fields = {
+        "depths": arch["layers"],
+        "widths": arch["embed_dims"],
+        "kernel_sizes": arch["kernel_size"],
+        "num_groups": arch["num_groups"],
+        "reductions": arch["sr_ratio"],
+        "num_heads": arch["num_heads"],
+        "mlp_ratios": arch["mlp_ratios"],
+        "layer_scale": arch["layer_scale_init_value"],
+        "image_size": config["image_size"],
+        "num_classes": config["num_classes"],
+        "drop_path": 0.0,
+    }
+    return transxnet.Config(**(fields | changes))
+
+
+def names_and_shapes(config):
+    """The official state dict's names and shapes for any config."""
+    shapes, found = network_shapes(config), {}
+    for rule in network_rules(config):
+        if rule.path is None:
+            found[rule.name] = ()
+            continue
+        # Of a view of one zero; only its shape is wanted.
+        part = rule.back(np.broadcast_to(0.0, shapes[rule.path].shape)).shape
+        before = found.get(rule.name)
+        if before is not None:  # one entry there is several here
+            joined = before[rule.axis] + part[rule.axis]
+            part = (*part[: rule.axis], joined, *part[rule.axis + 1 :])
+        found[rule.name] = part
+    return found
+
+
+@functools.cache
+def network_shapes(config):
+    """Shape and dtype of every array of ours by its path.
+
+    From a network of one block in each stage, since the others are like it: tracing the
+    start of the base variant takes a quarter of a minute.
+    """
+    shallow = dataclasses.replace(config, depths=(1,) * len(config.depths))
+    found = {}
+    for path, leaf in shapes_by_path(shallow).items():
+        stage = re.search(r"stages/(\d+)/blocks/", path)
+        for block in range(config.depths[int(stage[1])] if stage else 1):
+            found[path.replace("/blocks/0/", f"/blocks/{block}/")] = leaf
+    return found
+
+
+def shapes_by_path(config):
+    """The same from the network itself."""
+    params, state = transxnet.build(config).shapes()
+    return flatten({"params": params, "state": state})
+
+
+def made_weights(shapes, seed=0):
+    """Weights away from trivial values, each a function of its name and the seed."""
+    return {name: _made(name, shape, seed) for name, shape in shapes.items()}
+
+
+def _made(name, shape, seed):
+    if name.endswith("num_batches_tracked"):
+        return np.zeros((), np.int64)
+    n = np.random.RandomState(zlib.crc32(name.encode()) ^ seed).standard_normal(shape)
+    if name.endswith("running_mean"):
+        n = 0.3 * n
+    elif name.endswith("running_var"):
+        n = np.exp(0.3 * n)
+    elif "relative_pos_enc" in name:
+        n = 0.8 * n
+    elif "layer_scale" in name and name.endswith("weight"):
+        n = 0.6 + 0.2 * n
+    elif name.endswith("bias"):
+        n = 0.2 * n
+    elif len(shape) == 1:
+        n = 1 + 0.25 * n
+    else:
+        n = _gain(name) * n / np.sqrt(_fan(name, shape))
+    return n.astype(np.float32)
+
+
+def _fan(name, shape):
+    return np.prod(shape[2:] if name.endswith("local_unit.weight") else shape[1:])
+
+
+def _gain(name):
+    gains = {
+        "local_unit.proj.1.weight": 2,
+        ".q.weight": 1.5,
+        ".kv.weight": 1.5,
+        "pos_embed.weight": 0.5,
+    }
+    return next((gain for end, gain in gains.items() if name.endswith(end)), 1)
+
+
+def error(ours, theirs):
+    """The largest difference, relative to the largest value."""
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    assert ours.shape == theirs.shape
+    return np.abs(ours - theirs).max() / np.abs(theirs).max()
+
+
+def tree_errors(ours, theirs, floor=0.0):
+    """The same of every array by its path, the worst first.
+
+    Args:
+        ours: a tree of arrays.
+        theirs: likewise.
+        floor: share of the tree's largest value below which an array is as if it were
+            that large: some gradients are zero, up to rounding.
+    """
+    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(theirs))
+
+    def one(path, a, b):
+        scale = max(float(jnp.abs(b).max()), floor * largest, 1e-30)
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        return name, float(np.abs(np.asarray(a) - np.asarray(b)).max()) / scale
+
+    pairs = jax.tree_util.tree_map_with_path(one, ours, theirs)
+    pairs = jax.tree.leaves(pairs, is_leaf=lambda leaf: isinstance(leaf, tuple))
+    return sorted(pairs, key=lambda pair: -pair[1])
