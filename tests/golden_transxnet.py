@@ -15,6 +15,11 @@ from gpsattn_jax.convert.torch_keys import fill, foreign_names, rename
 from gpsattn_jax.convert.transxnet_rules import network_rules
 from gpsattn_jax.models import transxnet
 
+# Compiling takes most of these tests' time.
+quick_jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
+
 
 def read(golden, name):
     """(arrays by name, the constructor's arguments there)."""
@@ -144,6 +149,13 @@ def _gain(name):
         "pos_embed.weight": 0.5,
     }
     return next((gain for end, gain in gains.items() if name.endswith(end)), 1)
+
+
+def made_network(config):
+    """(network, params, state) of such weights; faster than compiling a start."""
+    network = transxnet.build(config)
+    arrays = made_weights(names_and_shapes(config))
+    return network, *weights(network, network_rules(config), arrays)
 
 
 def error(ours, theirs):

@@ -68,12 +68,14 @@ def report(
 def telling_images(
     images: Images, probabilities: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Some images to look at, of different predicted classes, mistakes first.
+    """Some images to look at: half of them mistakes, if there are so many, and first.
+
+    Both halves are of different predicted classes, as far as it goes.
 
     Args:
         images: n to choose from.
         probabilities: [n, classes], the network's for them.
-        count: how many; where fewer classes are predicted, some share one.
+        count: how many.
 
     Returns:
         (places [count], pixels [count, H, W, C] in 0..1, what each is and is seen as).
@@ -81,10 +83,10 @@ def telling_images(
     predicted = probabilities.argmax(-1)
     # Shuffled, since a set may come sorted by class.
     order = np.random.default_rng(0).permutation(len(images))
-    order = order[np.argsort((predicted == images.labels)[order], kind="stable")]
-    _, first = np.unique(predicted[order], return_index=True)
-    first = np.sort(first)
-    chosen = np.concatenate([order[first], np.delete(order, first)])[:count]
+    right = (predicted == images.labels)[order]
+    wrong, right = (_by_class(order[part], predicted) for part in (~right, right))
+    enough = max(count // 2, count - len(right))
+    chosen = np.concatenate([wrong[:enough], right])[:count]
     pixels = images.batch(chosen, None)["inputs"]["images"]
     pixels = pixels / 255 if pixels.dtype == np.uint8 else pixels
     names = images.class_names
@@ -93,6 +95,13 @@ def telling_images(
         seen = "recognised" if found == label else f"seen as {names[found]}"
         titles.append(f"{names[label]}\n{seen}")
     return chosen, pixels, titles
+
+
+def _by_class(places, predicted):
+    """The first place of each predicted class in front, the rest behind."""
+    _, first = np.unique(predicted[places], return_index=True)
+    first = np.sort(first)
+    return np.concatenate([places[first], np.delete(places, first)])
 
 
 def _common(workdir, test, probabilities):

@@ -79,7 +79,7 @@ def draw(
     *,
     count: int = 4,
 ) -> Drawings:
-    """Dynamic kernels, attention and evidence for some images, mistakes first.
+    """Dynamic kernels, attention and evidence for some images, half of them mistakes.
 
     Args:
         classifier: a trained network.

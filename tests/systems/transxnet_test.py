@@ -14,6 +14,7 @@ from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.convert.transxnet import to_torch
 from gpsattn_jax.data.augmentation import AugmentConfig
 from gpsattn_jax.data.image_sets import DataConfig
+from gpsattn_jax.data.images import ImageSet
 from gpsattn_jax.models import transxnet as models
 from gpsattn_jax.models.transxnet_views import viewer
 from gpsattn_jax.systems import gsanet, image_classifier, transxnet
@@ -121,6 +122,23 @@ def test_report_has_pictures_and_a_page(workdir, tmp_path):
     assert page.read_text().count("data:image/png;base64,") == len(names)
     scores = json.loads((tmp_path / "scores.json").read_text())["accuracy"]
     assert 0 <= scores["TransXNet (ours)"] <= 1
+
+
+def test_half_of_the_images_to_look_at_are_mistakes():
+    pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
+    from gpsattn_jax.systems.image_classifier_report import telling_images
+
+    labels = np.arange(40, dtype=np.int32) % 4
+    images = ImageSet(np.zeros((40, 8, 8, 1), np.float32), labels, tuple("abcd"))
+    for wrong, expected in ((10, 2), (1, 1), (0, 0), (39, 3), (40, 4)):
+        seen = np.where(np.arange(40) < wrong, (labels + 1) % 4, labels)
+        places, pixels, titles = telling_images(images, np.eye(4)[seen], 4)
+        mistaken = (seen != labels)[places]
+        assert mistaken.sum() == expected and mistaken[:expected].all()
+        assert len(set(places)) == 4 and pixels.shape == (4, 8, 8, 1)
+        assert [("seen as" in title) for title in titles] == list(mistaken)
+        if expected == 2:
+            assert len(set(seen[places[:2]])) == len(set(seen[places[2:]])) == 2
 
 
 def tuned(pictures, **changes):
