@@ -634,7 +634,7 @@ def test_the_script(tmp_path):
         (["--source=a.npz"], "--output must have a value"),
         (["--source=nowhere.npz", "--output=b.npz"], "nowhere.npz: no such weights"),
         (["--source=a.npz", "--output=b.npz", "--to=onnx"], "one of <ours|torch>"),
-        (["--source=a.npz", "--output=b.npz", "--ema"], "--ema are for runs"),
+        (["--source=a.npz", "--output=b.npz", "--ema"], "--ema are of runs"),
         (["--source=.", "--output=b.npz", "--num_classes=3"], "are for files"),
     ],
 )
