@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpsattn_jax.convert import gsanet, transxnet
+from gpsattn_jax.convert import efficientnet_lite, gsanet, pglsum, transxnet
 from gpsattn_jax.convert.files import Source, read, save, save_named
 from gpsattn_jax.convert.graft import graft
 from gpsattn_jax.convert.torch_keys import ConversionError
@@ -14,13 +14,16 @@ __all__ = ["ConversionError", "graft", "load", "save", "save_torch"]
 Loaded = tuple[Functional, dict, dict]
 
 SYSTEMS: dict[str, Callable[..., Loaded]] = {
+    "efficientnet_lite0": efficientnet_lite.load_network,
     "gsa_module": gsanet.load_module,
     "gsanet": gsanet.load_network,
+    "pglsum": pglsum.load_network,
     "transxnet": transxnet.load_network,
 }
 
 # Whose original takes our weights back: (config, params, state) -> arrays by its names.
 ORIGINALS: dict[str, Callable[[Any, dict, dict], dict[str, Any]]] = {
+    "pglsum": pglsum.to_torch,
     "transxnet": transxnet.to_torch,
 }
 
@@ -33,6 +36,9 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
     * `load("gsanet", source, config=None)`: a GSA-ResNet saved with `save`; the config
       comes from the file unless given. Or a state dict of torchvision's or timm's
       ResNet-50, 101, … for the plain twin.
+    * `load("pglsum", source, fusion="add", position="absolute")`: the official state
+      dict of PGL-SUM, or of one of its attention blocks; what is not in its shapes can
+      be given, see `convert.pglsum.load_network`.
     * `load("transxnet", source, num_classes=…)`: an official checkpoint of TransXNet;
       what is not in its shapes can be given, see `convert.transxnet.load_network`.
 

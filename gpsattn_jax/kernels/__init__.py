@@ -1,7 +1,8 @@
 """Attention kernels: pure functions of arrays, one head of one example each.
 
-`axial_attention` sees many lines at once, to save memory, and `depthwise_conv` a whole
-batch, for its gradients.
+Exceptions: `axial_attention` sees many lines at once, to save memory, `depthwise_conv`
+a whole batch, for its gradients, and `attend_blocked` all heads, to make their bias
+once.
 
 Batch, heads, rows and columns are `jax.vmap`, written where they are used. The axes:
 
@@ -9,23 +10,38 @@ Batch, heads, rows and columns are `jax.vmap`, written where they are used. The 
     D  query/key channels      E  value channels          R  rows of a table
     H  rows of an image        W  columns of an image     L  lines: rows or columns
     B  batch                   C  model channels          K  size of a convolution
-    G  groups of kernels
+    G  groups of kernels       M  segments
 """
 
 from gpsattn_jax.kernels.axial import axial_attention
+from gpsattn_jax.kernels.blocked import attend_blocked
 from gpsattn_jax.kernels.content import content_attention, content_weights
 from gpsattn_jax.kernels.depthwise import depthwise_conv
 from gpsattn_jax.kernels.gelu import gelu
 from gpsattn_jax.kernels.mixing import mix_kernels
 from gpsattn_jax.kernels.pooling import adaptive_average_pool
+from gpsattn_jax.kernels.positions import (
+    POSITION_BIASES,
+    absolute_bias,
+    no_bias,
+    relative_bias,
+)
 from gpsattn_jax.kernels.relative import relative_attention, relative_weights
 from gpsattn_jax.kernels.resize import resize_bicubic
+from gpsattn_jax.kernels.segments import (
+    join_segments,
+    segment_lengths,
+    split_segments,
+)
 from gpsattn_jax.kernels.shapes import check_shapes
 from gpsattn_jax.kernels.softmax import attend, attention_weights
 
 __all__ = [
+    "POSITION_BIASES",
+    "absolute_bias",
     "adaptive_average_pool",
     "attend",
+    "attend_blocked",
     "attention_weights",
     "axial_attention",
     "check_shapes",
@@ -33,8 +49,13 @@ __all__ = [
     "content_weights",
     "depthwise_conv",
     "gelu",
+    "join_segments",
     "mix_kernels",
+    "no_bias",
     "relative_attention",
+    "relative_bias",
     "relative_weights",
     "resize_bicubic",
+    "segment_lengths",
+    "split_segments",
 ]

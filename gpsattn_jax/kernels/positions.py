@@ -1,0 +1,100 @@
+"""Where a time step stands, as a bias on the logits of attention.
+
+A bias is a function of row indices (queries), column indices (keys) and the sequence's
+true length, so that it can be made for a block at a time and for padded sequences. The
+indices broadcast: rows [T, 1] and columns [1, S] give [T, S].
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Bias = Callable[..., jax.Array]
+
+
+def absolute_bias(
+    rows: jax.Array,
+    columns: jax.Array,
+    length: jax.Array | int,
+    *,
+    frequency: float = 10_000.0,
+    channels: int,
+) -> jax.Array:
+    """PGL-SUM's sinusoids, added to the logits (IEEE ISM 2021, section III-B).
+
+    sin (even columns) or cos (odd ones) of row / frequency^(2k / channels), where
+    k = floor(column / 2): the key's index plays the part of a frequency's index. In a
+    sequence of odd length the last column is zero.
+
+    Args:
+        rows: indices of queries.
+        columns: indices of keys.
+        length: of the sequence.
+        frequency: base of the wavelengths.
+        channels: width of the network's input; not of a head.
+    """
+    dtype = jnp.result_type(float)
+    pair = columns // 2
+    # Far beyond the channels the power overflows, as it should: the angle is zero.
+    angle = rows.astype(dtype) / jnp.power(frequency, (2 * pair / channels))
+    return _paired(angle, columns, length)
+
+
+def relative_bias(
+    rows: jax.Array,
+    columns: jax.Array,
+    length: jax.Array | int,
+    *,
+    frequency: float = 10_000.0,
+    channels: int | None = None,
+) -> jax.Array:
+    """PGL-SUM's relative sinusoids.
+
+    sin (even columns) or cos (odd ones) of
+    (column - row + T - 1) / frequency^((row + column) / (2 T)), where T is the length.
+    In a sequence of odd length the last column is zero.
+
+    Args:
+        rows: indices of queries.
+        columns: indices of keys.
+        length: of the sequence.
+        frequency: base of the wavelengths.
+        channels: unused; every bias takes it.
+    """
+    del channels
+    dtype = jnp.result_type(float)
+    distance = (columns - rows + length - 1).astype(dtype)
+    halves = (jnp.power(frequency, x / (2 * length)) for x in (rows, columns))
+    wavelength = next(halves) * next(halves)
+    return _paired(distance / wavelength, columns, length)
+
+
+def no_bias(
+    rows: jax.Array,
+    columns: jax.Array,
+    length: jax.Array | int,
+    *,
+    frequency: float | None = None,
+    channels: int | None = None,
+) -> jax.Array:
+    """Zero everywhere: attention that knows nothing of positions."""
+    del length, frequency, channels
+    shape = jnp.broadcast_shapes(rows.shape, columns.shape)
+    return jnp.zeros(shape, jnp.result_type(float))
+
+
+def _paired(angle, columns, length):
+    """The sine of even columns and the cosine of odd ones, zero for one without pair.
+
+    A pair is complete if its second column lies within the sequence.
+    """
+    waves = jnp.where(columns % 2 == 0, jnp.sin(angle), jnp.cos(angle))
+    return jnp.where(columns // 2 < length // 2, waves, 0)
+
+
+POSITION_BIASES: dict[str, Bias] = {
+    "absolute": absolute_bias,
+    "relative": relative_bias,
+    "none": no_bias,
+}

@@ -1,0 +1,240 @@
+"""PGL-SUM: frame features in, an importance for each time step out.
+
+"Combining Global and Local Attention with Positional Encoding for Video Summarization"
+(Apostolidis, Balaouras, Mezaris, Patras; IEEE ISM 2021,
+doi 10.1109/ISM52913.2021.00045). Written from a specification of it.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from gpsattn_jax.kernels import POSITION_BIASES
+from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.modules.positional_attention import PositionalAttention
+
+FUSIONS = {
+    "add": jnp.add,
+    "mult": jnp.multiply,
+    "avg": lambda whole, part: (whole + part) / 2,
+    "max": jnp.maximum,
+    "none": None,
+}
+STARTS = ("xavier", "normal", "kaiming", "orthogonal")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Widths, heads and options; the defaults are the published model's.
+
+    Attributes:
+        input_size: width of the features.
+        hidden_size: width of all global heads together; input_size if 0.
+        num_heads: of the global attention.
+        local_heads: of each segment's attention.
+        num_segments: M, 2 or more; 0 for global attention alone.
+        fusion: of global and local attention: add, mult, avg, max, or none, which
+            leaves the local one unused.
+        position: absolute, relative or none.
+        frequency: base of the position's wavelengths.
+        dropout: share of attention weights and features that training drops.
+        start: initial weights: xavier, normal, kaiming or orthogonal.
+    """
+
+    input_size: int = 1024
+    hidden_size: int = 0
+    num_heads: int = 8
+    local_heads: int = 4
+    num_segments: int = 4
+    fusion: str = "add"
+    position: str = "absolute"
+    frequency: float = 10_000.0
+    dropout: float = 0.5
+    start: str = "xavier"
+
+    def __post_init__(self) -> None:
+        """Rejects what cannot be built; None means none, as in the original."""
+        for name, nothing in (("num_segments", 0), ("fusion", "none"),
+                              ("position", "none"), ("hidden_size", 0)):  # fmt: skip
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, nothing)
+        for name, choices in (
+            ("fusion", FUSIONS), ("position", POSITION_BIASES), ("start", STARTS)
+        ):  # fmt: skip
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(choices)}; "
+                    f"got {getattr(self, name)!r}."
+                )
+        for name in ("input_size", "num_heads", "local_heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {self}.")
+        if self.num_segments < 0 or self.num_segments == 1:
+            raise ValueError(
+                f"num_segments must be 0, or 2 and more; got {self.num_segments}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1); got {self.dropout}.")
+        if self.frequency <= 0:
+            raise ValueError(f"frequency must be above 0; got {self.frequency}.")
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"hidden_size must be a multiple of num_heads={self.num_heads}; "
+                f"got {self.width}."
+            )
+        if self.num_segments and self.width // self.num_segments % self.local_heads:
+            raise ValueError(
+                f"hidden_size / num_segments must be a multiple of local_heads="
+                f"{self.local_heads}; got {self.width // self.num_segments}."
+            )
+
+    @property
+    def width(self) -> int:
+        """Of all global heads together."""
+        return self.hidden_size or self.input_size
+
+
+VARIANTS = {
+    "default": Config(),
+    "summe": Config(),
+    "tvsum": Config(),
+}
+
+
+def build(config: Config) -> Functional:
+    """The network, as pure functions.
+
+    `apply(params, state, features [B, T, C], length=None, attention=False)` gives
+    scores [B, T] in (0, 1), zero from a video's length [B] on, and with `attention`
+    also the weights [B, T, T] of the last global head. A padded video has the scores of
+    the unpadded one. Training draws dropout: give `rng`.
+    """
+    return _build(config)
+
+
+@functools.lru_cache(maxsize=32)
+def _build(config):
+    return Functional(functools.partial(_make, config))
+
+
+def _make(config, rngs):
+    return PGLSum(config, rngs=rngs)
+
+
+class PGLSum(nnx.Module):
+    """Global and local attention, then a regressor of each step's score."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        size = config.input_size
+        linear = functools.partial(
+            nnx.Linear, size, kernel_init=_start(config.start),
+            bias_init=_BIAS, rngs=rngs,
+        )  # fmt: skip
+        norm = functools.partial(
+            nnx.LayerNorm, size, epsilon=1e-6, bias_init=_BIAS,
+            use_fast_variance=False, rngs=rngs,
+        )  # fmt: skip
+        self.attention = MultiAttention(config, rngs=rngs)
+        self.dropout = nnx.Dropout(config.dropout)
+        self.norm = norm()
+        self.hidden = linear(size)
+        self.hidden_norm = norm()
+        self.score = linear(1)
+
+    def __call__(
+        self,
+        features: jax.Array,
+        length: jax.Array | None = None,
+        *,
+        attention: bool = False,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array | tuple[jax.Array, jax.Array]:
+        """See `build`."""
+        length = _checked_length(features, length, self.norm.num_features)
+        drop = functools.partial(self.dropout, deterministic=not train, rngs=rngs)
+        x = features + self.attention(features, length, train=train, rngs=rngs)
+        # Dropout stands before the norms, as in the original.
+        x = self.norm(drop(x))
+        x = self.hidden_norm(drop(jax.nn.relu(self.hidden(x))))
+        scores = jax.nn.sigmoid(self.score(x)[..., 0])
+        steps = jnp.arange(features.shape[1])[None]
+        scores = jnp.where(steps < length[:, None], scores, 0)
+        if not attention:
+            return scores
+        return scores, self.attention.whole.weights(features, length)
+
+
+class MultiAttention(nnx.Module):
+    """Attention over the whole video and within its segments, fused.
+
+    Both are scaled to unit length at each step; there is nothing to learn in fusing.
+    """
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        make = functools.partial(
+            PositionalAttention, config.input_size, position=config.position,
+            frequency=config.frequency, dropout=config.dropout,
+            start=_start(config.start), rngs=rngs,
+        )  # fmt: skip
+        segments = config.num_segments
+        part = functools.partial(make, num_segments=segments)
+        self.whole = make(config.width, config.num_heads)
+        self.parts = (
+            part(config.width // segments, config.local_heads) if segments else None
+        )
+        self.fusion = config.fusion
+
+    def __call__(
+        self,
+        x: jax.Array,
+        length: jax.Array,
+        *,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
+        """[B, T, C], [B] -> [B, T, C]."""
+        whole = self.whole(x, length, train=train, rngs=rngs)
+        fuse = FUSIONS[self.fusion]
+        if self.parts is None or fuse is None:
+            return whole
+        parts = self.parts(x, length, train=train, rngs=rngs)
+        return fuse(_unit(whole), _unit(parts))
+
+
+def _unit(x):
+    """Scales by 1 / max(|x|, 1e-12) along channels, with a finite gradient at zero."""
+    square = jnp.square(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+    total = square.sum(-1, keepdims=True)
+    return (x * jax.lax.rsqrt(jnp.maximum(total, 1e-24))).astype(x.dtype)
+
+
+def _checked_length(features, length, channels):
+    if features.ndim != 3 or features.shape[2] != channels or not features.shape[1]:
+        raise ValueError(
+            f"features must be [B, T, C={channels}], T at least 1; "
+            f"got {features.shape}."
+        )
+    batch, steps, _ = features.shape
+    if length is None:
+        return jnp.full((batch,), steps)
+    length = jnp.asarray(length)
+    if length.shape != (batch,):
+        raise ValueError(f"length must be [B={batch}]; got {length.shape}.")
+    return jnp.minimum(length, steps)
+
+
+_BIAS = nnx.initializers.constant(0.1)
+
+
+def _start(name):
+    """(key, (inputs, outputs)) -> weights, with the original's gain of sqrt(2)."""
+    return {
+        "xavier": nnx.initializers.variance_scaling(2.0, "fan_avg", "uniform"),
+        "normal": nnx.initializers.normal(2**0.5),
+        "kaiming": nnx.initializers.variance_scaling(2.0, "fan_in", "uniform"),
+        "orthogonal": nnx.initializers.orthogonal(2**0.5),
+    }[name]
