@@ -10,6 +10,24 @@ import optax
 Loss = Callable[[Any, dict[str, jax.Array]], tuple[jax.Array, dict[str, jax.Array]]]
 
 
+def summed_squares() -> Loss:
+    """Squared error of scores [B, T], mean over a sequence's steps, summed over them.
+
+    PGL-SUM's: its gradients add up over the videos of a batch. The targets are "score"
+    [B, T] and "length" [B]; steps beyond a length, and sequences of length 0, do not
+    count. The metric `loss` is the mean over the sequences.
+    """
+
+    def loss(scores, targets):
+        length = targets["length"]
+        counts = jnp.arange(scores.shape[1])[None] < length[:, None]
+        squares = jnp.where(counts, jnp.square(scores - targets["score"]), 0)
+        means = squares.sum(-1) / jnp.maximum(length, 1)
+        return means.sum(), {"loss": means.sum() / jnp.maximum((length > 0).sum(), 1)}
+
+    return loss
+
+
 def cross_entropy(label_smoothing: float = 0.0) -> Loss:
     """Mean cross-entropy of logits [B, classes] against targets["label"].
 

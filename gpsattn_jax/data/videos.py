@@ -1,0 +1,113 @@
+"""Videos as sequences of features with people's opinions of them; padded batches."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from gpsattn_jax.data.batches import Batch
+
+SHORTEST = 16  # steps of the shortest padded batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """One video: what a network sees of it, and what people thought of it.
+
+    Attributes:
+        name: its key in the file.
+        features: [T, C] float32.
+        picks: [T] the first frame of each time step.
+        num_frames: of the video.
+        target: [T] float32 importance in 0..1, or None.
+        shots: [S, 2] first and last frame of each shot, inclusive, or None.
+        summaries: [U, n] uint8, the frames that each user chose, or None.
+        annotations: [U, n] each user's scores of the frames, or None.
+        title: for people.
+        fps: frames a second, or None.
+    """
+
+    name: str
+    features: np.ndarray
+    picks: np.ndarray
+    num_frames: int
+    target: np.ndarray | None = None
+    shots: np.ndarray | None = None
+    summaries: np.ndarray | None = None
+    annotations: np.ndarray | None = None
+    title: str = ""
+    fps: float | None = None
+
+    def __len__(self) -> int:
+        """Time steps."""
+        return len(self.features)
+
+
+class VideoSet:
+    """Videos as a `Source` of padded batches.
+
+    Batches are padded to the longest video's bucket (see `bucket`), so that few shapes
+    are compiled. A batch may be larger than the set: empty videos fill it up, which
+    count nowhere.
+
+    Args:
+        videos: in order.
+        transform: features [T, C] -> what the network sees; once for each video.
+        batch_size: of the batches; the set is filled up to one batch.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[Video],
+        transform: Callable[[np.ndarray], np.ndarray],
+        batch_size: int = 1,
+    ):
+        self.videos = list(videos)
+        self._features = [transform(video.features) for video in videos]
+        self._length = max(len(self.videos), batch_size)
+
+    def __len__(self) -> int:
+        """How many videos, empty ones included."""
+        return self._length
+
+    def batch(self, places: np.ndarray, seeds: np.ndarray | None = None) -> Batch:
+        """Videos at some places, padded.
+
+        Returns:
+            {"inputs": {"features": [B, T, C], "length": [B]},
+            "targets": {"score": [B, T], "length": [B]}}, float32 and int32; scores are
+            zero where a video has none.
+        """
+        del seeds
+        known = [place for place in places if place < len(self.videos)]
+        longest = max((len(self.videos[place]) for place in known), default=1)
+        shape = (len(places), bucket(longest))
+        features = np.zeros((*shape, self._features[0].shape[1]), np.float32)
+        scores, lengths = np.zeros(shape, np.float32), np.zeros(len(places), np.int32)
+        for row, place in enumerate(places):
+            if place >= len(self.videos):
+                continue
+            video, steps = self.videos[place], len(self.videos[place])
+            features[row, :steps], lengths[row] = self._features[place], steps
+            if video.target is not None:
+                scores[row, :steps] = video.target
+        return {
+            "inputs": {"features": features, "length": lengths},
+            "targets": {"score": scores, "length": lengths},
+        }
+
+
+def bucket(length: int) -> int:
+    """The padded length of a sequence: at most a quarter longer, few in all.
+
+    Four sizes for each doubling: 16, 20, 24, 28, 32, 40, 48, …
+    """
+    size = max(length, SHORTEST)
+    step = 2 ** (int(size - 1).bit_length() - 3)
+    return -(-size // step) * step
+
+
+def by_number(name: str) -> tuple[int, str]:
+    """Sorts video_2 before video_10."""
+    digits = "".join(character for character in name if character.isdigit())
+    return int(digits) if digits else 0, name

@@ -1,0 +1,117 @@
+"""Scores over time, with shots and what of them the summary keeps."""
+
+import os
+import pathlib
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from gpsattn_jax.visualize import figures
+from gpsattn_jax.visualize.storyboard import clock, shortened
+
+_MINUTE = 60.0
+
+
+def draw_scores(
+    path: str | os.PathLike,
+    places: np.ndarray,
+    scores: np.ndarray,
+    shots: np.ndarray,
+    chosen: np.ndarray,
+    *,
+    users: np.ndarray | None = None,
+    title: str = "",
+    unit: str = "s",
+) -> pathlib.Path:
+    """Writes a plot of the scores; shots of the summary are shaded.
+
+    Args:
+        path: the PNG to be.
+        places: [T] where each score begins to hold, in `unit`, ascending.
+        scores: [T].
+        shots: [S, 2] start and end of each, in `unit`; an end is the next one's start.
+        chosen: [S] booleans: the shots of the summary.
+        users: [T] the users' mean, drawn beside the scores.
+        title: what stands above.
+        unit: "s" for seconds or "frames".
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: if lengths differ, there is no score, or the unit is unknown.
+        OSError: if the file cannot be written.
+    """
+    if unit not in ("s", "frames"):
+        raise ValueError(f"unit must be one of s, frames; got {unit!r}.")
+    figure = _figure(places, scores, shots, chosen, users, title, unit)
+    return figures.write(figure, pathlib.Path(path))
+
+
+def _figure(places, scores, shots, chosen, users, title, unit):
+    places, scores = np.asarray(places, float), np.asarray(scores, float)
+    shots, chosen = np.asarray(shots, float), np.asarray(chosen, bool)
+    curves = [("scores", scores, figures.INK)]
+    if users is not None:
+        curves.append(("users' mean", np.asarray(users, float), figures.SECOND))
+    _check(places, shots, chosen, curves)
+    figure, axes = figures.new_figure(9, 2.8)
+    panel = axes[0, 0]
+    # So thin where there are many that they stay in the background.
+    thin = min(0.8, 60 / len(shots))
+    for edge in shots[1:, 0]:
+        panel.axvline(edge, color="#d5d9e0", linewidth=thin, zorder=0)
+    words = f"summary: {chosen.sum()} of {len(shots)} shots"
+    kept = {"color": figures.ACCENT, "alpha": 0.22, "linewidth": 0}
+    for place, (start, end) in enumerate(shots[chosen]):
+        panel.axvspan(start, end, **kept, label=None if place else words)
+    end = max(shots[-1, 1], places[-1])
+    for name, values, color in curves:
+        steps = np.append(values, values[-1])
+        at = np.append(places, end)
+        panel.step(at, steps, where="post", color=color, linewidth=1.1, label=name)
+    _dress(panel, places[0], end, title, unit)
+    return figure
+
+
+def _check(places, shots, chosen, curves):
+    count = len(places)
+    for name, values, _ in (("places", places, None), *curves):
+        if not count or values.shape != (count,):
+            raise ValueError(f"{name} must be [T={count}], T >= 1; got {values.shape}.")
+    if (
+        len(shots) < 1
+        or shots.shape != (len(shots), 2)
+        or chosen.shape != shots.shape[:1]
+    ):
+        raise ValueError(
+            f"shots and chosen must be [S, 2] and [S], S >= 1; got {shots.shape} and "
+            f"{chosen.shape}."
+        )
+
+
+def _dress(panel, start, end, title, unit):
+    figures.tidy(panel, shortened(title, 60))
+    panel.set_xlim(start, max(end, start + 1e-6))
+    panel.margins(y=0.08)
+    panel.grid(axis="y", color="#e6e8ec", linewidth=0.7)
+    panel.set_axisbelow(True)
+    panel.set_ylabel("score", fontsize=8, color=figures.INK)
+    seconds = unit == "s"
+    panel.set_xlabel("time" if seconds else "frame", fontsize=8, color=figures.INK)
+    steps = [1, 1.5, 2, 3, 6, 10] if seconds and end > _MINUTE else None
+    panel.xaxis.set_major_locator(MaxNLocator(9, steps=steps, integer=end > 10))
+    if seconds:
+        panel.xaxis.set_major_formatter(
+            FuncFormatter(lambda x, _: clock(x, tenths=end < 10))
+        )
+    else:
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    panel.legend(
+        frameon=False,
+        fontsize=8,
+        ncols=3,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.1,
+    )
