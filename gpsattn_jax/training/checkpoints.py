@@ -102,7 +102,7 @@ class Checkpoints:
             **{
                 name: ocp.args.StandardSave(tree)
                 for name, tree in trees.items()
-                if tree is not None
+                if jax.tree.leaves(tree)  # Orbax refuses to save nothing
             },
             position=ocp.args.JsonSave(position),
             metadata=ocp.args.JsonSave(metadata),
@@ -147,11 +147,17 @@ class Checkpoints:
     def _restore(self, step, trees):
         """Items by name; None stands for JSON, a tree of shapes for arrays."""
         trees = {name: tree for name, tree in trees.items() if name != "step"}
+        nothing = {
+            name: tree
+            for name, tree in trees.items()
+            if tree is not None and not jax.tree.leaves(tree)
+        }
         requests = {
             name: ocp.args.JsonRestore()
             if tree is None
             else ocp.args.StandardRestore(tree)
             for name, tree in trees.items()
+            if name not in nothing
         }
         try:
             items = self._manager.restore(step, args=ocp.args.Composite(**requests))
@@ -159,7 +165,7 @@ class Checkpoints:
             raise ValueError(
                 f"{self.folder / str(step)} does not fit this network: {error}"
             ) from error
-        return dict(items.items())
+        return dict(items.items()) | nothing
 
     @contextlib.contextmanager
     def _writing(self, step=None):

@@ -1,0 +1,118 @@
+"""PyTorch's files without torch, and without running anything that is in them.
+
+Both formats of `torch.save` are read: the zip archive (since PyTorch 1.6) and
+the older row of pickles; torch/serialization.py describes them.
+"""
+
+import io
+import os
+import pathlib
+import struct
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from gpsattn_jax.convert.pickle_machine import PickleMachine, check
+
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+
+# What reading something else altogether, or a part of a file, raises.
+_UNREADABLE = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+
+
+def read_torch_pickle(path: str | os.PathLike) -> Any:
+    """What `torch.save` wrote: state dicts and what training scripts put around them.
+
+    Args:
+        path: of the file; it is read whole.
+
+    Returns:
+        Dicts, lists, tuples, texts, numbers and, for tensors and parameters, NumPy
+        arrays, which share memory as the tensors did. Of an `argparse.Namespace` an
+        empty dict is left, of an `OrderedDict` a dict without attributes.
+
+    Raises:
+        FileNotFoundError: if the file is not there.
+        ValueError: names the file and what is wrong with it, such as the global that
+            it wants and that might run code.
+    """
+    content = pathlib.Path(path).read_bytes()
+    try:
+        if content.startswith(b"PK\x03\x04"):
+            return _read_zip(content)
+        return _read_row(content)
+    except _UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+        raise ValueError(
+            f"{path}: not a readable PyTorch file of weights alone: {reason}"
+        ) from error
+
+
+def _read_zip(content):
+    """An archive of NAME/data.pkl and NAME/data/KEY, one member for each storage."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        check(
+            all(member.compress_type == zipfile.ZIP_STORED for member in members)
+            and sum(member.file_size for member in members) <= len(content),
+            "its members are compressed or lie upon each other",
+        )
+        found = [m.filename for m in members if m.filename.endswith("/data.pkl")]
+        check(len(found) == 1, f"it has {len(found)} members data.pkl")
+        folder = found[0].removesuffix("data.pkl")
+        order = f"{folder}byteorder"
+        if order in archive.namelist():
+            check(archive.read(order) == b"little", "its numbers are not little-endian")
+        machine = PickleMachine(len(content))
+        result = machine.run(io.BytesIO(archive.read(found[0])))
+        for key, storage in machine.storages.items():
+            _fill(key, storage, archive.read(f"{folder}data/{key}"))
+        return result
+
+
+def _read_row(content):
+    """Magic number, protocol, system, object, keys, each a pickle; then storages."""
+    file = io.BytesIO(content)
+    machine = PickleMachine(len(content))
+    check(machine.run(file) == MAGIC, "its magic number is not PyTorch's")
+    check(machine.run(file) == PROTOCOL, f"its protocol is not {PROTOCOL}")
+    system = machine.run(file)
+    check(system["little_endian"] is True, "its numbers are not little-endian")
+    result, keys = machine.run(file), machine.run(file)
+    storages = machine.storages
+    check(
+        isinstance(keys, list)
+        and len(keys) == len(storages)
+        and all(isinstance(key, str) and key in storages for key in keys)
+        and len(set(keys)) == len(keys),
+        "its list of storages is not that of its tensors",
+    )
+    for key in keys:
+        (count,) = struct.unpack("<q", file.read(8))
+        storage = storages[key]
+        check(
+            count == len(storage),
+            f"storage {key!r} must have {len(storage)} numbers; got {count}",
+        )
+        _fill(key, storage, file.read(storage.nbytes))
+    return result
+
+
+def _fill(key, storage, stored):
+    check(
+        len(stored) == storage.nbytes,
+        f"storage {key!r} must have {storage.nbytes} bytes; got {len(stored)}",
+    )
+    storage.view(np.uint8)[:] = np.frombuffer(stored, np.uint8)

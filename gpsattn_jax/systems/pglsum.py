@@ -1,0 +1,324 @@
+"""PGL-SUM: from annotated videos to a trained, evaluated summariser."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+
+from gpsattn_jax import convert
+from gpsattn_jax.configs import from_dict
+from gpsattn_jax.data.batches import Batches
+from gpsattn_jax.data.feature_transforms import TRANSFORMS
+from gpsattn_jax.data.videos import Video, VideoSet
+from gpsattn_jax.models import pglsum
+from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.systems.pglsum_scores import mean_scores, score_video
+from gpsattn_jax.systems.pglsum_setups import SETUPS, Config, DataConfig
+from gpsattn_jax.training.config import Machine
+from gpsattn_jax.training.loop import fit, open_checkpoints
+from gpsattn_jax.training.losses import summed_squares
+from gpsattn_jax.training.sharding import Placement, on_every_process, place
+
+__all__ = [
+    "SETUPS",
+    "Config",
+    "DataConfig",
+    "Machine",
+    "Summarizer",
+    "load_videos",
+    "restore",
+    "split_videos",
+    "train",
+]
+
+SYSTEM = "pglsum"
+TOGETHER = 16  # videos that are scored in one padded batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Summarizer:
+    """A trained network, ready to score videos.
+
+    Attributes:
+        config: of the run.
+        step: of the checkpoint.
+        feature_norms: the smallest and largest norm of a step in training.
+        network: the network.
+        params: its parameters.
+        state: empty; every network has one.
+        placement: the devices it is on.
+    """
+
+    config: Config
+    step: int
+    feature_norms: tuple[float, float]
+    network: Functional
+    params: dict
+    state: dict
+    placement: Placement
+
+    def scores(self, videos: Sequence[Video]) -> dict[str, np.ndarray]:
+        """Importance of every time step: {video's name: [T] in (0, 1)}.
+
+        Raises:
+            ValueError: if the features are not such as it was trained on.
+        """
+        for video in videos:
+            self._check(video)
+        return score_videos(
+            self.network, self.params, self.state, videos, self.config.data,
+            self.placement,
+        )  # fmt: skip
+
+    def _check(self, video):
+        size = self.config.model.input_size
+        if video.features.shape[1] != size:
+            raise ValueError(
+                f"{video.name}: features must be [T, {size}] "
+                f"({self.config.data.extractor}); got {video.features.shape}."
+            )
+        low, high = self.feature_norms
+        middle = float(np.median(np.linalg.norm(video.features, axis=1)))
+        if not low / 2 <= middle <= high * 2:
+            raise ValueError(
+                f"{video.name}: features must be normalised as in training, with norms "
+                f"of {low:.3g} to {high:.3g}; got {middle:.3g}."
+            )
+
+
+def train(
+    config: Config,
+    workdir: str | os.PathLike,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    machine: Machine | None = None,
+) -> None:
+    """Trains, or goes on training, in `workdir`.
+
+    Args:
+        config: of the run.
+        workdir: checkpoints and logs.
+        data_dir: the folder of data sets; `$GPSATTN_DATA_DIR` if None.
+        machine: devices, processes, profiling.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, after saving; the same call goes on from there.
+        FileNotFoundError: if a file of data is not there.
+        ValueError: if the config does not fit itself, the data or the checkpoint.
+    """
+    placement = place(machine)
+    size = config.train.batch_size
+    parts = split_videos(config, load_videos(config.data, data_dir), data_dir)
+    _check_training(config, parts["train"])
+    norms = [np.linalg.norm(video.features, axis=1) for video in parts["train"]]
+    transform = TRANSFORMS[config.data.transform]
+    batches = Batches(
+        VideoSet(parts["train"], transform, size),
+        batch_size=size,
+        seed=config.train.seed,
+        rows=placement.rows(size),
+    )
+    network = pglsum.build(config.model)
+    # The paper's protocol scores every epoch on test videos, and says so in its tables.
+    judged = parts["test" if config.protocol == "paper" else "validation"]
+
+    def evaluate(params, state):
+        scores = score_videos(network, params, state, judged, config.data, placement)
+        found = [score_video(v, scores[v.name], config.data) for v in judged]
+        return mean_scores(found, undefined=0.0)
+
+    fit(
+        network,
+        summed_squares(),
+        batches,
+        evaluate,
+        config.train,
+        workdir,
+        settings=dataclasses.asdict(config)
+        | {
+            "system": SYSTEM,
+            "feature_norms": [float(np.min(np.concatenate(norms))),
+                              float(np.max(np.concatenate(norms)))],
+        },
+        initial=functools.partial(_initial, config) if config.init_from else None,
+        machine=machine,
+    )  # fmt: skip
+
+
+def restore(
+    workdir: str | os.PathLike,
+    choose: str = "latest",
+    *,
+    step: int | None = None,
+    machine: Machine | None = None,
+) -> Summarizer:
+    """The summariser that a run trained.
+
+    Args:
+        workdir: where `train` was told to work.
+        choose: "latest" checkpoint, or the "best" one on the judged videos.
+        step: a certain checkpoint instead.
+        machine: devices and processes.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint.
+        ValueError: if `choose` is unknown or the run is another system's.
+    """
+    if choose not in ("latest", "best"):
+        raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
+    placement = place(machine)
+    with open_checkpoints(workdir) as checkpoints:
+        if step is None:
+            step = checkpoints.latest() if choose == "latest" else checkpoints.best()
+        if step is None:
+            raise FileNotFoundError(
+                f"{checkpoints.folder}: no finished checkpoint yet."
+            )
+        settings = checkpoints.metadata(step)
+        made_by = settings.pop("system")
+        if made_by != SYSTEM:
+            raise ValueError(f"{workdir} must be a run of {SYSTEM}; got {made_by}.")
+        norms = tuple(settings.pop("feature_norms"))
+        config = from_dict(Config, settings)
+        network = pglsum.build(config.model)
+        shapes = (placement.shapes(tree) for tree in network.shapes())
+        params, state = checkpoints.restore_weights(step, *shapes)
+    return Summarizer(config, step, norms, network, params, state, placement)
+
+
+def load_videos(
+    data: DataConfig, data_dir: str | os.PathLike | None = None
+) -> dict[str, Video]:
+    """The videos of a run by name.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: names video and key that do not fit, or another extractor.
+    """
+    from gpsattn_jax.data.video_features import read_videos  # needs h5py
+
+    path = _find(data.file, data_dir)
+    videos, attributes = read_videos(path, data.layout)
+    made_by = attributes.get("extractor", data.extractor)
+    if made_by != data.extractor:
+        raise ValueError(
+            f"{path} must hold features of data.extractor={data.extractor}; "
+            f"it says {made_by}."
+        )
+    return videos
+
+
+def split_videos(
+    config: Config,
+    videos: Mapping[str, Video],
+    data_dir: str | os.PathLike | None = None,
+) -> dict[str, list[Video]]:
+    """{"train", "validation", "test"} of a split; nothing to validate for the paper's.
+
+    Which training videos are held out depends on the split alone, not on the seed.
+
+    Raises:
+        ValueError: if the split is not there or does not fit the videos.
+    """
+    from gpsattn_jax.data.video_features import check_split, read_splits
+
+    path = _find(config.data.splits, data_dir)
+    splits = read_splits(path)
+    if config.data.split >= len(splits):
+        raise ValueError(
+            f"data.split must be below the {len(splits)} of {path}; "
+            f"got {config.data.split}."
+        )
+    split = splits[config.data.split]
+    check_split(split, videos, f"{path}: split {config.data.split}")
+    keys, held = list(split["train_keys"]), config.data.validation_videos
+    if config.protocol == "paper":
+        held = 0
+    if held >= len(keys):
+        raise ValueError(
+            f"data.validation_videos must be below the {len(keys)} training videos; "
+            f"got {held}."
+        )
+    order = np.random.default_rng(config.data.split).permutation(len(keys))
+    hidden = {keys[place] for place in order[:held]}
+    return {
+        "train": [videos[key] for key in keys if key not in hidden],
+        "validation": [videos[key] for key in keys if key in hidden],
+        "test": [videos[key] for key in split["test_keys"]],
+    }
+
+
+def score_videos(
+    network: Functional,
+    params: dict,
+    state: dict,
+    videos: Sequence[Video],
+    data: DataConfig,
+    placement: Placement,
+) -> dict[str, np.ndarray]:
+    """{video's name: scores [T]}; videos of like length share a padded batch."""
+    source = VideoSet(videos, TRANSFORMS[data.transform])
+    forward = _forward(network)
+    devices = placement.mesh.shape["data"]
+    order = np.argsort([len(video) for video in videos], kind="stable")
+    found = {}
+    for start in range(0, len(order), TOGETHER):
+        places = order[start : start + TOGETHER]
+        empty = [len(videos)] * (-len(places) % devices)
+        rows = placement.rows(len(places) + len(empty))
+        batch = source.batch(np.array([*places, *empty])[rows])
+        scores = forward(params, state, placement.put(batch["inputs"]))
+        for number, row in zip(places, on_every_process(scores), strict=False):
+            found[videos[number].name] = row[: len(videos[number])]
+    return found
+
+
+@functools.cache
+def _forward(network):
+    def forward(params, state, inputs):
+        scores, _ = network.apply(params, state, **inputs)
+        return scores
+
+    return jax.jit(forward)
+
+
+def _find(name, data_dir):
+    """A path of its own, or one in the folder of data sets."""
+    path = pathlib.Path(name).expanduser()
+    if path.is_absolute() or path.exists():
+        return path
+    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
+    return pathlib.Path(folder) / path
+
+
+def _initial(config):
+    path = config.init_from
+    options = {
+        name: getattr(config.model, name)
+        for name in ("fusion", "position", "frequency", "dropout", "start")
+    }
+    network, params, state = convert.load(SYSTEM, path, **options)
+    if network is not pglsum.build(config.model):
+        (found,) = network.make.args  # type: ignore[attr-defined]
+        raise ValueError(f"{path} must fit {config.model}; it holds {found}.")
+    return params, state
+
+
+def _check_training(config, videos):
+    """Raises ValueError naming what does not fit the data."""
+    width = videos[0].features.shape[1]
+    if width != config.model.input_size:
+        raise ValueError(
+            f"model.input_size must be {width} for data.file={config.data.file}; "
+            f"got {config.model.input_size}."
+        )
+    without = [video.name for video in videos if video.target is None]
+    if without:
+        raise ValueError(
+            f"{config.data.file}: to train, videos must have gtscore; "
+            f"{', '.join(without)} have none."
+        )
