@@ -39,6 +39,8 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
     * `load("pglsum", source, fusion="add", position="absolute")`: the official state
       dict of PGL-SUM, or of one of its attention blocks; what is not in its shapes can
       be given, see `convert.pglsum.load_network`.
+    * `load("efficientnet_lite0", source, features_only=True)`: PyTorch's file of that
+      network, which turns video frames into features.
     * `load("transxnet", source, num_classes=…)`: an official checkpoint of TransXNet;
       what is not in its shapes can be given, see `convert.transxnet.load_network`.
 

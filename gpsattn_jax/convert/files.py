@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import pickle
-import re
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from gpsattn_jax.convert.torch_pickle import read_torch_pickle
 from gpsattn_jax.files import replaced
 
 Source = str | os.PathLike
@@ -29,7 +28,6 @@ CONTAINERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "modu
 _UNREADABLE = (
     safetensors.SafetensorError,
     zipfile.BadZipFile,
-    pickle.UnpicklingError,
     EOFError,
     OSError,
     RuntimeError,
@@ -113,7 +111,7 @@ def save_named(path: Source, arrays: Mapping[str, np.ndarray]) -> None:
         with replaced(path) as partial, open(partial, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
     else:
-        torch = _torch(path, "writing")
+        torch = _torch(path)
         # A copy: torch asks for arrays that it may write to.
         tensors = {name: torch.tensor(array) for name, array in arrays.items()}
         with replaced(path) as partial:
@@ -136,12 +134,12 @@ def _check_suffix(path):
         )
 
 
-def _torch(path, doing):
+def _torch(path):
     try:
         import torch
     except ImportError as error:
         raise ImportError(
-            f"{path}: {doing} PyTorch files needs torch (pip install "
+            f"{path}: writing PyTorch files needs torch (pip install "
             "gpsattn-jax[torch]); .safetensors and .npz need it not."
         ) from error
     return torch
@@ -165,19 +163,7 @@ def _read_file(path):
 
 
 def _read_torch(path):
-    import argparse
-
-    torch = _torch(path, "reading")
-
-    # Training scripts keep their arguments beside the weights; a Namespace is harmless.
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except _UNREADABLE as error:
-            raise ValueError(
-                f"{path}: not a readable PyTorch file of weights alone: "
-                f"{_reason(error)}"
-            ) from error
+    content = read_torch_pickle(path)
     while isinstance(content, Mapping):
         inner = next(
             (key for key in CONTAINERS if isinstance(content.get(key), Mapping)), None
@@ -188,16 +174,8 @@ def _read_torch(path):
     raise ValueError(f"{path}: must hold a state dict; got {type(content).__name__}.")
 
 
-def _reason(error):
-    """A line of torch's many, which advise to run whatever is in the file."""
-    found = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
-    if found:
-        return f"it holds {found[1]}, which might run code."
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 def _array(where, name, entry):
-    if hasattr(entry, "detach"):
+    if hasattr(entry, "detach"):  # a torch tensor, in a mapping
         entry = entry.detach().cpu()
         entry = entry.float() if entry.is_floating_point() else entry
     array = np.asarray(entry)

@@ -74,11 +74,12 @@ def load_network(
         return network, *fill(network, arrays)
     prefix = _prefix(arrays)
     config = infer_config(arrays, prefix, **options)
-    network = {
+    builds: dict[str, Callable[[pglsum.Config], Functional]] = {
         "attention.attention.": pglsum.build,
         "attention.": functools.partial(_part, pglsum.MultiAttention),
         "": functools.partial(_part, _whole_attention),
-    }[prefix](config)
+    }
+    network = builds[prefix](config)
     return network, *_filled(network, arrays, list(_entries(config, prefix)))
 
 
@@ -146,7 +147,7 @@ def _count(arrays, pattern):
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
-def _entries(config, prefix) -> Iterator[Entry]:
+def _entries(config: pglsum.Config, prefix: str) -> Iterator[Entry]:
     """Every array of theirs that a network of this config has."""
     path = {"attention.attention.": "attention/whole/", "attention.": "whole/"}
     yield from _block(prefix, path.get(prefix, ""), config.num_heads)
@@ -166,7 +167,9 @@ def _entries(config, prefix) -> Iterator[Entry]:
         yield Entry(f"{name}.bias", f"{ours}/bias", np.asarray)
 
 
-def _block(name, path, heads, segment=None) -> Iterator[Entry]:
+def _block(
+    name: str, path: str, heads: int, segment: int | None = None
+) -> Iterator[Entry]:
     """One attention block; of ours [M, …], the block of a segment."""
     block = () if segment is None else (segment,)
     for theirs, ours in (("Wq", "query"), ("Wk", "key"), ("Wv", "value")):

@@ -7,6 +7,7 @@ doi 10.1109/ISM52913.2021.00045). Written from a specification of it.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from gpsattn_jax.kernels import POSITION_BIASES
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.positional_attention import PositionalAttention
 
-FUSIONS = {
+FUSIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array] | None] = {
     "add": jnp.add,
     "mult": jnp.multiply,
     "avg": lambda whole, part: (whole + part) / 2,
