@@ -114,7 +114,6 @@ def train(
     size = config.train.batch_size
     parts = split_videos(config, load_videos(config.data, data_dir), data_dir)
     _check_training(config, parts["train"])
-    norms = [np.linalg.norm(video.features, axis=1) for video in parts["train"]]
     transform = TRANSFORMS[config.data.transform]
     batches = Batches(
         VideoSet(parts["train"], transform, size),
@@ -131,22 +130,22 @@ def train(
         found = [score_video(v, scores[v.name], config.data) for v in judged]
         return mean_scores(found, undefined=0.0)
 
+    settings = config.train
+    if config.protocol == "paper":
+        epoch = batches.steps_per_epoch
+        settings = dataclasses.replace(settings, log_every=epoch, evaluate_every=epoch)
     fit(
         network,
         summed_squares(),
         batches,
         evaluate,
-        config.train,
+        settings,
         workdir,
         settings=dataclasses.asdict(config)
-        | {
-            "system": SYSTEM,
-            "feature_norms": [float(np.min(np.concatenate(norms))),
-                              float(np.max(np.concatenate(norms)))],
-        },
+        | {"system": SYSTEM, "feature_norms": _norms(parts["train"])},
         initial=functools.partial(_initial, config) if config.init_from else None,
         machine=machine,
-    )  # fmt: skip
+    )
 
 
 def restore(
@@ -252,6 +251,13 @@ def split_videos(
     }
 
 
+def num_splits(data: DataConfig, data_dir: str | os.PathLike | None = None) -> int:
+    """How many splits there are."""
+    from gpsattn_jax.data.video_features import read_splits
+
+    return len(read_splits(_find(data.splits, data_dir)))
+
+
 def score_videos(
     network: Functional,
     params: dict,
@@ -306,6 +312,12 @@ def _initial(config):
         (found,) = network.make.args  # type: ignore[attr-defined]
         raise ValueError(f"{path} must fit {config.model}; it holds {found}.")
     return params, state
+
+
+def _norms(videos):
+    """The smallest and the largest norm of a time step's features."""
+    norms = np.concatenate([np.linalg.norm(v.features, axis=1) for v in videos])
+    return [float(norms.min()), float(norms.max())]
 
 
 def _check_training(config, videos):

@@ -39,7 +39,8 @@ def score_video(video: Video, scores: np.ndarray, data: DataConfig) -> dict[str,
 
 def summarized(video: Video, scores: np.ndarray, budget: float = 0.15) -> np.ndarray:
     """The frames that a summary keeps, int8."""
-    assert video.shots is not None
+    if video.shots is None:
+        raise ValueError(f"{video.name} must have shots to be summarised.")
     return evaluation.summarize(
         scores, video.shots, video.picks, video.num_frames, budget
     )
@@ -57,10 +58,10 @@ def score_people(video: Video, data: DataConfig) -> dict[str, float]:
     return found
 
 
-def opinions(video: Video) -> np.ndarray | None:
-    """Users' scores of every 15th frame [U, n], or their summaries."""
+def opinions(video: Video, every: int = EVERY) -> np.ndarray | None:
+    """Users' scores of every so many frames [U, n], or their summaries."""
     users = video.summaries if video.annotations is None else video.annotations
-    return None if users is None else users[:, ::EVERY]
+    return None if users is None else users[:, ::every]
 
 
 def mean_scores(
