@@ -31,7 +31,7 @@ def attend_blocked(
     bias_of: BiasOf,
     length: jax.Array | int,
     *,
-    block: int = 512,
+    block: int = 256,
     scale: float | None = None,
     factor_of: FactorOf | None = None,
     factor_data: Any = None,
@@ -49,7 +49,7 @@ def attend_blocked(
             [t, S]; one of `POSITION_BIASES` with its options bound. It must not close
             over traced arrays, and is not differentiated.
         length: keys from here on are hidden; may be traced. No key: zeros.
-        block: queries that are worked off at a time.
+        block: the most queries that are worked off at a time.
         scale: factor on the logits; 1/sqrt(D) by default. PGL-SUM uses 1.
         factor_of: optional (factor_data, head [], rows, columns) -> factors [t, S] on
             the weights after the softmax, as dropout makes them. It is called again in
@@ -74,7 +74,9 @@ def attend_blocked(
     if block < 1:
         raise ValueError(f"block must be at least 1; got {block}.")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    how = (bias_of, factor_of, min(block, query.shape[1]), scale)
+    count = -(-query.shape[1] // block)
+    block = -(-query.shape[1] // max(count, 1))  # even blocks: less padding
+    how = (bias_of, factor_of, block, scale)
     return _attend(query, key, value, jnp.asarray(length), factor_data, how)
 
 
@@ -87,15 +89,15 @@ def _forward(query, key, value, length, factor_data, how):
     """Output, and what the backward pass needs: inputs, output, log of row sums."""
     *_, block, scale = how
     num_heads, num_steps, _ = query.shape
-    heads = jnp.arange(num_heads)
+    heads, columns = jnp.arange(num_heads), _columns(key)
 
     def one_block(start_queries):
         start, queries = start_queries
         bias, factor = _of_block(start, key.shape[1], length, factor_data, how)
 
         def one_head(inputs):
-            head, query, key, value = inputs
-            logits = _product(query * scale, key.T) + bias
+            head, query, keys, value = inputs
+            logits = _product(query * scale, keys) + bias
             top = logits.max(-1, keepdims=True)
             weights = jnp.exp(logits - top)
             total = weights.sum(-1, keepdims=True)
@@ -104,7 +106,7 @@ def _forward(query, key, value, length, factor_data, how):
             out = _product(weights.astype(value.dtype), value) / total
             return out, (top + jnp.log(total))[:, 0]
 
-        return jax.lax.map(one_head, (heads, queries, key, value))
+        return jax.lax.map(one_head, (heads, queries, columns, value))
 
     starts, queries = _starts(num_steps, block), _blocks(query, block)
     out, log_sum = jax.lax.map(one_block, (starts, queries))
@@ -173,6 +175,11 @@ def _of_block(start, num_keys, length, factor_data, how):
     if factor_of is None:
         return bias, None
     return bias, lambda head: factor_of(factor_data, head, rows, columns)
+
+
+def _columns(key):
+    """Keys side by side, [N, D, S]: turned once, not again for each block."""
+    return jax.lax.optimization_barrier(key.swapaxes(1, 2))
 
 
 def _starts(num_steps, block):

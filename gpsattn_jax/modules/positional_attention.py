@@ -18,8 +18,8 @@ from gpsattn_jax.kernels import (
 
 # From this many steps on, attention is worked off in blocks: it needs less memory, and
 # on a processor no more time (benchmarks/RESULTS.md).
-LONG = 512
-BLOCK = 512
+LONG = 256
+BLOCK = 256
 
 Start = Callable[[jax.Array, tuple[int, int]], jax.Array]
 
@@ -126,9 +126,9 @@ class PositionalAttention(nnx.Module):
     def _attend(self, x, length, key, kernels):
         """Steps [T, C] that see each other, by their kernels, [C, N, D] and out."""
         *into, out = kernels
-        query, key_, value = (jnp.einsum("tc,cnd->ntd", x, kernel) for kernel in into)
+        query, key_, value = (_to_heads(x, kernel) for kernel in into)
         how = self._in_blocks if x.shape[0] >= LONG else self._at_once
-        return jnp.einsum("nte,nec->tc", how(query, key_, value, length, key), out)
+        return _from_heads(how(query, key_, value, length, key), out)
 
     def _in_blocks(self, query, key, value, length, rng):
         drop = None if rng is None else functools.partial(_kept, self.dropout)
@@ -171,6 +171,20 @@ class Kernel(nnx.Module):
 
     def __init__(self, kernel: jax.Array):
         self.kernel = nnx.Param(kernel)
+
+
+# Plain matrix products: of einsum over heads XLA makes one that copies the kernels.
+def _to_heads(x, kernel):
+    """[T, C], [C, N, D] -> [N, T, D]."""
+    channels, num_heads, _ = kernel.shape
+    flat = x @ kernel.reshape(channels, -1)
+    return flat.reshape(x.shape[0], num_heads, -1).swapaxes(0, 1)
+
+
+def _from_heads(out, kernel):
+    """[N, T, E], [N, E, C] -> [T, C]."""
+    flat = out.swapaxes(0, 1).reshape(out.shape[1], -1)
+    return flat @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def _kept(rate, rng, head, rows, columns):
