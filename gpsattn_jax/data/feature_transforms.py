@@ -1,8 +1,11 @@
-"""What is done to a video's features before a network sees them: [T, C] -> [T, C]."""
+"""What is done to a video's features before a network sees them."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+
+from gpsattn_jax.data.videos import Video
 
 
 def unchanged(features: np.ndarray) -> np.ndarray:
@@ -20,3 +23,23 @@ TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": unchanged,
     "l2": unit_length,
 }
+
+TIME_CHANNELS = 2
+
+
+def prepared(video: Video, transform: str, relative_time: bool = False) -> Video:
+    """The video with the features that a network sees.
+
+    Args:
+        video: as it was read.
+        transform: a key of `TRANSFORMS`.
+        relative_time: append `TIME_CHANNELS`: cos(pi t) and cos(2 pi t), where t is the
+            middle of a time step as a share of the video. They tell the beginning, the
+            middle and the end of a video apart, whatever its length.
+    """
+    features = TRANSFORMS[transform](video.features)
+    if relative_time:
+        ends = np.append(video.picks[1:], video.num_frames)
+        angle = np.pi * (video.picks + ends)[:, None] / (2 * video.num_frames)
+        features = np.hstack([features, np.cos(angle), np.cos(2 * angle)])
+    return dataclasses.replace(video, features=features.astype(np.float32))

@@ -7,13 +7,14 @@ A group for each video: `features` [T, C], `gtscore` [T], `picks` [T], `n_frames
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
 from gpsattn_jax.data.videos import Video, by_number
+from gpsattn_jax.files import replaced
 
 LAYOUTS = ("steps", "shots")
 
@@ -51,6 +52,59 @@ def read_videos(
     if not videos:
         raise ValueError(f"{path}: there is no video in it.")
     return videos, attributes
+
+
+def write_videos(
+    path: str | os.PathLike, videos: Iterable[Video], attributes: Mapping[str, Any]
+) -> None:
+    """Writes videos for `read_videos`; the file appears whole or not at all.
+
+    Args:
+        path: the HDF5 file.
+        videos: a group for each, by its name; what is None is left out.
+        attributes: of the file, such as `extractor`, which is compared before training.
+
+    Raises:
+        OSError: `PATH cannot be written: why`.
+        ValueError: if there is no video, or a name cannot be a group's.
+    """
+    videos = list(videos)
+    names = [video.name for video in videos]
+    wrong = [name for name in names if "/" in name or name in ("", ".")]
+    if not names or wrong or len({*names}) < len(names):
+        raise ValueError(
+            f"{path} must hold videos of different names without a slash; got "
+            f"{', '.join(map(repr, names)) or 'none'}."
+        )
+    try:
+        with replaced(path) as partial, h5py.File(partial, "w") as file:
+            file.attrs.update(attributes)
+            for video in videos:
+                _write_video(file.create_group(video.name), video)
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(f"{path} cannot be written: {why}.") from error
+
+
+def _write_video(group, video):
+    arrays = {
+        "features": video.features,
+        "picks": video.picks,
+        "gtscore": video.target,
+        "change_points": video.shots,
+        "user_summary": video.summaries,
+        "user_anno": video.annotations,
+    }
+    for name, array in arrays.items():
+        if array is not None:
+            packed = {"compression": "gzip"} if name.startswith("user") else {}
+            group.create_dataset(name, data=array, **packed)
+    if video.shots is not None:
+        group["n_frame_per_seg"] = video.shots[:, 1] - video.shots[:, 0] + 1
+    if video.fps is not None:
+        group["fps"] = video.fps
+    group["n_frames"], group["n_steps"] = video.num_frames, len(video)
+    group["video_name"] = video.title or video.name
 
 
 def read_splits(path: str | os.PathLike) -> list[dict[str, list[str]]]:

@@ -1,7 +1,7 @@
 """Videos as sequences of features with people's opinions of them; padded batches."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,19 +51,12 @@ class VideoSet:
     count nowhere.
 
     Args:
-        videos: in order.
-        transform: features [T, C] -> what the network sees; once for each video.
+        videos: in order, with the features that the network is to see.
         batch_size: of the batches; the set is filled up to one batch.
     """
 
-    def __init__(
-        self,
-        videos: Sequence[Video],
-        transform: Callable[[np.ndarray], np.ndarray],
-        batch_size: int = 1,
-    ):
+    def __init__(self, videos: Sequence[Video], batch_size: int = 1):
         self.videos = list(videos)
-        self._features = [transform(video.features) for video in videos]
         self._length = max(len(self.videos), batch_size)
 
     def __len__(self) -> int:
@@ -82,13 +75,14 @@ class VideoSet:
         known = [place for place in places if place < len(self.videos)]
         longest = max((len(self.videos[place]) for place in known), default=1)
         shape = (len(places), bucket(longest))
-        features = np.zeros((*shape, self._features[0].shape[1]), np.float32)
+        channels = self.videos[0].features.shape[1]
+        features = np.zeros((*shape, channels), np.float32)
         scores, lengths = np.zeros(shape, np.float32), np.zeros(len(places), np.int32)
         for row, place in enumerate(places):
             if place >= len(self.videos):
                 continue
             video, steps = self.videos[place], len(self.videos[place])
-            features[row, :steps], lengths[row] = self._features[place], steps
+            features[row, :steps], lengths[row] = video.features, steps
             if video.target is not None:
                 scores[row, :steps] = video.target
         return {

@@ -12,7 +12,7 @@ import numpy as np
 from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.data.batches import Batches
-from gpsattn_jax.data.feature_transforms import TRANSFORMS
+from gpsattn_jax.data.feature_transforms import TIME_CHANNELS, prepared
 from gpsattn_jax.data.videos import Video, VideoSet
 from gpsattn_jax.models import pglsum
 from gpsattn_jax.modules.functional import Functional
@@ -75,7 +75,7 @@ class Summarizer:
         )  # fmt: skip
 
     def _check(self, video):
-        size = self.config.model.input_size
+        size = _width(self.config)
         if video.features.shape[1] != size:
             raise ValueError(
                 f"{video.name}: features must be [T, {size}] "
@@ -114,9 +114,8 @@ def train(
     size = config.train.batch_size
     parts = split_videos(config, load_videos(config.data, data_dir), data_dir)
     _check_training(config, parts["train"])
-    transform = TRANSFORMS[config.data.transform]
     batches = Batches(
-        VideoSet(parts["train"], transform, size),
+        VideoSet(_seen(parts["train"], config.data), size),
         batch_size=size,
         seed=config.train.seed,
         rows=placement.rows(size),
@@ -267,7 +266,7 @@ def score_videos(
     placement: Placement,
 ) -> dict[str, np.ndarray]:
     """{video's name: scores [T]}; videos of like length share a padded batch."""
-    source = VideoSet(videos, TRANSFORMS[data.transform])
+    source = VideoSet(_seen(videos, data))
     forward = _forward(network)
     devices = placement.mesh.shape["data"]
     order = np.argsort([len(video) for video in videos], kind="stable")
@@ -314,6 +313,16 @@ def _initial(config):
     return params, state
 
 
+def _seen(videos, data):
+    """Videos with the features that the network sees."""
+    return [prepared(v, data.transform, data.relative_time) for v in videos]
+
+
+def _width(config):
+    """Channels of the features in files, without those that are appended."""
+    return config.model.input_size - TIME_CHANNELS * config.data.relative_time
+
+
 def _norms(videos):
     """The smallest and the largest norm of a time step's features."""
     norms = np.concatenate([np.linalg.norm(v.features, axis=1) for v in videos])
@@ -323,10 +332,11 @@ def _norms(videos):
 def _check_training(config, videos):
     """Raises ValueError naming what does not fit the data."""
     width = videos[0].features.shape[1]
-    if width != config.model.input_size:
+    if width != _width(config):
+        size = config.model.input_size
         raise ValueError(
-            f"model.input_size must be {width} for data.file={config.data.file}; "
-            f"got {config.model.input_size}."
+            f"model.input_size must be {size + width - _width(config)} for data.file="
+            f"{config.data.file}; got {size}."
         )
     without = [video.name for video in videos if video.target is None]
     if without:

@@ -48,7 +48,8 @@ class TrainConfig:
             stay as they are: "stem|blocks/[0-2]/".
         seed: of the initial values, the order of the data, augmentation and dropout.
         log_every: steps between lines of the log.
-        evaluate_every: steps between evaluations; each is followed by a checkpoint.
+        evaluate_every: steps between evaluations.
+        checkpoint_every: steps between checkpoints, at evaluations; 0 for each of them.
         keep_latest: newest checkpoints that are kept, beside the best one.
         best_metric: metric of `evaluate` whose highest value marks the best checkpoint,
             which is kept.
@@ -79,6 +80,7 @@ class TrainConfig:
     seed: int = 0
     log_every: int = 50
     evaluate_every: int = 500
+    checkpoint_every: int = 0
     keep_latest: int = 2
     best_metric: str = "accuracy"
 
@@ -109,6 +111,7 @@ class TrainConfig:
             "warmup_start",
             "final_learning_rate",
             "cooldown_steps",
+            "checkpoint_every",
             "weight_decay",
             "clip_norm",
         ):

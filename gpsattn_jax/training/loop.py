@@ -122,6 +122,8 @@ def fit(
             scores = _scores(evaluate, state) if scored else None
             if scores is not None:
                 reports.scores(done, scores)
+            if not (stop or _is_kept(done, config)):
+                continue
             checkpoints.save(
                 state,
                 position=batches.position(done),
@@ -206,6 +208,15 @@ def _compiled_augment(augment, seed):
     compiled = jax.jit(augment)
     key = jax.random.fold_in(jax.random.key(seed), 0xDA7A)
     return lambda batch, step: compiled(batch, jax.random.fold_in(key, step))
+
+
+def _is_kept(done, config):
+    """Whether an evaluated step gets a checkpoint."""
+    return (
+        done == config.num_steps
+        or not config.checkpoint_every
+        or done % config.checkpoint_every == 0
+    )
 
 
 def _agreed(requested, done, config):

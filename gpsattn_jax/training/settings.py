@@ -6,7 +6,9 @@ from typing import Any
 
 # Fields that change what is logged, kept and how memory is used, not what is computed:
 # a resumed run may differ in them.
-FREE_FIELDS = ("log_every", "evaluate_every", "keep_latest", "remat", "workers")
+FREE_FIELDS = (
+    "log_every", "evaluate_every", "checkpoint_every", "keep_latest", "remat", "workers"
+)  # fmt: skip
 
 
 def check_settings(
