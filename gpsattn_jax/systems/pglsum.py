@@ -132,7 +132,12 @@ def train(
     settings = config.train
     if config.protocol == "paper":
         epoch = batches.steps_per_epoch
-        settings = dataclasses.replace(settings, log_every=epoch, evaluate_every=epoch)
+        settings = dataclasses.replace(
+            settings,
+            log_every=epoch,
+            evaluate_every=epoch,
+            checkpoint_every=settings.checkpoint_every or 50 * epoch,
+        )
     fit(
         network,
         summed_squares(),

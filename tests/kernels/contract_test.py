@@ -13,7 +13,7 @@ from gpsattn_jax import kernels
 from tests.kernels import reference
 
 SIZES = {"L": 7, "T": 5, "S": 7, "D": 4, "E": 3, "R": 7}
-SIZES |= {"B": 2, "H": 5, "W": 6, "C": 4, "K": 3, "G": 2}
+SIZES |= {"N": 2, "B": 2, "H": 5, "W": 6, "C": 4, "K": 3, "G": 2}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,6 +77,19 @@ RELATIVE = {"query": "T D", "table": "R D"}
 MIX = {"logits": "K K G C", "kernels": "K K G C"}
 SHARED = {"x": "B H W C", "filters": "K K C"}
 PER_EXAMPLE = {"x": "B H W C", "filters": "B K K C"}
+HEADS = {"query": "N T D", "key": "N S D", "value": "N S E"}
+
+
+def wave(rows, columns, length):
+    """A bias that tells rows from columns."""
+    return jnp.sin(0.7 * rows + 1.3 * columns + length)
+
+
+def halves(data, head, rows, columns):
+    """Factors on the weights, as dropout's, other ones for each head."""
+    return data * ((rows + 2 * columns + head) % 3)
+
+
 
 # The first word of a row's name is the kernel's.
 KERNELS = {
@@ -97,6 +110,23 @@ KERNELS = {
         ATTEND | BIAS_MASK,
         "T E",
         options={"scale": 0.7},
+    ),
+    "attend_blocked": Row(
+        kernels.attend_blocked,
+        reference.attend_blocked,
+        HEADS,
+        "N T E",
+        options={"bias_of": wave, "length": 2048, "block": 2},  # no key is hidden
+    ),
+    "attend_blocked with hidden keys and factors": Row(
+        kernels.attend_blocked,
+        reference.attend_blocked,
+        HEADS,
+        "N T E",
+        options={
+            "bias_of": wave, "length": 4, "block": 3, "scale": 0.7,
+            "factor_of": halves, "factor_data": 0.5,
+        },  # fmt: skip
     ),
     "content_attention": Row(
         kernels.content_attention, reference.content_attention, ATTEND, "T E"
@@ -187,14 +217,31 @@ KERNELS = {
         options={"stride": 2, "padding": 2},
     ),
     "gelu": Row(kernels.gelu, reference.gelu, {"x": "T D"}, "T D"),
+    "split_segments": Row(
+        kernels.split_segments,
+        reference.split_segments,
+        {"x": "7 C"},
+        "3 3 C",
+        options={"length": 7, "num_segments": 3},
+    ),
+    "join_segments": Row(
+        kernels.join_segments,
+        reference.join_segments,
+        {"segments": "3 3 C"},
+        "7 C",
+        options={"length": 7, "num_steps": 7},
+    ),
 }
+# Functions of indices and lengths, in positions_test.py and segments_test.py.
+OF_INDICES = {"absolute_bias", "no_bias", "relative_bias", "segment_lengths"}
+NO_KERNELS = {"check_shapes", "POSITION_BIASES"}
 
 each_kernel = pytest.mark.parametrize("row", KERNELS.values(), ids=KERNELS.keys())
 
 
 def test_every_public_kernel_has_a_row():
     rows = {name.split()[0] for name in KERNELS}
-    assert rows == set(kernels.__all__) - {"check_shapes"}
+    assert rows == set(kernels.__all__) - NO_KERNELS - OF_INDICES
     for name, row in KERNELS.items():
         assert row.kernel is getattr(kernels, name.split()[0])
 

@@ -27,6 +27,75 @@ def attend(query, key, value, bias=None, mask=None, *, scale=None):
     return gather(attention_weights(query, key, bias, mask, scale=scale), value)
 
 
+def attend_blocked(
+    query, key, value, bias_of, length, *, block=None, scale=None, factor_of=None,
+    factor_data=None,
+):  # fmt: skip
+    """Head after head, the bias spelled out; the size of blocks changes nothing."""
+    heads = []
+    for head in range(len(query)):
+        shape = (len(query[head]), len(key[head]))
+        bias, factors, mask = np.zeros(shape), np.ones(shape), np.zeros(shape, bool)
+        for t, s in np.ndindex(shape):
+            place = np.full((1, 1), t), np.full((1, 1), s)
+            bias[t, s] = np.asarray(bias_of(*place, length)).item()
+            mask[t, s] = s < length
+            if factor_of is not None:
+                factors[t, s] = factor_of(factor_data, head, *place).item()
+        weights = attention_weights(query[head], key[head], bias, mask, scale=scale)
+        heads.append(gather(weights * factors, value[head]))
+    return np.stack(heads)
+
+
+def absolute_bias(row, column, length, *, frequency, channels):
+    """One entry: the sine or cosine of row / frequency^(2k / channels)."""
+    k = column // 2
+    if k >= length // 2:
+        return 0.0
+    try:
+        angle = row / frequency ** (2 * k / channels)
+    except OverflowError:
+        angle = 0.0
+    return math.cos(angle) if column % 2 else math.sin(angle)
+
+
+def relative_bias(row, column, length, *, frequency, channels=None):
+    """One entry: of (column - row + T - 1) / frequency^((row + column) / (2 T))."""
+    if column // 2 >= length // 2:
+        return 0.0
+    angle = (column - row + length - 1) / frequency ** ((row + column) / (2 * length))
+    return math.cos(angle) if column % 2 else math.sin(angle)
+
+
+def no_bias(row, column, length, *, frequency=None, channels=None):
+    return 0.0
+
+
+def segment_lengths(length, num_segments):
+    """Steps of each: ceil(length / M) as long as there are any."""
+    size = math.ceil(length / num_segments)
+    starts = [min(m * size, length) for m in range(num_segments)]
+    return [min(start + size, length) - start for start in starts]
+
+
+def split_segments(x, length, num_segments):
+    """Step after step into its segment; beyond a segment's own length, zeros."""
+    size = math.ceil(length / num_segments)
+    out = np.zeros((num_segments, math.ceil(len(x) / num_segments), x.shape[1]))
+    for t in range(length):
+        out[t // size, t % size] = x[t]
+    return out
+
+
+def join_segments(segments, length, num_steps):
+    """Step after step out of its segment; from `length` on, zeros."""
+    out = np.zeros((num_steps, segments.shape[2]))
+    for t in range(length):
+        size = math.ceil(length / len(segments))
+        out[t] = segments[t // size, t % size]
+    return out
+
+
 def content_weights(query, key):
     """weight_ts = sum_d query_td rho(key)_sd, where rho(key)_.d sums to one over s."""
     spread = np.zeros(key.shape)
