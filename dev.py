@@ -33,7 +33,7 @@ EXTRAS = {
     "demo": {"data", "plot"},
     "test": {"data", "plot", "video", "test", "dev", "docs"},
     "lint": {"dev"},
-    "bench": {"data", "plot", "torch"},
+    "bench": {"data", "plot", "torch", "video"},
 }
 COMMANDS = {
     "demo": [["experiments/demo.py"]],

@@ -59,7 +59,7 @@ def choose_shots(scores: np.ndarray, shots: np.ndarray, budget: float) -> np.nda
     """The shots that bring most score into so many seconds.
 
     A shot's value is its score times its length, as in SumMe's own paper (Gygli et al.,
-    ECCV 2014, eq. 5): by its mean score alone, as benchmarks have it, a second of black
+    ECCV 2014): by its mean score alone, as benchmarks have it, a second of black
     counts as much as a scene of ten. Only the best shots are asked, those that fill the
     budget three times: what is left of it is not to be filled with whatever fits.
 

@@ -32,17 +32,28 @@ def on_longest(axis: str) -> Callable[[tuple[int, ...]], P]:
     return choose
 
 
+def on_last(*axes: str | None) -> Callable[[tuple[int, ...]], P]:
+    """A row's choice by shape: mesh axes for the last axes, if there are so many."""
+
+    def choose(shape):
+        missing = len(shape) - len(axes)
+        return P(*(None,) * missing, *axes) if missing >= 0 else P()
+
+    return choose
+
+
 # Pattern of a path -> mesh axes. The first row that matches wins. The optimizer's state
 # and moving averages follow, since their paths end as the parameters' do.
 RULES: dict[str, tuple[tuple[str, Spec], ...]] = {
     "tensor": (
-        (r"(query|key|value)/kernel$", P(None, "model", None)),  # [C, N, D]: heads
-        (r"out/kernel$", P("model", None, None)),  # [N, E, C]
+        # [C, N, D], or [M, C, N, D] for M segments: heads.
+        (r"(query|key|value)/kernel$", on_last(None, "model", None)),
+        (r"out/kernel$", on_last("model", None, None)),  # [N, E, C]
         (r".*", P()),
     ),
     "fsdp": (
-        (r"(query|key|value)/kernel$", P("data", "model", None)),
-        (r"out/kernel$", P("model", None, "data")),
+        (r"(query|key|value)/kernel$", on_last("data", "model", None)),
+        (r"out/kernel$", on_last("model", None, "data")),
         (r"(kernels?|table|position)$", on_longest("data")),
         (r".*", P()),
     ),
