@@ -3,8 +3,7 @@
 import dataclasses
 import functools
 import os
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -12,12 +11,19 @@ import numpy as np
 from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.data.batches import Batches
-from gpsattn_jax.data.feature_transforms import TIME_CHANNELS, prepared
 from gpsattn_jax.data.videos import Video, VideoSet
 from gpsattn_jax.models import pglsum
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems.pglsum_scores import mean_scores, score_video
 from gpsattn_jax.systems.pglsum_setups import SETUPS, Config, DataConfig
+from gpsattn_jax.systems.pglsum_videos import (
+    feature_norms,
+    file_width,
+    load_videos,
+    num_splits,
+    seen,
+    split_videos,
+)
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit, open_checkpoints
 from gpsattn_jax.training.losses import summed_squares
@@ -30,6 +36,7 @@ __all__ = [
     "Machine",
     "Summarizer",
     "load_videos",
+    "num_splits",
     "restore",
     "split_videos",
     "train",
@@ -75,7 +82,7 @@ class Summarizer:
         )  # fmt: skip
 
     def _check(self, video):
-        size = _width(self.config)
+        size = file_width(self.config)
         if video.features.shape[1] != size:
             raise ValueError(
                 f"{video.name}: features must be [T, {size}] "
@@ -115,7 +122,7 @@ def train(
     parts = split_videos(config, load_videos(config.data, data_dir), data_dir)
     _check_training(config, parts["train"])
     batches = Batches(
-        VideoSet(_seen(parts["train"], config.data), size),
+        VideoSet(seen(parts["train"], config.data), size),
         batch_size=size,
         seed=config.train.seed,
         rows=placement.rows(size),
@@ -146,7 +153,7 @@ def train(
         settings,
         workdir,
         settings=dataclasses.asdict(config)
-        | {"system": SYSTEM, "feature_norms": _norms(parts["train"])},
+        | {"system": SYSTEM, "feature_norms": feature_norms(parts["train"])},
         initial=functools.partial(_initial, config) if config.init_from else None,
         machine=machine,
     )
@@ -193,75 +200,6 @@ def restore(
     return Summarizer(config, step, norms, network, params, state, placement)
 
 
-def load_videos(
-    data: DataConfig, data_dir: str | os.PathLike | None = None
-) -> dict[str, Video]:
-    """The videos of a run by name.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: names video and key that do not fit, or another extractor.
-    """
-    from gpsattn_jax.data.video_features import read_videos  # needs h5py
-
-    path = _find(data.file, data_dir)
-    videos, attributes = read_videos(path, data.layout)
-    made_by = attributes.get("extractor", data.extractor)
-    if made_by != data.extractor:
-        raise ValueError(
-            f"{path} must hold features of data.extractor={data.extractor}; "
-            f"it says {made_by}."
-        )
-    return videos
-
-
-def split_videos(
-    config: Config,
-    videos: Mapping[str, Video],
-    data_dir: str | os.PathLike | None = None,
-) -> dict[str, list[Video]]:
-    """{"train", "validation", "test"} of a split; nothing to validate for the paper's.
-
-    Which training videos are held out depends on the split alone, not on the seed.
-
-    Raises:
-        ValueError: if the split is not there or does not fit the videos.
-    """
-    from gpsattn_jax.data.video_features import check_split, read_splits
-
-    path = _find(config.data.splits, data_dir)
-    splits = read_splits(path)
-    if config.data.split >= len(splits):
-        raise ValueError(
-            f"data.split must be below the {len(splits)} of {path}; "
-            f"got {config.data.split}."
-        )
-    split = splits[config.data.split]
-    check_split(split, videos, f"{path}: split {config.data.split}")
-    keys, held = list(split["train_keys"]), config.data.validation_videos
-    if config.protocol == "paper":
-        held = 0
-    if held >= len(keys):
-        raise ValueError(
-            f"data.validation_videos must be below the {len(keys)} training videos; "
-            f"got {held}."
-        )
-    order = np.random.default_rng(config.data.split).permutation(len(keys))
-    hidden = {keys[place] for place in order[:held]}
-    return {
-        "train": [videos[key] for key in keys if key not in hidden],
-        "validation": [videos[key] for key in keys if key in hidden],
-        "test": [videos[key] for key in split["test_keys"]],
-    }
-
-
-def num_splits(data: DataConfig, data_dir: str | os.PathLike | None = None) -> int:
-    """How many splits there are."""
-    from gpsattn_jax.data.video_features import read_splits
-
-    return len(read_splits(_find(data.splits, data_dir)))
-
-
 def score_videos(
     network: Functional,
     params: dict,
@@ -271,7 +209,7 @@ def score_videos(
     placement: Placement,
 ) -> dict[str, np.ndarray]:
     """{video's name: scores [T]}; videos of like length share a padded batch."""
-    source = VideoSet(_seen(videos, data))
+    source = VideoSet(seen(videos, data))
     forward = _forward(network)
     devices = placement.mesh.shape["data"]
     order = np.argsort([len(video) for video in videos], kind="stable")
@@ -296,15 +234,6 @@ def _forward(network):
     return jax.jit(forward)
 
 
-def _find(name, data_dir):
-    """A path of its own, or one in the folder of data sets."""
-    path = pathlib.Path(name).expanduser()
-    if path.is_absolute() or path.exists():
-        return path
-    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
-    return pathlib.Path(folder) / path
-
-
 def _initial(config):
     path = config.init_from
     options = {
@@ -312,36 +241,20 @@ def _initial(config):
         for name in ("fusion", "position", "frequency", "dropout", "start")
     }
     network, params, state = convert.load(SYSTEM, path, **options)
-    if network is not pglsum.build(config.model):
+    if network.shapes() != pglsum.build(config.model).shapes():
         (found,) = network.make.args  # type: ignore[attr-defined]
         raise ValueError(f"{path} must fit {config.model}; it holds {found}.")
     return params, state
 
 
-def _seen(videos, data):
-    """Videos with the features that the network sees."""
-    return [prepared(v, data.transform, data.relative_time) for v in videos]
-
-
-def _width(config):
-    """Channels of the features in files, without those that are appended."""
-    return config.model.input_size - TIME_CHANNELS * config.data.relative_time
-
-
-def _norms(videos):
-    """The smallest and the largest norm of a time step's features."""
-    norms = np.concatenate([np.linalg.norm(v.features, axis=1) for v in videos])
-    return [float(norms.min()), float(norms.max())]
-
-
 def _check_training(config, videos):
     """Raises ValueError naming what does not fit the data."""
     width = videos[0].features.shape[1]
-    if width != _width(config):
+    if width != file_width(config):
         size = config.model.input_size
         raise ValueError(
-            f"model.input_size must be {size + width - _width(config)} for data.file="
-            f"{config.data.file}; got {size}."
+            f"model.input_size must be {size + width - file_width(config)} for "
+            f"data.file={config.data.file}; got {size}."
         )
     without = [video.name for video in videos if video.target is None]
     if without:
