@@ -7,8 +7,9 @@ import jax
 import pytest
 
 from gpsattn_jax import convert
+from gpsattn_jax.convert.pglsum import to_torch as pglsum_to_torch
 from gpsattn_jax.convert.transxnet import to_torch
-from gpsattn_jax.models import transxnet
+from gpsattn_jax.models import pglsum, transxnet
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [
@@ -51,7 +52,7 @@ def test_a_module_s_weights_load_as_in_the_readme(torch, gsa_pytorch, tmp_path):
     path = tmp_path / "gsa.pt"
     module = gsa_pytorch.GSA(dim=256, dim_key=32, heads=8, rel_pos_length=14)
     torch.save(module.state_dict(), path)
-    *_, block, _ = re.findall(
+    *_, block, _, _ = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
     )
     scope: dict = {}
@@ -69,7 +70,7 @@ def test_an_official_checkpoint_loads_as_in_the_readme(torch, tmp_path):
     path = tmp_path / "transx-t.pth.tar"
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     torch.save({"state_dict": tensors}, path)
-    *_, block = re.findall(
+    *_, block, _ = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
     )
     scope = {"convert": convert, "jax": jax}
@@ -78,3 +79,18 @@ def test_an_official_checkpoint_loads_as_in_the_readme(torch, tmp_path):
     assert [m.shape[1:] for m in scope["maps"]] == [
         (8, 10, 8), (4, 5, 16), (2, 3, 16), (1, 2, 32)
     ]  # fmt: skip
+
+
+def test_released_video_weights_load_as_in_the_readme(torch, tmp_path):
+    config = pglsum.Config(input_size=32)
+    arrays = pglsum_to_torch(config, *pglsum.build(config).init(jax.random.key(0)))
+    path = tmp_path / "epoch-83.pt"
+    torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, path)
+    *_, block = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    )
+    scope = {"convert": convert, "jax": jax}
+    small = block.replace("600", "20").replace("421", "14").replace("1024", "32")
+    exec(small.replace("epoch-83.pt", str(path)), scope)
+    assert scope["scores"].shape == (2, 20)
+    assert (scope["scores"][1, 14:] == 0).all() and (scope["scores"][1, :14] > 0).all()
