@@ -7,6 +7,8 @@ python experiments/pglsum.py --mode=report --workdir=runs/summe/split-0/seed-0 \
     --data_dir=data
 python experiments/pglsum.py --mode=predict --workdir=runs/summe/split-0/seed-0 \
     --features=mine.h5 --output=scores.json
+python experiments/pglsum.py --mode=evaluate --init_from=official.pkl --setup=summe \
+    --workdir=runs/official --data_dir=data
 
 A video in, a summary out: experiments/summarize_video.py.
 """
@@ -48,6 +50,10 @@ def main(_):
         config = config_flags.override(pglsum.SETUPS[_SETUP.value])
         split, seeds = _SPLIT.value, _SEEDS.value
         tables.train_runs(config, workdir, split=split, seeds=seeds, **where)
+        return
+    if _MODE.value == "evaluate" and flags.FLAGS["init_from"].present:
+        config = config_flags.override(pglsum.SETUPS[_SETUP.value])
+        tables.print_weights(config, workdir, split=_SPLIT.value, **where)
         return
     config_flags.refuse(pglsum.Config, "the checkpoint's own settings are used.")
     if _MODE.value == "evaluate":

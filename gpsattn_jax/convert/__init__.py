@@ -48,8 +48,8 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
 
     Args:
         system: a key of `SYSTEMS`.
-        source: a path (`.pth`, `.pt`, `.tar`, `.npz`, `.safetensors`) or a mapping from
-            names to arrays. Nothing is unpickled freely.
+        source: a path (`.pth`, `.pt`, `.pkl`, `.tar`, `.npz`, `.safetensors`) or a
+            mapping from names to arrays. Nothing is unpickled freely.
         **options: see above.
 
     Returns:
@@ -75,8 +75,8 @@ def save_torch(
     norms' counters, which ours have not, start at zero.
 
     Args:
-        path: a `.pth`, `.pt`, `.tar`, which need torch, `.npz` or `.safetensors`; it
-            appears whole or not at all.
+        path: a `.pth`, `.pt`, `.pkl`, `.tar` (these need torch), `.npz` or
+            `.safetensors`; it appears whole or not at all.
         system: a key of `ORIGINALS`.
         config: what the network was built from.
         params: its parameters.

@@ -18,7 +18,7 @@ from gpsattn_jax.files import replaced
 
 Source = str | os.PathLike
 
-SUFFIXES = (".pth", ".pt", ".tar", ".npz", ".safetensors")
+SUFFIXES = (".pth", ".pt", ".pkl", ".tar", ".npz", ".safetensors")
 
 # Where training scripts put the weights among epoch, optimizer and arguments. Averaged
 # weights come first: they are what such scripts evaluate.

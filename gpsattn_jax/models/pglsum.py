@@ -62,6 +62,8 @@ class Config:
                               ("position", "none"), ("hidden_size", 0)):  # fmt: skip
             if getattr(self, name) is None:
                 object.__setattr__(self, name, nothing)
+        if self.hidden_size == self.input_size:  # one way of saying it: configs compare
+            object.__setattr__(self, "hidden_size", 0)
         for name, choices in (
             ("fusion", FUSIONS), ("position", POSITION_BIASES), ("start", STARTS)
         ):  # fmt: skip

@@ -35,6 +35,7 @@ __all__ = [
     "DataConfig",
     "Machine",
     "Summarizer",
+    "from_weights",
     "load_videos",
     "num_splits",
     "restore",
@@ -200,6 +201,21 @@ def restore(
     return Summarizer(config, step, norms, network, params, state, placement)
 
 
+def from_weights(config: Config, *, machine: Machine | None = None) -> Summarizer:
+    """The summariser whose weights are in the file `config.init_from`.
+
+    Such as the official ones; nothing is known of the features they were trained on, so
+    that any scale of them is taken.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if its weights do not fit `config.model`.
+    """
+    params, state = _initial(config)
+    network, norms = pglsum.build(config.model), (0.0, float("inf"))
+    return Summarizer(config, 0, norms, network, params, state, place(machine))
+
+
 def score_videos(
     network: Functional,
     params: dict,
@@ -242,7 +258,7 @@ def _initial(config):
     }
     network, params, state = convert.load(SYSTEM, path, **options)
     if network.shapes() != pglsum.build(config.model).shapes():
-        (found,) = network.make.args  # type: ignore[attr-defined]
+        *_, found = network.make.args  # type: ignore[attr-defined]
         raise ValueError(f"{path} must fit {config.model}; it holds {found}.")
     return params, state
 

@@ -38,7 +38,7 @@ def report(
     """
     workdir = pathlib.Path(workdir)
     folder = workdir / "report" if folder is None else pathlib.Path(folder)
-    run = tables.evaluate_run(workdir, choose, data_dir=data_dir, machine=machine)
+    run = tables.evaluate_run(workdir, choose, data_dir, machine)
     curves = learning_curves(read_metrics(workdir), ("loss", "tau"))
     drawn = figures.write(curves, folder / "learning.png")
     parts = [

@@ -91,27 +91,69 @@ def print_evaluation(
     A folder of runs (`split-0/seed-0/…`) gives mean ± sd over all of them.
     """
     folders = _runs(pathlib.Path(workdir))
+    runs = (evaluate_run(folder, choose, data_dir, machine) for folder in folders)
+    _print_runs(folders, runs)
+
+
+def print_weights(
+    config: Config,
+    workdir: str | os.PathLike,
+    *,
+    split: str | None = None,
+    data_dir: str | os.PathLike | None = None,
+    machine: Machine | None = None,
+) -> None:
+    """The same for the weights in the file `config.init_from`, as they are.
+
+    Args:
+        config: whose network and data they are for.
+        workdir: `evaluation.json` comes into `split-0/seed-0/` and so on.
+        split: number of the split, or "all"; the config's own if None.
+        data_dir: the folder of data sets.
+        machine: devices and processes.
+    """
+    splits = _splits(config, split, data_dir)
+    folders = [pathlib.Path(workdir) / f"split-{n}" / "seed-0" for n in splits]
+    summarizer = pglsum.from_weights(config, machine=machine)
+
+    def evaluated(place, folder):
+        own = dataclasses.replace(config.data, split=place)
+        chosen = dataclasses.replace(config, data=own)
+        this = dataclasses.replace(summarizer, config=chosen)
+        return _evaluated(this, folder, "weights as they are", data_dir)
+
+    pairs = zip(splits, folders, strict=True)
+    _print_runs(folders, (evaluated(*pair) for pair in pairs), config.init_from)
+
+
+def _print_runs(folders, runs, what=""):
     rows: dict[str, list[Row]] = {}
-    for folder in folders:
-        run = evaluate_run(folder, choose, data_dir=data_dir, machine=machine)
+    for folder, run in zip(folders, runs, strict=True):
         found = run.rows | baselines(run.videos, run.config.data)
         for title, row in found.items():
             rows.setdefault(title, []).append(row)
         if len(folders) > 1:
             print(f"{folder}: {_line(next(iter(run.rows.values())))}", flush=True)
     count = f"{len(folders)} run{'s' * (len(folders) > 1)}"
-    print_table(rows, f"{count}, {_told(run.config)}")
+    print_table(rows, f"{what or count}, {_told(run.config)}")
 
 
 def evaluate_run(
     workdir: pathlib.Path,
     choose: str,
-    *,
     data_dir: str | os.PathLike | None = None,
     machine: Machine | None = None,
 ) -> Run:
     """A run on its test videos; writes its `evaluation.json`."""
     summarizer = pglsum.restore(workdir, choose, machine=machine)
+    title = {"best": "best on validation", "latest": "last step"}[choose]
+    run = _evaluated(summarizer, workdir, title, data_dir)
+    if run.config.protocol == "paper":
+        return dataclasses.replace(run, rows=paper_rows(workdir))
+    return run
+
+
+def _evaluated(summarizer, folder, title, data_dir):
     config = summarizer.config
     videos = pglsum.load_videos(config.data, data_dir)
     test = pglsum.split_videos(config, videos, data_dir)["test"]
@@ -119,12 +161,8 @@ def evaluate_run(
     details = _details(test, scores, config.data)
     means = mean_scores([row["metrics"] for row in details.values()])
     content = {"step": summarizer.step, "means": means, "videos": details}
-    _write(workdir / "evaluation.json", content)
-    title = {"best": "best on validation", "latest": "last step"}[choose]
-    rows = {f"PGL-SUM (ours), {title}": means}
-    if config.protocol == "paper":
-        rows = paper_rows(workdir)
-    return Run(config, test, scores, rows)
+    _write(folder / "evaluation.json", content)
+    return Run(config, test, scores, {f"PGL-SUM (ours), {title}": means})
 
 
 def paper_rows(workdir: pathlib.Path) -> dict[str, Row]:
@@ -260,7 +298,7 @@ def cell(values: Sequence[float]) -> str:
     if math.isnan(mean):
         return "-"
     digits = 1 if abs(mean) > 2 else 3  # percent, or a correlation
-    text = f"{mean:.{digits}f}"
+    text = f"{mean:z.{digits}f}"  # z: no -0.000
     if len(values) > 1:
         text += f" ± {np.std(values, ddof=1):.{digits}f}"
     return text
