@@ -5,6 +5,8 @@ python experiments/convert_checkpoint.py --source=transx-t.pth.tar \
 python experiments/convert_checkpoint.py --source=tiny.safetensors --to=torch \
     --output=tiny.pth
 python experiments/convert_checkpoint.py --source=runs/nette --to=torch --output=n.pth
+python experiments/convert_checkpoint.py --system=pglsum --source=summe.pth \
+    --output=summe.safetensors --fusion=add --position=absolute
 """
 
 import os
@@ -13,9 +15,9 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
-from gpsattn_jax.systems import gsanet, transxnet
+from gpsattn_jax.systems import gsanet, pglsum, transxnet
 
-SYSTEMS = {"gsanet": gsanet, "transxnet": transxnet}
+SYSTEMS = {"gsanet": gsanet, "pglsum": pglsum, "transxnet": transxnet}
 
 _SYSTEM = flags.DEFINE_enum(
     "system", "transxnet", sorted(SYSTEMS), "Whose network it is."
@@ -37,11 +39,13 @@ _EMA = flags.DEFINE_bool("ema", False, "Of a run: the averaged weights.")
 flags.DEFINE_integer("num_classes", None, "Of a file: another head, which starts new.")
 flags.DEFINE_integer("image_size", None, "Of a file: resizes the tables of positions.")
 flags.DEFINE_bool("features_only", None, "Of a file: maps of all stages, no classes.")
+flags.DEFINE_string("fusion", None, "Of a file of PGL-SUM, which does not tell it.")
+flags.DEFINE_string("position", None, "Likewise.")
 
 
 def main(_):
     """Reads, tells what it found, writes; all of it is in `convert/rewrite.py`."""
-    names = ("num_classes", "image_size", "features_only")
+    names = ("num_classes", "image_size", "features_only", "fusion", "position")
     options = {name: flags.FLAGS[name].value for name in names}
     options = {name: value for name, value in options.items() if value is not None}
     system, source, output = _SYSTEM.value, _SOURCE.value, _OUTPUT.value
@@ -54,7 +58,10 @@ def main(_):
         return
     if options:
         raise ValueError(f"{source} is a run: --{', --'.join(options)} are for files.")
-    run = SYSTEMS[system].restore(source, _CHECKPOINT.value, averaged=_EMA.value)
+    averaged = {"averaged": True} if _EMA.value else {}
+    if averaged and system == "pglsum":
+        raise ValueError("--ema: runs of pglsum are not evaluated by averaged weights.")
+    run = SYSTEMS[system].restore(source, _CHECKPOINT.value, **averaged)
     model = run.config.model
     print(f"{source}, step {run.step}: {rewrite.describe(system, model, run.params)}")
     rewrite.write(system, output, model, run.params, run.state, to=_TO.value)

@@ -56,6 +56,8 @@ def main(_):
         tables.print_weights(config, workdir, split=_SPLIT.value, **where)
         return
     config_flags.refuse(pglsum.Config, "the checkpoint's own settings are used.")
+    if _SPLIT.value is not None or _SEEDS.value != 1:
+        raise ValueError("--split and --seeds are for --mode=train; name a workdir.")
     if _MODE.value == "evaluate":
         tables.print_evaluation(workdir, _CHECKPOINT.value, **where)
     elif _MODE.value == "report":

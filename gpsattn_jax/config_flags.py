@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import logging as standard_logging
+import os
 import re
 import sys
 import threading
@@ -58,7 +59,13 @@ def run(main: Callable[[list[str]], Any]) -> None:
         if not (flags.FLAGS["verbosity"].present or _TRACEBACK.value):
             _hush_libraries()
         try:
-            return main(argv)
+            status = main(argv)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            # Who read our lines has left, as `head` does: nobody is to be told.
+            _hang_up()
+            return 141  # as a shell has it for SIGPIPE
         except KeyboardInterrupt as stop:
             print(f"\n{str(stop) or 'Interrupted.'}", file=sys.stderr)
             return 130
@@ -69,6 +76,13 @@ def run(main: Callable[[list[str]], Any]) -> None:
             return 1
 
     app.run(guarded, flags_parser=_parse)
+
+
+def _hang_up():
+    """Python writes what is left when it ends, and would complain once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _hush_libraries():

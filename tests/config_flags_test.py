@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 from absl import flags
@@ -110,3 +112,18 @@ def test_unknown_field_is_named():
 def test_every_field_of_the_system_s_config_has_help():
     for name, _, text in config_flags._fields(gsanet.Config):
         assert text, name
+
+
+def test_a_reader_that_leaves_is_no_error():
+    """As `head` does; the shell's status of SIGPIPE tells it."""
+    script = (
+        "from gpsattn_jax import config_flags\n"
+        "config_flags.run(lambda _: [print('line') for _ in range(100_000)] and None)"
+    )
+    command = [sys.executable, "-c", script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout.readline() == "line\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141

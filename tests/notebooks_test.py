@@ -19,8 +19,9 @@ def test_no_outputs_are_stored(path):
 def test_every_cell_runs(path, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient", reason="needs nbclient (extra: test)")
     nbformat = pytest.importorskip("nbformat", reason="needs nbclient (extra: test)")
-    for name in ("sklearn", "matplotlib"):
-        pytest.importorskip(name, reason=f"needs {name} (extras: data, plot)")
+    needed = ["sklearn", "matplotlib"] + ["av", "h5py"] * (path.stem == "pglsum")
+    for name in needed:
+        pytest.importorskip(name, reason=f"needs {name} (extras: data, plot, video)")
     monkeypatch.setenv("GPSATTN_STEPS", "2")
     monkeypatch.setenv("GPSATTN_WORKDIR", str(tmp_path / "run"))
     notebook = nbformat.read(path, as_version=4)

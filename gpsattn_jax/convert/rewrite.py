@@ -10,17 +10,20 @@ import jax
 import numpy as np
 
 from gpsattn_jax import convert
+from gpsattn_jax.convert import pglsum as pglsum_names
 from gpsattn_jax.convert import transxnet as transxnet_names
 from gpsattn_jax.convert.files import flatten
-from gpsattn_jax.models import gsanet, transxnet
+from gpsattn_jax.models import gsanet, pglsum, transxnet
 
 VARIANTS: dict[str, Mapping[str, Any]] = {
     "gsanet": gsanet.VARIANTS,
+    "pglsum": pglsum.VARIANTS,
     "transxnet": transxnet.VARIANTS,
 }
 # What may be asked of a file beside its form.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "gsanet": (),
+    "pglsum": pglsum_names.OPTIONS,
     "transxnet": transxnet_names.RESHAPING,
 }
 # Fields that a network may change and still be the published one.
@@ -89,13 +92,19 @@ def write(
 
 
 def config_of(network: Any) -> Any:
-    """The config that a network of `convert.load` was built from."""
-    (config,) = network.make.args
+    """The config that a network of `convert.load` was built from.
+
+    Raises:
+        ValueError: if it is a part of a network.
+    """
+    *part, config = network.make.args
+    if part:
+        raise ValueError("The weights must be a whole network's; they are a part's.")
     return config
 
 
 def describe(system: str, config: Any, params: dict) -> str:
-    """The variant's name if published, parameters, image size and classes, in a line.
+    """The variant's name if published, parameters, what goes in and out, in a line.
 
     Args:
         system: a key of `VARIANTS`.
@@ -104,14 +113,20 @@ def describe(system: str, config: Any, params: dict) -> str:
     """
     names = (name for name in VARIANTS[system] if _is(VARIANTS[system][name], config))
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
-    side = config.image_size
-    gives = f"{config.num_classes} classes"
+    name = next(names, "no published variant")
+    return f"{system}, {name}; {count:,} parameters; {_inputs_outputs(config)}."
+
+
+def _inputs_outputs(config):
+    if isinstance(config, pglsum.Config):
+        return (
+            f"{config.input_size} features a step; {config.position} positions, "
+            f"{config.fusion} fusion"
+        )
+    side, gives = config.image_size, f"{config.num_classes} classes"
     if getattr(config, "features_only", False):
         gives = "feature maps"
-    return (
-        f"{system}, {next(names, 'no published variant')}; {count:,} parameters; "
-        f"images of {side} x {side} pixels; {gives}."
-    )
+    return f"images of {side} x {side} pixels; {gives}"
 
 
 def _is(variant, config):

@@ -207,9 +207,11 @@ def _video(group, layout):
 def _steps(group, num_frames):
     features = group.array("features", "T C", needed=True)
     count = len(features)
+    if not count:
+        raise group.wrong("features", "[T, C], T at least 1", features.shape)
     picks = group.array("picks", "T", needed=True).astype(np.int64)
     fits = len(picks) == count and (np.diff(picks) > 0).all()
-    if not (count and fits and picks[0] >= 0 and picks[-1] < num_frames):
+    if not (fits and picks[0] >= 0 and picks[-1] < num_frames):
         expected = f"{count} rising frames, from 0 to n_frames={num_frames} - 1"
         raise group.wrong("picks", expected, f"{len(picks)}: {_ends(picks)}")
     target = group.array("gtscore", "T")

@@ -30,8 +30,7 @@ def opened(path: str) -> Iterator[Any]:
         FileNotFoundError, OSError: if there is no such file, or it may not be read.
         ValueError: `PATH: not a readable video: why`.
     """
-    with open(path, "rb"):  # the plain errors of plain files
-        pass
+    _check_file(path)
     why = f"{path}: not a readable video: "
     if not os.path.getsize(path):
         raise ValueError(why + "the file is empty.")
@@ -45,6 +44,17 @@ def opened(path: str) -> Iterator[Any]:
         if any(name in _NO_VIDEOS or name.endswith("_pipe") for name in names):
             raise ValueError(f"{why}it is a file of the format {names[0]}.")
         yield container
+
+
+def _check_file(path):
+    """The plain errors of plain files, before FFmpeg's."""
+    try:
+        with open(path, "rb"):
+            pass
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: no such video file.") from error
+    except OSError as error:
+        raise type(error)(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def picture(container: Any, path: str) -> Any:

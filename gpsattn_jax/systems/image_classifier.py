@@ -177,12 +177,12 @@ def restore(
                 f"{checkpoints.folder}: no finished checkpoint yet."
             )
         settings = checkpoints.metadata(step)
-        class_names = tuple(settings.pop("class_names"))
         made_by = settings.pop("system")
         if made_by != system.name:
             raise ValueError(
                 f"{workdir} must be a run of {system.name}; got {made_by}."
             )
+        class_names = tuple(settings.pop("class_names"))
         config: Any = from_dict(system.config_class, settings)
         if averaged and not config.train.ema_decay:
             raise ValueError(

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import pathlib
 from collections.abc import Sequence
 
 import jax
@@ -181,6 +182,7 @@ def restore(
     """
     if choose not in ("latest", "best"):
         raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
+    _check_one_run(workdir)
     placement = place(machine)
     with open_checkpoints(workdir) as checkpoints:
         if step is None:
@@ -214,6 +216,15 @@ def from_weights(config: Config, *, machine: Machine | None = None) -> Summarize
     params, state = _initial(config)
     network, norms = pglsum.build(config.model), (0.0, float("inf"))
     return Summarizer(config, 0, norms, network, params, state, place(machine))
+
+
+def _check_one_run(workdir):
+    """Raises FileNotFoundError if it is the folder of many runs."""
+    runs = sorted(pathlib.Path(workdir).glob("split-*/seed-*/checkpoints"))
+    if runs:
+        raise FileNotFoundError(
+            f"{workdir} holds {len(runs)} runs; name one, such as {runs[0].parent}."
+        )
 
 
 def score_videos(

@@ -47,12 +47,12 @@ def summarized(video: Video, scores: np.ndarray, budget: float = 0.15) -> np.nda
 
 
 def score_people(video: Video, data: DataConfig) -> dict[str, float]:
-    """The same figures of one person against the others, mean over all."""
+    """The same figures of one person against the others, if any; mean over all."""
     found = {}
-    if video.shots is not None and video.summaries is not None:
+    if video.summaries is not None and len(video.summaries) > 1:
         found["f_score"] = evaluation.human_leave_one_out(video.summaries, data.reduce)
     users = opinions(video)
-    if users is not None:
+    if users is not None and len(users) > 1:
         people = evaluation.human_rank_correlation(users)
         found |= {"tau": people.tau, "rho": people.rho}
     return found

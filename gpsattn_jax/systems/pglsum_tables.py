@@ -63,7 +63,7 @@ def _described(video, scores):
     told: dict[str, Any] = {
         "title": video.title,
         "picks": video.picks.tolist(),
-        "scores": [round(float(score), 6) for score in scores],
+        "scores": [_digits(score) for score in scores],
     }
     if video.shots is None:
         return told
@@ -72,10 +72,15 @@ def _described(video, scores):
     values = evaluation.shot_values(frames, video.shots)
     rows = zip(video.shots.tolist(), values.tolist(), strict=True)
     told["shots"] = [
-        {"first": a, "last": b, "score": round(value, 6), "chosen": bool(kept[a])}
+        {"first": a, "last": b, "score": _digits(value), "chosen": bool(kept[a])}
         for (a, b), value in rows
     ]
     return told
+
+
+def _digits(score):
+    """Six digits, also of small scores: only their order counts."""
+    return float(f"{score:.6g}")
 
 
 def print_evaluation(
@@ -216,8 +221,10 @@ def train_runs(
         machine: devices and processes.
 
     Raises:
-        ValueError: if there is no such split.
+        ValueError: if there is no such split, or no seed.
     """
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1; got {seeds}.")
     splits = _splits(config, split, data_dir)
     for place in splits:
         for seed in range(seeds):
@@ -254,7 +261,7 @@ def predict(
     for video in videos:
         best = int(np.argmax(scores[video.name]))
         print(
-            f"{video.name}  {len(video)} steps, highest {scores[video.name][best]:.3f} "
+            f"{video.name}  {len(video)} steps, highest {scores[video.name][best]:.3g} "
             f"from frame {video.picks[best]} of {video.num_frames}"
         )
     if output is not None:
@@ -334,8 +341,12 @@ def _splits(config, split, data_dir):
 
 
 def _write(path, content):
-    with replaced(path) as partial:
-        partial.write_text(json.dumps(_without_nan(content), indent=1) + "\n")
+    try:
+        with replaced(path) as partial:
+            partial.write_text(json.dumps(_without_nan(content), indent=1) + "\n")
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(f"{path} cannot be written: {why}.") from error
 
 
 def _without_nan(tree):

@@ -102,4 +102,9 @@ def _find(name, data_dir):
     if path.is_absolute() or path.exists():
         return path
     folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
+    if not os.fspath(folder):
+        raise FileNotFoundError(
+            f"{path} not found; no folder was named. Name the folder of the data with "
+            "--data_dir or GPSATTN_DATA_DIR."
+        )
     return pathlib.Path(folder) / path

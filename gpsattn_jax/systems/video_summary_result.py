@@ -135,14 +135,19 @@ def as_dict(
             {
                 "start": round(float(start), 3),
                 "end": round(float(end), 3),
-                "score": round(float(score), 6),
+                "score": _digits(score),
                 "chosen": bool(chosen),
             }
             for (start, end), score, chosen in shots
         ],
         "steps_per_second": sampled.rate,
-        "scores": [round(float(score), 6) for score in summary.scores],
+        "scores": [_digits(score) for score in summary.scores],
     }
+
+
+def _digits(score):
+    """Six digits, also of small scores: only their order counts."""
+    return float(f"{score:.6g}")
 
 
 def print_summary(summary: Summary, output: str | os.PathLike) -> None:

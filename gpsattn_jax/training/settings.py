@@ -9,6 +9,7 @@ from typing import Any
 FREE_FIELDS = (
     "log_every", "evaluate_every", "checkpoint_every", "keep_latest", "remat", "workers"
 )  # fmt: skip
+_TOLD = 6  # differences; another system's run has a hundred
 
 
 def check_settings(
@@ -18,14 +19,20 @@ def check_settings(
     before, now = _fields(saved), _fields(current)
     differences = [
         f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-        for name in sorted(before.keys() | now.keys())
+        for name in sorted(before.keys() | now.keys(), key=_outer_first)
         if before.get(name) != now.get(name) and name.split(".")[-1] not in FREE_FIELDS
     ]
+    if len(differences) > _TOLD:
+        differences[_TOLD:] = [f"and {len(differences) - _TOLD} more"]
     if differences:
         raise ValueError(
             f"{folder} belongs to another run: {'; '.join(differences)}. "
             "Choose another workdir, or the same settings."
         )
+
+
+def _outer_first(name):
+    return "." in name, name
 
 
 def _fields(tree, prefix=""):

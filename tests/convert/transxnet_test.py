@@ -485,8 +485,8 @@ def test_truncated_checkpoints(torch, tmp_path, share):
 @pytest.mark.parametrize(
     ("name", "system", "message"),
     [
-        ("weights.bin", "transxnet", "the suffix must be one of .pth, .pt, .tar"),
-        ("weights.npz", "gsanet", "system must be one of pglsum, transxnet, which have names"),
+        ("weights.bin", "transxnet", "the suffix must be one of .pth, .pt, .pkl"),
+        ("weights.npz", "gsanet", "system must be one of pglsum, transxnet, which"),
     ],
 )
 def test_what_cannot_be_written(tmp_path, name, system, message):

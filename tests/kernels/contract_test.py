@@ -90,7 +90,6 @@ def halves(data, head, rows, columns):
     return data * ((rows + 2 * columns + head) % 3)
 
 
-
 # The first word of a row's name is the kernel's.
 KERNELS = {
     "attention_weights": Row(
@@ -124,8 +123,12 @@ KERNELS = {
         HEADS,
         "N T E",
         options={
-            "bias_of": wave, "length": 4, "block": 3, "scale": 0.7,
-            "factor_of": halves, "factor_data": 0.5,
+            "bias_of": wave,
+            "length": 4,
+            "block": 3,
+            "scale": 0.7,
+            "factor_of": halves,
+            "factor_data": 0.5,
         },  # fmt: skip
     ),
     "content_attention": Row(
