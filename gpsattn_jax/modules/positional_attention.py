@@ -19,7 +19,7 @@ from gpsattn_jax.kernels import (
 # From this many steps on, attention is worked off in blocks: it needs less memory, and
 # on a processor no more time (benchmarks/RESULTS.md).
 LONG = 256
-BLOCK = 256
+BLOCK = 320
 
 Start = Callable[[jax.Array, tuple[int, int]], jax.Array]
 
