@@ -187,12 +187,12 @@ def epoch_row(
         least=3,
     )
     one, all_ = median["one by one"] / 1e3, median["together"] / 1e3
-    what = f"epoch of {videos} videos in one step (one by one {one:.3f} s)"
+    what = f"epoch of {videos} videos in one step (one by one {one:.4f} s)"
     return (
         what,
         f"{steps}",
         "-",
-        f"{all_:.2f}",
+        f"{all_:.4f}",
         "-",
         "-",
         f"{one / all_:.2f}",
