@@ -15,7 +15,7 @@ from gpsattn_jax.data.batches import Batches
 from gpsattn_jax.data.videos import Video, VideoSet
 from gpsattn_jax.models import pglsum
 from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.systems.pglsum_scores import mean_scores, score_video
+from gpsattn_jax.systems.pglsum_scores import known_metrics, mean_scores, score_video
 from gpsattn_jax.systems.pglsum_setups import SETUPS, Config, DataConfig
 from gpsattn_jax.systems.pglsum_videos import (
     feature_norms,
@@ -122,7 +122,9 @@ def train(
     placement = place(machine)
     size = config.train.batch_size
     parts = split_videos(config, load_videos(config.data, data_dir), data_dir)
-    _check_training(config, parts["train"])
+    # The paper's protocol scores every epoch on test videos, and says so in its tables.
+    judged = parts["test" if config.protocol == "paper" else "validation"]
+    _check_training(config, parts["train"], judged)
     batches = Batches(
         VideoSet(seen(parts["train"], config.data), size),
         batch_size=size,
@@ -130,8 +132,6 @@ def train(
         rows=placement.rows(size),
     )
     network = pglsum.build(config.model)
-    # The paper's protocol scores every epoch on test videos, and says so in its tables.
-    judged = parts["test" if config.protocol == "paper" else "validation"]
 
     def evaluate(params, state):
         scores = score_videos(network, params, state, judged, config.data, placement)
@@ -274,8 +274,15 @@ def _initial(config):
     return params, state
 
 
-def _check_training(config, videos):
+def _check_training(config, videos, judged):
     """Raises ValueError naming what does not fit the data."""
+    metrics = known_metrics(judged)
+    if config.train.best_metric not in metrics:
+        raise ValueError(
+            f"train.best_metric must be one of {', '.join(metrics) or 'none'}, which "
+            f"the users' opinions of {', '.join(v.name for v in judged)} tell; "
+            f"got {config.train.best_metric!r}."
+        )
     width = videos[0].features.shape[1]
     if width != file_width(config):
         size = config.model.input_size

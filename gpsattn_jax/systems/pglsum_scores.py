@@ -37,6 +37,13 @@ def score_video(video: Video, scores: np.ndarray, data: DataConfig) -> dict[str,
     return found
 
 
+def known_metrics(videos: Sequence[Video]) -> list[str]:
+    """Metrics that can be told of every one of the videos."""
+    shots = all(v.shots is not None and v.summaries is not None for v in videos)
+    people = all(opinions(video) is not None for video in videos)
+    return ["f_score"] * shots + ["tau", "rho"] * people
+
+
 def summarized(video: Video, scores: np.ndarray, budget: float = 0.15) -> np.ndarray:
     """The frames that a summary keeps, int8."""
     if video.shots is None:

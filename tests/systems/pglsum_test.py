@@ -449,3 +449,33 @@ def test_the_script_on_eight_devices(whole_set, folder, tmp_path):
     assert "step 3  evaluation: f_score " in result.stdout
     for found, expected in zip(numbers(tmp_path), whole_set, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_metric_that_no_user_tells_is_refused_before_work(folder, tmp_path):
+    config = change(SMALL, train={"best_metric": "accuracy"})
+    with pytest.raises(ValueError, match="best_metric must be one of .*tau, rho"):
+        pglsum.train(config, tmp_path / "run", data_dir=folder)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_from_elsewhere_are_evaluated_as_they_are(
+    workdir, folder, tmp_path, capsys
+):
+    found = pglsum.restore(workdir, "latest")
+    path = tmp_path / "theirs.npz"
+    convert.save_torch(path, "pglsum", TINY, found.params, found.state)
+    config = dataclasses.replace(SMALL, init_from=str(path))
+    tables.print_weights(config, tmp_path / "out", split="all", data_dir=folder)
+    assert "weights as they are" in capsys.readouterr().out
+    theirs, ours = (
+        json.loads((place / "evaluation.json").read_text())["videos"]
+        for place in (tmp_path / "out/split-0/seed-0", _evaluated(workdir, folder))
+    )
+    assert {k: v["scores"] for k, v in theirs.items()} == {
+        k: v["scores"] for k, v in ours.items()
+    }
+
+
+def _evaluated(workdir, folder):
+    tables.evaluate_run(workdir, "latest", folder)
+    return workdir
