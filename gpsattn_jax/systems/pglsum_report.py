@@ -90,7 +90,7 @@ def _rows(run):
     names = [n for n in METRICS if any(n in row for row in rows.values())]
     head = ["", *(tables.TITLES[name] for name in names)]
     body = [
-        [title, *(tables.cell([row.get(name, np.nan)]) for name in names)]
+        [title, *(tables.cell(name, [row.get(name, np.nan)]) for name in names)]
         for title, row in rows.items()
     ]
     return [head, *body]

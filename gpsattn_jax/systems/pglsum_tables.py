@@ -295,16 +295,18 @@ def print_table(rows: Mapping[str, Sequence[Row]], title: str) -> None:
     print(f"\n{title}:\n")
     print(f"  {'':<40}" + "".join(f"{TITLES[name]:>16}" for name in names))
     for label, found in rows.items():
-        cells = [cell([row.get(name, math.nan) for row in found]) for name in names]
+        cells = [
+            cell(name, [row.get(name, math.nan) for row in found]) for name in names
+        ]
         print(f"  {label:<40}" + "".join(f"{cell:>16}" for cell in cells))
 
 
-def cell(values: Sequence[float]) -> str:
-    """Mean ± sd of a metric over runs, as text."""
+def cell(name: str, values: Sequence[float]) -> str:
+    """Mean ± sd of a metric over runs, as text; a dash where it is not defined."""
     mean = np.mean(values)
     if math.isnan(mean):
         return "-"
-    digits = 1 if abs(mean) > 2 else 3  # percent, or a correlation
+    digits = 1 if name == "f_score" else 3  # percent, or a correlation
     text = f"{mean:z.{digits}f}"  # z: no -0.000
     if len(values) > 1:
         text += f" ± {np.std(values, ddof=1):.{digits}f}"
@@ -312,7 +314,9 @@ def cell(values: Sequence[float]) -> str:
 
 
 def _line(row):
-    return "  ".join(f"{TITLES[name]} {cell([value])}" for name, value in row.items())
+    return "  ".join(
+        f"{TITLES[name]} {cell(name, [value])}" for name, value in row.items()
+    )
 
 
 def _told(config):
