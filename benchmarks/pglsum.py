@@ -187,7 +187,7 @@ def epoch_row(
         least=3,
     )
     one, all_ = median["one by one"] / 1e3, median["together"] / 1e3
-    what = f"epoch of {videos} videos in one step (one by one {one:.4f} s)"
+    what = f"epoch, {videos} videos of {channels:,} channels (one by one {one:.4f} s)"
     return (
         what,
         f"{steps}",
