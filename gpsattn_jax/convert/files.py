@@ -6,17 +6,19 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
 
+from gpsattn_jax.configs import from_dict
 from gpsattn_jax.convert.torch_pickle import read_torch_pickle
 from gpsattn_jax.files import replaced
 
 Source = str | os.PathLike
+T = TypeVar("T")
 
 SUFFIXES = (".pth", ".pt", ".pkl", ".tar", ".npz", ".safetensors")
 
@@ -86,6 +88,20 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
         metadata["config"] = json.dumps(fields)
     with replaced(path) as partial:
         safetensors.numpy.save_file(arrays, partial, metadata)
+
+
+def saved_config(config_class: type[T], metadata: Mapping[str, str]) -> T:
+    """The config that `save` kept beside the arrays.
+
+    Raises:
+        ValueError: if it kept none.
+    """
+    if "config" not in metadata:
+        raise ValueError(
+            "These weights carry no config; save them with "
+            "convert.save(path, params, state, config)."
+        )
+    return from_dict(config_class, json.loads(metadata["config"]))
 
 
 def save_named(path: Source, arrays: Mapping[str, np.ndarray]) -> None:

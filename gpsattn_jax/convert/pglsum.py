@@ -6,15 +6,13 @@ together, or one attention block.
 
 import dataclasses
 import functools
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.configs import from_dict
-from gpsattn_jax.convert.files import flatten
+from gpsattn_jax.convert.files import flatten, saved_config
 from gpsattn_jax.convert.torch_keys import ConversionError, fill, is_ours
 from gpsattn_jax.models import pglsum
 from gpsattn_jax.modules.functional import Functional
@@ -64,12 +62,7 @@ def load_network(
             f"options must be among {', '.join(OPTIONS)}; got {', '.join(unknown)}."
         )
     if is_ours(arrays):
-        if "config" not in metadata:
-            raise ValueError(
-                "These weights carry no config; save them with "
-                "convert.save(path, params, state, config)."
-            )
-        config = from_dict(pglsum.Config, json.loads(metadata["config"]))
+        config = saved_config(pglsum.Config, metadata)
         network = pglsum.build(dataclasses.replace(config, **options))
         return network, *fill(network, arrays)
     prefix = _prefix(arrays)

@@ -1,7 +1,6 @@
 """TransXNet weights: the official code's names -> ours, and back; our own files."""
 
 import dataclasses
-import json
 import math
 import re
 from typing import Any
@@ -9,8 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gpsattn_jax.configs import from_dict
-from gpsattn_jax.convert.files import flatten
+from gpsattn_jax.convert.files import flatten, saved_config
 from gpsattn_jax.convert.torch_keys import (
     ConversionError,
     fill,
@@ -58,12 +56,7 @@ def load_network(
     complaints: list[str] = []
     names: dict[str, str] = {}
     if is_ours(arrays):
-        if "config" not in metadata:
-            raise ValueError(
-                "These weights carry no config; save them with "
-                "convert.save(path, params, state, config)."
-            )
-        found = from_dict(transxnet.Config, json.loads(metadata["config"]))
+        found = saved_config(transxnet.Config, metadata)
         renamed = arrays
     else:
         found = infer_config(arrays)

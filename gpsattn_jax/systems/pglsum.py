@@ -165,7 +165,6 @@ def restore(
     workdir: str | os.PathLike,
     choose: str = "latest",
     *,
-    step: int | None = None,
     machine: Machine | None = None,
 ) -> Summarizer:
     """The summariser that a run trained.
@@ -173,7 +172,6 @@ def restore(
     Args:
         workdir: where `train` was told to work.
         choose: "latest" checkpoint, or the "best" one on the judged videos.
-        step: a certain checkpoint instead.
         machine: devices and processes.
 
     Raises:
@@ -185,8 +183,7 @@ def restore(
     _check_one_run(workdir)
     placement = place(machine)
     with open_checkpoints(workdir) as checkpoints:
-        if step is None:
-            step = checkpoints.latest() if choose == "latest" else checkpoints.best()
+        step = checkpoints.latest() if choose == "latest" else checkpoints.best()
         if step is None:
             raise FileNotFoundError(
                 f"{checkpoints.folder}: no finished checkpoint yet."
