@@ -10,11 +10,12 @@ Batch, heads, rows and columns are `jax.vmap`, written where they are used. The 
     D  query/key channels      E  value channels          R  rows of a table
     H  rows of an image        W  columns of an image     L  lines: rows or columns
     B  batch                   C  model channels          K  size of a convolution
-    G  groups of kernels       M  segments
+    G  groups of kernels       M  segments, persons       V  joints
 """
 
 from gpsattn_jax.kernels.axial import axial_attention
 from gpsattn_jax.kernels.blocked import attend_blocked
+from gpsattn_jax.kernels.channel import channel_attention, channel_weights
 from gpsattn_jax.kernels.content import content_attention, content_weights
 from gpsattn_jax.kernels.depthwise import depthwise_conv
 from gpsattn_jax.kernels.gelu import gelu
@@ -35,6 +36,14 @@ from gpsattn_jax.kernels.segments import (
 )
 from gpsattn_jax.kernels.shapes import check_shapes
 from gpsattn_jax.kernels.softmax import attend, attention_weights
+from gpsattn_jax.kernels.structure import (
+    bone_parents,
+    geodesic_bias,
+    geodesic_distances,
+    shells,
+    voronoi_parts,
+)
+from gpsattn_jax.kernels.temporal import temporal_conv
 
 __all__ = [
     "POSITION_BIASES",
@@ -44,11 +53,16 @@ __all__ = [
     "attend_blocked",
     "attention_weights",
     "axial_attention",
+    "bone_parents",
+    "channel_attention",
+    "channel_weights",
     "check_shapes",
     "content_attention",
     "content_weights",
     "depthwise_conv",
     "gelu",
+    "geodesic_bias",
+    "geodesic_distances",
     "join_segments",
     "mix_kernels",
     "no_bias",
@@ -57,5 +71,8 @@ __all__ = [
     "relative_weights",
     "resize_bicubic",
     "segment_lengths",
+    "shells",
     "split_segments",
+    "temporal_conv",
+    "voronoi_parts",
 ]

@@ -12,6 +12,21 @@ START = nnx.initializers.normal(0.02)
 HE_FAN_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
 
 
+class Dense(nnx.Linear):
+    """`nnx.Linear`, which works on two axes alone: [..., C] -> [..., C'].
+
+    The gradient of a kernel sums over all axes but the last. Over several of them XLA
+    makes transposed copies on CPUs; joined into one there is nothing to copy.
+    """
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """Dense layer of the last axis."""
+        out = super().__call__(x.reshape(-1, x.shape[-1]))
+        return out.reshape(*x.shape[:-1], -1)
+
+
 class DepthwiseConv(nnx.Module):
     """A depthwise convolution: [B, H, W, C] -> [B, H', W', C].
 

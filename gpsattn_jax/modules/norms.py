@@ -38,30 +38,57 @@ class BatchNorm(nnx.Module):
         self.epsilon = epsilon
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+        self,
+        x: jax.Array,
+        mask: jax.Array | None = None,
+        *,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """Normalises x, in float32 at least; training also updates the statistics."""
+        """Normalises x, in float32 at least; training also updates the statistics.
+
+        Values where the mask (x's shape) is False do not count in them.
+        """
         multiplier, offset = (
-            along_channels(vector, x.ndim) for vector in self.affine(x, train=train)
+            along_channels(vector, x.ndim)
+            for vector in self.affine(x, mask, train=train)
         )
         return (x * multiplier + offset).astype(x.dtype)
 
     def affine(
-        self, x: jax.Array, *, train: bool = False
+        self, x: jax.Array, mask: jax.Array | None = None, *, train: bool = False
     ) -> tuple[jax.Array, jax.Array]:
         """The normalisation of x as (multiplier [C], offset [C]), to be folded."""
-        mean, var = self._statistics(x) if train else (self.mean[...], self.var[...])
+        mean, var = self.mean[...], self.var[...]
+        if train:
+            mean, var = self._statistics(x, mask)
         multiplier = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
         return multiplier, self.bias[...] - mean * multiplier
 
-    def _statistics(self, x):
+    def _statistics(self, x, mask):
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
+        if mask is not None:
+            return self._masked_statistics(x, mask, axes)
         mean = x.mean(axes)
         var = jnp.square(x - along_channels(mean, x.ndim)).mean(axes)
         count = x.size // x.shape[-1]
         self._update(self.mean, mean)
         self._update(self.var, var * (count / max(count - 1, 1)))
+        return mean, var
+
+    def _masked_statistics(self, x, mask, axes):
+        """A channel that no example shows keeps the statistics it has."""
+        count, seen = mask.sum(axes).astype(x.dtype), mask.any(axes)
+        least = jnp.maximum(count, 1)
+        mean = jnp.where(mask, x, 0).sum(axes) / least
+        mean = jnp.where(seen, mean, self.mean[...])
+        centred = jnp.where(mask, x - along_channels(mean, x.ndim), 0)
+        var = jnp.where(seen, jnp.square(centred).sum(axes) / least, self.var[...])
+        self._update(self.mean, mean)
+        self._update(
+            self.var, jnp.where(seen, var * (count / jnp.maximum(count - 1, 1)), var)
+        )
         return mean, var
 
     def _update(self, running, batch):

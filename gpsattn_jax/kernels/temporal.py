@@ -1,0 +1,38 @@
+"""Depthwise convolution along time, as a sum of shifted products."""
+
+import functools
+import operator
+
+import jax
+import jax.numpy as jnp
+
+from gpsattn_jax.kernels.shapes import check_shapes
+from gpsattn_jax.kernels.softmax import accumulator
+
+
+def temporal_conv(x: jax.Array, filters: jax.Array, *, stride: int = 1) -> jax.Array:
+    """Convolves each channel with its own filter: PyTorch's conv1d with groups=C.
+
+    A cross-correlation, with K // 2 zeros before and behind.
+
+    Args:
+        x: [T, C].
+        filters: [K, C].
+        stride: of the steps.
+
+    Returns:
+        [T', C] in x's dtype, T' = (T + 2 (K // 2) - K) // stride + 1; sums are kept in
+        float32 at least.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    check_shapes(x=(x, "T C"), filters=(filters, "K C"))
+    size, wide = len(filters), accumulator(x)
+    padded = jnp.pad(x, ((size // 2, size // 2), (0, 0)))
+    last = len(padded) - size
+    terms = (
+        padded[k : k + last + 1 : stride].astype(wide) * filters[k].astype(wide)[None]
+        for k in range(size)
+    )
+    return functools.reduce(operator.add, terms).astype(x.dtype)

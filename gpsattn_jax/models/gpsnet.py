@@ -1,0 +1,470 @@
+"""GPS-Net: joint sequences in, a class for each clip out.
+
+"Global Positional Self-Attention for Skeleton-Based Action Recognition". GPS-Net here
+is reconstructed from its abstract; the paper's layer sizes, recipe and scores were not
+available to us. The abstract has attention between joints (structure) and attention
+between channels (order), and structural positions by geodesic distance whose joints
+share one code. All else is our choice; what it was taken after stands where it is.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from gpsattn_jax.kernels import (
+    bone_parents,
+    gelu,
+    geodesic_distances,
+    shells,
+    voronoi_parts,
+)
+from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.modules.joint_embedding import JointEmbedding, motion
+from gpsattn_jax.modules.layers import Dense, drop_path
+from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
+from gpsattn_jax.modules.temporal_conv import TemporalConv, every
+
+STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
+PARTITIONS = ("shell", "voronoi", "joint", "none")
+ORDERS = ("sequential", "parallel")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Skeleton, inputs, widths and options.
+
+    Attributes:
+        num_classes: width of the head.
+        num_joints: V.
+        in_channels: coordinates of a joint, 2 or 3.
+        edges: bones, pairs of joints counted from 0.
+        root: the joint that shells and bones count from.
+        anchors: joints, one for each part of the partition `voronoi`.
+        stream: what is looked at: joint, bone (to the neighbour nearer to the root),
+            joint_motion or bone_motion.
+        positions: the stream itself is an input.
+        motions: so many frames apart the stream's differences are inputs, too.
+        distances: all distances between the joints of a frame are an input, too; ours,
+            after DD-Net (arXiv 1907.09658).
+        widths: channels of each block.
+        strides: of time, in each block.
+        num_heads: of both attentions.
+        partition: joints that share a structural code: shell (equally far from the
+            root), voronoi (one anchor is nearest), joint (none do) or none (no code).
+        parts: the part of each joint, in place of the partition; () for none given.
+        fixed_codes: structural codes are sinusoids of the part; else they are learned.
+        spatial_attention: between joints.
+        geodesic_bias: it sees distances along the skeleton.
+        share_time: one map of it serves all frames.
+        channel_attention: between channels.
+        time_code: it sees when a frame is.
+        order: of both: sequential or parallel.
+        temporal_conv: each block also convolves along time.
+        embedding_size: hidden width of the inputs' embeddings.
+        ffn_ratio: hidden width of the feed-forward net, in widths.
+        dropout: before the head.
+        channel_dropout: share of embedded channels that training drops in a clip.
+        drop_path: share of clips that skip a residual branch; it grows with depth up to
+            this.
+    """
+
+    num_classes: int = 60
+    num_joints: int = 25
+    in_channels: int = 3
+    edges: tuple[tuple[int, int], ...] = ()
+    root: int = 1
+    anchors: tuple[int, ...] = ()
+    stream: str = "joint"
+    positions: bool = True
+    motions: tuple[int, ...] = (1,)
+    distances: bool = False
+    widths: tuple[int, ...] = (64, 64, 128, 128, 256, 256, 256, 256)
+    strides: tuple[int, ...] = (1, 1, 2, 1, 2, 1, 1, 1)
+    num_heads: int = 8
+    partition: str = "shell"
+    parts: tuple[int, ...] = ()
+    fixed_codes: bool = False
+    spatial_attention: bool = True
+    geodesic_bias: bool = True
+    share_time: bool = False
+    channel_attention: bool = True
+    time_code: bool = True
+    order: str = "sequential"
+    temporal_conv: bool = True
+    embedding_size: int = 64
+    ffn_ratio: int = 2
+    dropout: float = 0.0
+    channel_dropout: float = 0.0
+    drop_path: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Rejects what cannot be built."""
+        for name, choices in (
+            ("stream", STREAMS), ("partition", PARTITIONS), ("order", ORDERS)
+        ):  # fmt: skip
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(choices)}; "
+                    f"got {getattr(self, name)!r}."
+                )
+        for name in ("num_classes", "num_joints", "in_channels", "num_heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1; got {getattr(self, name)}."
+                )
+        for name in ("dropout", "channel_dropout", "drop_path"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be in [0, 1); got {getattr(self, name)}."
+                )
+        if not self.widths or len(self.widths) != len(self.strides):
+            raise ValueError(
+                f"widths and strides must have one entry for each block; got "
+                f"{self.widths} and {self.strides}."
+            )
+        for width in self.widths:
+            if width % self.num_heads:
+                raise ValueError(
+                    f"widths must be multiples of num_heads={self.num_heads}; "
+                    f"got {self.widths}."
+                )
+        if min(self.strides) < 1 or min(self.motions, default=1) < 1:
+            raise ValueError(
+                f"strides and motions must be at least 1; got {self.strides} and "
+                f"{self.motions}."
+            )
+        if not (self.positions or self.motions or self.distances):
+            raise ValueError("One of positions, motions, distances must be an input.")
+        if not 0 <= self.root < self.num_joints:
+            raise ValueError(
+                f"root must be a joint below num_joints={self.num_joints}; "
+                f"got {self.root}."
+            )
+        if self.parts and (len(self.parts) != self.num_joints or min(self.parts) < 0):
+            raise ValueError(
+                f"parts must be {self.num_joints} numbers from 0, one for each joint; "
+                f"got {self.parts}."
+            )
+
+
+VARIANTS = {
+    "tiny": Config(widths=(64, 64, 96, 96), strides=(1, 2, 1, 2), num_heads=4),
+    "small": Config(
+        widths=(64, 64, 96, 96, 128, 128), strides=(1, 1, 2, 1, 2, 1), num_heads=4
+    ),
+    "base": Config(),
+}
+
+
+def skeleton_distances(config: Config) -> np.ndarray:
+    """Edges between all joints of the config's skeleton, int [V, V]."""
+    return geodesic_distances(config.num_joints, config.edges)
+
+
+def skeleton_parts(config: Config) -> np.ndarray | None:
+    """The structural position of each joint, int [V]; None without a partition."""
+    if config.parts:
+        return np.array(config.parts, np.int32)
+    if config.partition == "none":
+        return None
+    if config.partition == "joint":
+        return np.arange(config.num_joints, dtype=np.int32)
+    distances = skeleton_distances(config)
+    if config.partition == "voronoi":
+        return voronoi_parts(distances, config.anchors)
+    return shells(distances, config.root)
+
+
+def build(config: Config) -> Functional:
+    """The network, as pure functions.
+
+    `apply(params, state, joints [B, M, T, V, C], mask=None, time=None,
+    attention=False)` gives logits [B, classes]. `mask` [B, M, T, V] is False at padded
+    frames, absent persons and missing joints, which change no logit; `time` [B, T] in
+    -1..1 is where in its clip a frame stands, by default evenly from the first to the
+    last valid frame. With `attention` also {"spatial": [blocks] of [B, M, T', N, V, V],
+    "channel": [blocks] of [B, M, N, D, D]} come back. T may vary between calls.
+    Training draws dropout: give `rng`.
+    """
+    return _build(config)
+
+
+@functools.lru_cache(maxsize=32)
+def _build(config):
+    return Functional(functools.partial(_make, config))
+
+
+def _make(config, rngs):
+    return GPSNet(config, rngs=rngs)
+
+
+class GPSNet(nnx.Module):
+    """Embedding, blocks, and a mean over joints, frames and persons."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        distances = skeleton_distances(config)
+        self.parents = tuple(bone_parents(distances, config.root).tolist())
+        self.embedding = JointEmbedding(
+            config.num_joints, config.in_channels, config.widths[0],
+            hidden=config.embedding_size, positions=config.positions,
+            motions=config.motions, distances=config.distances, rngs=rngs,
+        )  # fmt: skip
+        rates = np.linspace(0, config.drop_path, len(config.widths)).tolist()
+        before = (config.widths[0], *config.widths)
+        self.blocks = nnx.List(
+            Block(config, old, width, stride, rate, distances, rngs=rngs)
+            for old, width, stride, rate in zip(
+                before, config.widths, config.strides, rates, strict=False
+            )
+        )
+        self.norm = _norm(config.widths[-1], rngs)
+        self.dropout = nnx.Dropout(config.dropout)
+        self.channel_dropout = nnx.Dropout(
+            config.channel_dropout, broadcast_dims=(1, 2)
+        )
+        self.head = Dense(config.widths[-1], config.num_classes, rngs=rngs)
+        self.stream = config.stream
+        self.in_channels = config.in_channels
+
+    def __call__(
+        self,
+        joints: jax.Array,
+        mask: jax.Array | None = None,
+        time: jax.Array | None = None,
+        *,
+        attention: bool = False,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Any:
+        """See `build`."""
+        self._check(joints, mask, time)
+        batch, persons, steps = joints.shape[:3]
+        time = _time(joints, mask) if time is None else time
+        time = jnp.repeat(time, persons, axis=0).astype(joints.dtype)
+        joints = joints.reshape(-1, *joints.shape[2:])
+        seen = None if mask is None else mask.reshape(-1, *mask.shape[2:])
+        if seen is not None:  # whatever stands where nothing was seen
+            joints = jnp.where(seen[..., None], joints, 0)
+        looked_at, visible = view(joints, seen, self.stream, self.parents)
+        drop = functools.partial(
+            self.channel_dropout, deterministic=not train, rngs=rngs
+        )
+        x = drop(self.embedding(joints, seen, looked_at, visible, train=train))
+        maps: dict[str, list[jax.Array]] = {"spatial": [], "channel": []}
+        for block in self.blocks:
+            if attention:
+                for name, found in block.maps(x, time, seen).items():
+                    whole = found.reshape(batch, persons, *found.shape[1:])
+                    maps[name].append(whole)
+            x = block(x, time, seen, train=train, rngs=rngs)
+            time, seen = every(time, block.stride), every(seen, block.stride)
+        pooled = _pooled(self.norm(x), seen, batch)
+        pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)
+        logits = self.head(pooled)
+        return (logits, maps) if attention else logits
+
+    def _check(self, joints, mask, time):
+        wanted = f"[B, M, T, V={len(self.parents)}, C={self.in_channels}]"
+        sizes = (len(self.parents), self.in_channels)
+        if joints.ndim != 5 or joints.shape[3:] != sizes or not joints.shape[2]:
+            raise ValueError(f"joints must be {wanted}; got {joints.shape}.")
+        for name, array, shape in (
+            ("mask", mask, joints.shape[:4]),
+            ("time", time, (joints.shape[0], joints.shape[2])),
+        ):
+            if array is not None and array.shape != shape:
+                raise ValueError(f"{name} must be {list(shape)}; got {array.shape}.")
+
+
+class Block(nnx.Module):
+    """Both attentions, a convolution along time, a feed-forward net; norms before each.
+
+    A block that is wider than the one before begins with a projection.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        before: int,
+        width: int,
+        stride: int,
+        rate: float,
+        distances: np.ndarray,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.widen = Dense(before, width, rngs=rngs) if before != width else None
+        parts = skeleton_parts(config)
+        self.parts = None if parts is None else tuple(parts.tolist())
+        learned = parts is not None and not config.fixed_codes
+        self.codes = _codes(parts, width, rngs) if learned else None
+        self.spatial = (
+            SpatialAttention(
+                width, config.num_heads, share_time=config.share_time,
+                distances=distances if config.geodesic_bias else None, rngs=rngs,
+            )
+            if config.spatial_attention
+            else None
+        )  # fmt: skip
+        self.spatial_norm = _norm(width, rngs) if config.spatial_attention else None
+        self.channel = (
+            ChannelAttention(width, config.num_heads, rngs=rngs)
+            if config.channel_attention
+            else None
+        )
+        self.channel_norm = _norm(width, rngs) if config.channel_attention else None
+        self.temporal = (
+            TemporalConv(width, stride=stride, rngs=rngs)
+            if config.temporal_conv
+            else None
+        )
+        self.temporal_norm = _norm(width, rngs) if config.temporal_conv else None
+        self.hidden_norm = _norm(width, rngs)
+        self.hidden = Dense(width, config.ffn_ratio * width, rngs=rngs)
+        self.out = Dense(config.ffn_ratio * width, width, rngs=rngs)
+        self.stride, self.rate = stride, rate
+        self.time_code, self.parallel = config.time_code, config.order == "parallel"
+
+    def __call__(
+        self,
+        x: jax.Array,
+        time: jax.Array,
+        mask: jax.Array | None = None,
+        *,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
+        """[B, T, V, C], [B, T], [B, T, V] -> [B, ceil(T / stride), V, C']."""
+        drop = functools.partial(
+            drop_path, rate=self.rate or None, train=train, rngs=rngs
+        )
+        x = x if self.widen is None else self.widen(x)
+        start = x
+        for attend in self._attentions(time, mask):
+            x = x + drop(attend(start if self.parallel else x))
+        mixed = None
+        if self.temporal is not None:
+            mixed = self.temporal(self.temporal_norm(x), mask)
+        x = every(x, self.stride)
+        x = x if mixed is None else x + drop(mixed)
+        return x + drop(self.out(gelu(self.hidden(self.hidden_norm(x)))))
+
+    def maps(
+        self, x: jax.Array, time: jax.Array, mask: jax.Array | None
+    ) -> dict[str, jax.Array]:
+        """The weights of both attentions, as far as there are any."""
+        x = x if self.widen is None else self.widen(x)
+        found, start = {}, x
+        code, names = self._code(x), self._names()
+        for name, attend in zip(names, self._attentions(time, mask), strict=True):
+            seen = start if self.parallel else x
+            if name == "spatial":
+                found[name] = self.spatial.weights(self.spatial_norm(seen), code, mask)
+            else:
+                found[name] = self.channel.weights(
+                    self.channel_norm(seen), self._time_code(time, x), code, mask
+                )
+            x = x + attend(seen)
+        return found
+
+    def _names(self):
+        both = {"spatial": self.spatial, "channel": self.channel}
+        return [name for name, module in both.items() if module is not None]
+
+    def _attentions(self, time, mask) -> list[Callable[[jax.Array], jax.Array]]:
+        """The residual branches that attend, in their order."""
+
+        def spatial(x):
+            return self.spatial(self.spatial_norm(x), self._code(x), mask)
+
+        def channel(x):
+            time_code = self._time_code(time, x)
+            return self.channel(self.channel_norm(x), time_code, self._code(x), mask)
+
+        branches = {"spatial": spatial, "channel": channel}
+        return [branches[name] for name in self._names()]
+
+    def _code(self, x):
+        """The joints' structural codes [V, C]."""
+        if self.parts is None:
+            return None
+        if self.codes is not None:
+            return self.codes[...][np.array(self.parts)].astype(x.dtype)
+        places = np.array(self.parts) / max(1, *self.parts)
+        return sinusoids(jnp.asarray(2 * places - 1, x.dtype), x.shape[-1])
+
+    def _time_code(self, time, x):
+        return sinusoids(time, x.shape[-1]) if self.time_code else None
+
+
+def sinusoids(place: jax.Array, channels: int) -> jax.Array:
+    """Codes of places in -1..1: [...] -> [..., channels], sines then cosines.
+
+    The wavelengths fall geometrically from 4 (every place differs from every other) to
+    1/8 (neighbours among 32 differ).
+    """
+    count = -(-channels // 2)
+    frequencies = jnp.asarray(np.geomspace(0.25, 8.0, count) * 2 * np.pi, place.dtype)
+    angles = place[..., None] * frequencies.reshape((1,) * place.ndim + (-1,))
+    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+    return waves[..., :channels]
+
+
+def view(
+    joints: jax.Array,
+    mask: jax.Array | None,
+    stream: str,
+    parents: tuple[int, ...],
+) -> tuple[jax.Array, jax.Array | None]:
+    """Joints [B, T, V, C] as a stream sees them, and where it sees them [B, T, V].
+
+    A bone is seen if both of its joints are; the root's is zero. A motion is from the
+    frame before, and zero in the first.
+    """
+    if stream.startswith("bone"):
+        above = np.array(parents)
+        joints = joints - joints[:, :, above]
+        mask = None if mask is None else mask & mask[:, :, above]
+    if stream.endswith("motion"):
+        joints, mask = motion(joints, mask, 1)
+    if mask is not None:
+        joints = jnp.where(mask[..., None], joints, 0)
+    return joints, mask
+
+
+def _codes(parts, width, rngs):
+    """A code for each part, normal(0.02)."""
+    start = nnx.initializers.normal(0.02)
+    return nnx.Param(start(rngs.params(), (int(parts.max()) + 1, width)))
+
+
+def _norm(width, rngs):
+    return nnx.LayerNorm(width, epsilon=1e-6, use_fast_variance=False, rngs=rngs)
+
+
+def _time(joints, mask):
+    """Places of frames in their clips, -1..1, up to the last one with a joint."""
+    steps = jnp.arange(joints.shape[2], dtype=joints.dtype)
+    last = jnp.full((joints.shape[0],), joints.shape[2] - 1, joints.dtype)
+    if mask is not None:
+        valid = mask.any((1, 3))
+        last = jnp.max(jnp.where(valid, steps[None], 0), axis=1)
+    return 2 * steps[None] / (last[:, None] + 1) - 1
+
+
+def _pooled(x, mask, batch):
+    """Mean over a person's visible joints and frames, then over persons seen at all."""
+    if mask is None:
+        return x.mean((1, 2)).reshape(batch, -1, x.shape[-1]).mean(1)
+    counts = mask.sum((1, 2))
+    sums = jnp.where(mask[..., None], x, 0).sum((1, 2))
+    means = (sums / jnp.maximum(counts, 1)[:, None]).reshape(batch, -1, x.shape[-1])
+    persons = (counts > 0).reshape(batch, -1)
+    weights = persons / jnp.maximum(persons.sum(1, keepdims=True), 1)
+    return (means * weights[..., None].astype(x.dtype)).sum(1)

@@ -1,0 +1,53 @@
+"""A depthwise separable convolution along time."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from gpsattn_jax.kernels import temporal_conv
+from gpsattn_jax.modules.layers import Dense
+from gpsattn_jax.modules.norms import along_channels
+
+
+class TemporalConv(nnx.Module):
+    """Depthwise along time, then pointwise: [B, T, V, C] -> [B, ceil(T / s), V, C].
+
+    Args:
+        channels: C.
+        kernel_size: K, odd.
+        stride: s, of the frames.
+        rngs: random streams for the initial values.
+    """
+
+    def __init__(
+        self, channels: int, *, kernel_size: int = 7, stride: int = 1, rngs: nnx.Rngs
+    ):
+        start = nnx.initializers.lecun_normal(in_axis=0, out_axis=())
+        self.kernel = nnx.Param(start(rngs.params(), (kernel_size, channels)))
+        self.bias = nnx.Param(jnp.zeros((channels,)))
+        self.point = Dense(channels, channels, rngs=rngs)
+        self.stride = stride
+
+    def __call__(
+        self,
+        x: jax.Array,
+        mask: jax.Array | None = None,
+        *,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
+        """Convolves; places where the mask [B, T, V] is False count as zeros."""
+        if mask is not None:
+            x = jnp.where(mask[..., None], x, 0)
+        filters = self.kernel[...].astype(x.dtype)
+
+        def line(x):
+            return temporal_conv(x, filters, stride=self.stride)
+
+        x = jax.vmap(jax.vmap(line, in_axes=1, out_axes=1))(x)
+        return self.point(x + along_channels(self.bias[...].astype(x.dtype), x.ndim))
+
+
+def every(x: jax.Array | None, stride: int) -> jax.Array | None:
+    """Frames 0, s, 2 s, … of [B, T, …], as a convolution of stride s sees them."""
+    return x if x is None or stride == 1 else x[:, ::stride]
