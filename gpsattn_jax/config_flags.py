@@ -23,7 +23,8 @@ def define(config_class: type) -> None:
     """Defines a flag for every field, nested dataclasses included.
 
     A flag that is not given leaves its field as the chosen setup has it. The help is
-    the field's line in the dataclass's docstring.
+    the field's line in the dataclass's docstring. Fields whose metadata say
+    {"flag": False} have none: others decide them.
     """
     for name, kind, text in _fields(config_class):
         if kind is bool:
@@ -45,7 +46,7 @@ def override(config: Any, prefix: str = "") -> Any:
         value = getattr(config, name)
         if dataclasses.is_dataclass(value):
             changes[name] = override(value, f"{prefix}{name}.")
-        elif flags.FLAGS[prefix + name].present:
+        elif prefix + name in flags.FLAGS and flags.FLAGS[prefix + name].present:
             changes[name] = flags.FLAGS[prefix + name].value
     return dataclasses.replace(config, **changes)
 
@@ -174,11 +175,18 @@ class _FieldParser(flags.ArgumentParser):
 
 def _fields(config_class: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     """(flag name, type, help) of every field, depth first."""
+    without = {f.name for f in dataclasses.fields(config_class) if not _has_flag(f)}
     for name, kind in field_types(config_class).items():
+        if name in without:
+            continue
         if dataclasses.is_dataclass(kind):
             yield from _fields(kind, f"{prefix}{name}.")
         else:
             yield prefix + name, kind, _help(config_class, name)
+
+
+def _has_flag(field):
+    return field.metadata.get("flag", True)
 
 
 def _help(config_class: Any, name: str) -> str:

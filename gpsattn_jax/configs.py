@@ -31,6 +31,11 @@ def from_dict(config_class: type[T], values: Mapping[str, Any], where: str = "")
     def restore(name, value):
         if dataclasses.is_dataclass(types[name]):
             return from_dict(types[name], value, f"{where}{name}.")
-        return tuple(value) if isinstance(value, list) else value
+        return _tuples(value)
 
     return config_class(**{name: restore(name, v) for name, v in values.items()})
+
+
+def _tuples(value):
+    """Lists as tuples, at every depth."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -32,20 +32,23 @@ def geodesic_distances(
         ValueError: if a joint does not exist, the graph is in pieces, or the lengths
             are not one above 0 for each edge.
     """
+    for edge in edges:
+        if len(edge) != 2 or any(joint not in range(num_joints) for joint in edge):
+            raise ValueError(
+                f"edges must be pairs of joints from 0 to {num_joints - 1}; "
+                f"got {tuple(edge)}."
+            )
     pairs = np.asarray(edges, np.int64).reshape(-1, 2)
-    if pairs.size and not (pairs.min() >= 0 and pairs.max() < num_joints):
-        raise ValueError(
-            f"edges must join joints from 0 to {num_joints - 1}; got {tuple(edges)}."
-        )
     sizes = np.ones(len(pairs)) if lengths is None else np.asarray(lengths, float)
     if sizes.shape != (len(pairs),) or not (sizes > 0).all():
         raise ValueError(
             f"lengths must be above 0, one for each of {len(pairs)} edges; "
             f"got {lengths}."
         )
-    table = np.zeros((num_joints, num_joints))
+    table = np.full((num_joints, num_joints), np.inf)
     for (one, other), size in zip(pairs, sizes, strict=True):
-        table[one, other] = table[other, one] = size
+        table[one, other] = table[other, one] = min(size, table[one, other])
+    table = np.where(np.isfinite(table), table, 0.0)  # where there is no edge
     distances = csgraph.shortest_path(csr_array(table), directed=False)
     if not np.isfinite(distances).all():
         lost = np.flatnonzero(~np.isfinite(distances[0])).tolist()

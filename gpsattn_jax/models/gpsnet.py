@@ -9,7 +9,6 @@ share one code. All else is our choice; what it was taken after stands where it 
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -28,11 +27,23 @@ from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.joint_embedding import JointEmbedding, motion
 from gpsattn_jax.modules.layers import Dense, drop_path
 from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
-from gpsattn_jax.modules.temporal_conv import TemporalConv, every
+from gpsattn_jax.modules.temporal_conv import TemporalConv, every, seen_within
 
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 PARTITIONS = ("shell", "voronoi", "joint", "none")
 ORDERS = ("sequential", "parallel")
+
+# The 25 joints of NTU RGB+D, for which the sizes of the variants are told.
+NTU_EDGES = (
+    (0, 1), (1, 20), (20, 2), (2, 3), (20, 4), (4, 5), (5, 6), (6, 7), (20, 8), (8, 9),
+    (9, 10), (10, 11), (0, 12), (12, 13), (13, 14), (14, 15), (0, 16), (16, 17),
+    (17, 18), (18, 19), (7, 21), (7, 22), (11, 23), (11, 24),
+)  # fmt: skip
+
+
+def of_the_data(default: Any) -> Any:
+    """A field that has no flag of its own: the data decide it."""
+    return dataclasses.field(default=default, metadata={"flag": False})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,12 +85,12 @@ class Config:
             this.
     """
 
-    num_classes: int = 60
-    num_joints: int = 25
-    in_channels: int = 3
-    edges: tuple[tuple[int, int], ...] = ()
-    root: int = 1
-    anchors: tuple[int, ...] = ()
+    num_classes: int = of_the_data(60)
+    num_joints: int = of_the_data(25)
+    in_channels: int = of_the_data(3)
+    edges: tuple[tuple[int, int], ...] = of_the_data(NTU_EDGES)
+    root: int = of_the_data(1)
+    anchors: tuple[int, ...] = of_the_data((1, 3, 7, 11, 15, 19))
     stream: str = "joint"
     positions: bool = True
     motions: tuple[int, ...] = (1,)
@@ -104,7 +115,9 @@ class Config:
     drop_path: float = 0.0
 
     def __post_init__(self) -> None:
-        """Rejects what cannot be built."""
+        """Rejects what cannot be built; lists and arrays become tuples."""
+        for name in ("edges", "anchors", "motions", "widths", "strides", "parts"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
         for name, choices in (
             ("stream", STREAMS), ("partition", PARTITIONS), ("order", ORDERS)
         ):  # fmt: skip
@@ -113,7 +126,14 @@ class Config:
                     f"{name} must be one of {', '.join(choices)}; "
                     f"got {getattr(self, name)!r}."
                 )
-        for name in ("num_classes", "num_joints", "in_channels", "num_heads"):
+        for name in (
+            "num_classes",
+            "num_joints",
+            "in_channels",
+            "num_heads",
+            "embedding_size",
+            "ffn_ratio",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1; got {getattr(self, name)}."
@@ -129,7 +149,7 @@ class Config:
                 f"{self.widths} and {self.strides}."
             )
         for width in self.widths:
-            if width % self.num_heads:
+            if width < 1 or width % self.num_heads:
                 raise ValueError(
                     f"widths must be multiples of num_heads={self.num_heads}; "
                     f"got {self.widths}."
@@ -151,6 +171,12 @@ class Config:
                 f"parts must be {self.num_joints} numbers from 0, one for each joint; "
                 f"got {self.parts}."
             )
+
+
+def _plain(value: Any) -> Any:
+    """Lists and arrays as tuples of plain numbers, at every depth."""
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 VARIANTS = {
@@ -258,12 +284,11 @@ class GPSNet(nnx.Module):
         x = drop(self.embedding(joints, seen, looked_at, visible, train=train))
         maps: dict[str, list[jax.Array]] = {"spatial": [], "channel": []}
         for block in self.blocks:
-            if attention:
-                for name, found in block.maps(x, time, seen).items():
-                    whole = found.reshape(batch, persons, *found.shape[1:])
-                    maps[name].append(whole)
-            x = block(x, time, seen, train=train, rngs=rngs)
-            time, seen = every(time, block.stride), every(seen, block.stride)
+            x, found = block(x, time, seen, attention=attention, train=train, rngs=rngs)
+            for name, weights in found.items():
+                maps[name].append(weights.reshape(batch, persons, *weights.shape[1:]))
+            time = every(time, block.stride)
+            seen = None if seen is None else seen_within(seen, block.stride)
         pooled = _pooled(self.norm(x), seen, batch)
         pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)
         logits = self.head(pooled)
@@ -300,7 +325,8 @@ class Block(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.widen = Dense(before, width, rngs=rngs) if before != width else None
-        parts = skeleton_parts(config)
+        attends = config.spatial_attention or config.channel_attention
+        parts = skeleton_parts(config) if attends else None
         self.parts = None if parts is None else tuple(parts.tolist())
         learned = parts is not None and not config.fixed_codes
         self.codes = _codes(parts, width, rngs) if learned else None
@@ -337,70 +363,55 @@ class Block(nnx.Module):
         time: jax.Array,
         mask: jax.Array | None = None,
         *,
+        attention: bool = False,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
-        """[B, T, V, C], [B, T], [B, T, V] -> [B, ceil(T / stride), V, C']."""
-        drop = functools.partial(
-            drop_path, rate=self.rate or None, train=train, rngs=rngs
-        )
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """[B, T, V, C], [B, T], [B, T, V] -> [B, ceil(T / stride), V, C'].
+
+        With `attention` also the weights of both attentions; else there are none.
+        """
+        rate = self.rate or None
+        drop = functools.partial(drop_path, rate=rate, train=train, rngs=rngs)
         x = x if self.widen is None else self.widen(x)
-        start = x
-        for attend in self._attentions(time, mask):
-            x = x + drop(attend(start if self.parallel else x))
-        mixed = None
-        if self.temporal is not None:
+        start, maps = x, {}
+        for name, norm, module in self._attentions():
+            seen = norm(start if self.parallel else x)
+            codes = self._codes_of(name, time, x.dtype)
+            if attention:
+                maps[name] = module.weights(seen, *codes, mask)
+            x = x + drop(module(seen, *codes, mask))
+        if self.temporal is None or self.temporal_norm is None:
+            x = every(x, self.stride)
+        else:
             mixed = self.temporal(self.temporal_norm(x), mask)
-        x = every(x, self.stride)
-        x = x if mixed is None else x + drop(mixed)
-        return x + drop(self.out(gelu(self.hidden(self.hidden_norm(x)))))
+            x = every(x, self.stride) + drop(mixed)
+        return x + drop(self.out(gelu(self.hidden(self.hidden_norm(x))))), maps
 
-    def maps(
-        self, x: jax.Array, time: jax.Array, mask: jax.Array | None
-    ) -> dict[str, jax.Array]:
-        """The weights of both attentions, as far as there are any."""
-        x = x if self.widen is None else self.widen(x)
-        found, start = {}, x
-        code, names = self._code(x), self._names()
-        for name, attend in zip(names, self._attentions(time, mask), strict=True):
-            seen = start if self.parallel else x
-            if name == "spatial":
-                found[name] = self.spatial.weights(self.spatial_norm(seen), code, mask)
-            else:
-                found[name] = self.channel.weights(
-                    self.channel_norm(seen), self._time_code(time, x), code, mask
-                )
-            x = x + attend(seen)
-        return found
+    def _attentions(self) -> list[tuple[str, Any, Any]]:
+        """(name, norm, module) of each, in their order."""
+        both = (
+            ("spatial", self.spatial_norm, self.spatial),
+            ("channel", self.channel_norm, self.channel),
+        )
+        return [(name, norm, m) for name, norm, m in both if m is not None]
 
-    def _names(self):
-        both = {"spatial": self.spatial, "channel": self.channel}
-        return [name for name, module in both.items() if module is not None]
+    def _codes_of(self, name, time, dtype):
+        """What an attention sees of time and structure, beside its input."""
+        code = self._code(dtype)
+        if name == "spatial":
+            return (code,)
+        width = self.hidden.in_features
+        return (sinusoids(time, width) if self.time_code else None, code)
 
-    def _attentions(self, time, mask) -> list[Callable[[jax.Array], jax.Array]]:
-        """The residual branches that attend, in their order."""
-
-        def spatial(x):
-            return self.spatial(self.spatial_norm(x), self._code(x), mask)
-
-        def channel(x):
-            time_code = self._time_code(time, x)
-            return self.channel(self.channel_norm(x), time_code, self._code(x), mask)
-
-        branches = {"spatial": spatial, "channel": channel}
-        return [branches[name] for name in self._names()]
-
-    def _code(self, x):
+    def _code(self, dtype):
         """The joints' structural codes [V, C]."""
         if self.parts is None:
             return None
         if self.codes is not None:
-            return self.codes[...][np.array(self.parts)].astype(x.dtype)
+            return self.codes[...][np.array(self.parts)].astype(dtype)
         places = np.array(self.parts) / max(1, *self.parts)
-        return sinusoids(jnp.asarray(2 * places - 1, x.dtype), x.shape[-1])
-
-    def _time_code(self, time, x):
-        return sinusoids(time, x.shape[-1]) if self.time_code else None
+        return sinusoids(jnp.asarray(2 * places - 1, dtype), self.hidden.in_features)
 
 
 def sinusoids(place: jax.Array, channels: int) -> jax.Array:

@@ -1,5 +1,7 @@
 """Small layers that several networks share."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -19,12 +21,10 @@ class Dense(nnx.Linear):
     makes transposed copies on CPUs; joined into one there is nothing to copy.
     """
 
-    def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+    def __call__(self, inputs: jax.Array, out_sharding: Any = None) -> jax.Array:
         """Dense layer of the last axis."""
-        out = super().__call__(x.reshape(-1, x.shape[-1]))
-        return out.reshape(*x.shape[:-1], -1)
+        out = super().__call__(inputs.reshape(-1, inputs.shape[-1]), out_sharding)
+        return out.reshape(*inputs.shape[:-1], -1)
 
 
 class DepthwiseConv(nnx.Module):

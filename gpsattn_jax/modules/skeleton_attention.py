@@ -36,7 +36,7 @@ class _Heads(nnx.Module):
         """
         layers = (self.query, self.key, self.value)
         kernel = jnp.concatenate([layer.kernel[...] for layer in layers], axis=1)
-        bias = jnp.concatenate([layer.bias[...] for layer in layers])
+        bias = jnp.concatenate([jnp.asarray(layer.bias) for layer in layers])
         channels = x.shape[-1]
         flat = (
             x.reshape(-1, channels) @ kernel.astype(x.dtype)

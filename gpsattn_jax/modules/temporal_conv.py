@@ -48,6 +48,19 @@ class TemporalConv(nnx.Module):
         return self.point(x + along_channels(self.bias[...].astype(x.dtype), x.ndim))
 
 
-def every(x: jax.Array | None, stride: int) -> jax.Array | None:
+def every(x: jax.Array, stride: int) -> jax.Array:
     """Frames 0, s, 2 s, … of [B, T, …], as a convolution of stride s sees them."""
-    return x if x is None or stride == 1 else x[:, ::stride]
+    return x if stride == 1 else x[:, ::stride]
+
+
+def seen_within(mask: jax.Array, stride: int) -> jax.Array:
+    """Whether a joint is seen in frames t s … t s + s - 1: [B, T, V] -> [B, T', V].
+
+    What is seen between the frames that `every` keeps is not lost: a convolution has
+    carried it to them.
+    """
+    if stride == 1:
+        return mask
+    whole = -(-mask.shape[1] // stride) * stride
+    mask = jnp.pad(mask, ((0, 0), (0, whole - mask.shape[1]), (0, 0)))
+    return mask.reshape(len(mask), -1, stride, mask.shape[2]).any(2)
