@@ -16,6 +16,7 @@ BENCHMARKS = {
     "depthwise": "Depthwise convolution, forward and backward, float32",
     "transxnet": "TransXNet, float32, in units of its own matmul floor",
     "pglsum": "PGL-SUM, time and memory by length, float32",
+    "gpsnet": "GPS-Net, training and recognition, float32",
     "video_evaluation": "Evaluation of video summaries, on the host",
     "efficientnet_lite": "EfficientNet-Lite0, the extractor of frame features",
     "shot_bounds": "Shots found in a montage, and what a summary keeps",

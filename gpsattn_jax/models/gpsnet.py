@@ -32,6 +32,7 @@ from gpsattn_jax.modules.temporal_conv import TemporalConv, every, seen_within
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 PARTITIONS = ("shell", "voronoi", "joint", "none")
 ORDERS = ("sequential", "parallel")
+POOLINGS = ("mean", "mean_max")
 
 # The 25 joints of NTU RGB+D, for which the sizes of the variants are told.
 NTU_EDGES = (
@@ -63,6 +64,7 @@ class Config:
         motions: so many frames apart the stream's differences are inputs, too.
         distances: all distances between the joints of a frame are an input, too; ours,
             after DD-Net (arXiv 1907.09658).
+        distance_motions: so many frames apart their differences are inputs, too.
         widths: channels of each block.
         strides: of time, in each block.
         num_heads: of both attentions.
@@ -79,6 +81,8 @@ class Config:
         temporal_conv: each block also convolves along time.
         embedding_size: hidden width of the inputs' embeddings.
         ffn_ratio: hidden width of the feed-forward net, in widths.
+        pooling: over joints and frames before the head: mean, or mean_max (beside it
+            the greatest of the frames' means over joints).
         dropout: before the head.
         channel_dropout: share of embedded channels that training drops in a clip.
         drop_path: share of clips that skip a residual branch; it grows with depth up to
@@ -95,6 +99,7 @@ class Config:
     positions: bool = True
     motions: tuple[int, ...] = (1,)
     distances: bool = False
+    distance_motions: tuple[int, ...] = ()
     widths: tuple[int, ...] = (64, 64, 128, 128, 256, 256, 256, 256)
     strides: tuple[int, ...] = (1, 1, 2, 1, 2, 1, 1, 1)
     num_heads: int = 8
@@ -110,16 +115,21 @@ class Config:
     temporal_conv: bool = True
     embedding_size: int = 64
     ffn_ratio: int = 2
+    pooling: str = "mean"
     dropout: float = 0.0
     channel_dropout: float = 0.0
     drop_path: float = 0.0
 
     def __post_init__(self) -> None:
         """Rejects what cannot be built; lists and arrays become tuples."""
-        for name in ("edges", "anchors", "motions", "widths", "strides", "parts"):
+        for name in (
+            "edges", "anchors", "motions", "distance_motions", "widths", "strides",
+            "parts",
+        ):  # fmt: skip
             object.__setattr__(self, name, _plain(getattr(self, name)))
         for name, choices in (
-            ("stream", STREAMS), ("partition", PARTITIONS), ("order", ORDERS)
+            ("stream", STREAMS), ("partition", PARTITIONS), ("order", ORDERS),
+            ("pooling", POOLINGS),
         ):  # fmt: skip
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -154,12 +164,12 @@ class Config:
                     f"widths must be multiples of num_heads={self.num_heads}; "
                     f"got {self.widths}."
                 )
-        if min(self.strides) < 1 or min(self.motions, default=1) < 1:
-            raise ValueError(
-                f"strides and motions must be at least 1; got {self.strides} and "
-                f"{self.motions}."
-            )
-        if not (self.positions or self.motions or self.distances):
+        for name in ("strides", "motions", "distance_motions"):
+            if min(getattr(self, name), default=1) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1; got {getattr(self, name)}."
+                )
+        if not any((self.positions, self.motions, self.distances)):
             raise ValueError("One of positions, motions, distances must be an input.")
         if not 0 <= self.root < self.num_joints:
             raise ValueError(
@@ -239,7 +249,8 @@ class GPSNet(nnx.Module):
         self.embedding = JointEmbedding(
             config.num_joints, config.in_channels, config.widths[0],
             hidden=config.embedding_size, positions=config.positions,
-            motions=config.motions, distances=config.distances, rngs=rngs,
+            motions=config.motions, distances=config.distances,
+            distance_motions=config.distance_motions, rngs=rngs,
         )  # fmt: skip
         rates = np.linspace(0, config.drop_path, len(config.widths)).tolist()
         before = (config.widths[0], *config.widths)
@@ -254,7 +265,9 @@ class GPSNet(nnx.Module):
         self.channel_dropout = nnx.Dropout(
             config.channel_dropout, broadcast_dims=(1, 2)
         )
-        self.head = Dense(config.widths[-1], config.num_classes, rngs=rngs)
+        self.pooling = config.pooling
+        pooled = config.widths[-1] * (2 if config.pooling == "mean_max" else 1)
+        self.head = Dense(pooled, config.num_classes, rngs=rngs)
         self.stream = config.stream
         self.in_channels = config.in_channels
 
@@ -289,7 +302,7 @@ class GPSNet(nnx.Module):
                 maps[name].append(weights.reshape(batch, persons, *weights.shape[1:]))
             time = every(time, block.stride)
             seen = None if seen is None else seen_within(seen, block.stride)
-        pooled = _pooled(self.norm(x), seen, batch)
+        pooled = _pooled(self.norm(x), seen, batch, self.pooling)
         pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)
         logits = self.head(pooled)
         return (logits, maps) if attention else logits
@@ -469,13 +482,19 @@ def _time(joints, mask):
     return 2 * steps[None] / (last[:, None] + 1) - 1
 
 
-def _pooled(x, mask, batch):
-    """Mean over a person's visible joints and frames, then over persons seen at all."""
+def _pooled(x, mask, batch, pooling):
+    """Over a person's visible joints and frames, then over persons seen at all."""
     if mask is None:
-        return x.mean((1, 2)).reshape(batch, -1, x.shape[-1]).mean(1)
-    counts = mask.sum((1, 2))
-    sums = jnp.where(mask[..., None], x, 0).sum((1, 2))
-    means = (sums / jnp.maximum(counts, 1)[:, None]).reshape(batch, -1, x.shape[-1])
-    persons = (counts > 0).reshape(batch, -1)
+        mask = jnp.ones(x.shape[:3], bool)
+    count = mask.sum((1, 2))[:, None]
+    sums = jnp.where(mask[..., None], x, 0).sum(2)  # [B M, T, C]
+    found = sums.sum(1) / jnp.maximum(count, 1)
+    if pooling == "mean_max":
+        frames = sums / jnp.maximum(mask.sum(2), 1)[..., None]
+        least = jnp.finfo(x.dtype).min
+        most = jnp.where(mask.any(2)[..., None], frames, least).max(1)
+        found = jnp.concatenate([found, jnp.where(count > 0, most, 0)], axis=-1)
+    found = found.reshape(batch, -1, found.shape[-1])
+    persons = (count > 0).reshape(batch, -1)
     weights = persons / jnp.maximum(persons.sum(1, keepdims=True), 1)
-    return (means * weights[..., None].astype(x.dtype)).sum(1)
+    return (found * weights[..., None]).sum(1).astype(x.dtype)

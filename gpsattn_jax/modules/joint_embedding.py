@@ -26,6 +26,7 @@ class JointEmbedding(nnx.Module):
         positions: whether the sequence itself is embedded.
         motions: its differences over so many frames are.
         distances: all distances between the joints of a frame are.
+        distance_motions: their differences over so many frames are.
         rngs: random streams for the initial values.
     """
 
@@ -39,6 +40,7 @@ class JointEmbedding(nnx.Module):
         positions: bool = True,
         motions: Sequence[int] = (1,),
         distances: bool = False,
+        distance_motions: Sequence[int] = (),
         rngs: nnx.Rngs,
     ):
         self.lags = ((0,) if positions else ()) + tuple(motions)
@@ -48,9 +50,10 @@ class JointEmbedding(nnx.Module):
         self.layers = nnx.List(
             TwoLayers(coordinates, hidden, channels, rngs=rngs) for _ in self.lags
         )
+        self.distance_lags = ((0,) if distances else ()) + tuple(distance_motions)
         pairs = num_joints * (num_joints - 1) // 2
-        self.distances = (
-            TwoLayers(pairs, hidden, channels, rngs=rngs) if distances else None
+        self.distances = nnx.List(
+            TwoLayers(pairs, hidden, channels, rngs=rngs) for _ in self.distance_lags
         )
 
     def __call__(
@@ -77,8 +80,11 @@ class JointEmbedding(nnx.Module):
         for lag, norm, layers in zip(self.lags, self.norms, self.layers, strict=True):
             x, seen = motion(stream, visible, lag) if lag else (stream, visible)
             found.append(layers(_normalised(norm, x, seen, train)))
-        if self.distances is not None:
-            found.append(self.distances(joint_distances(joints, mask))[:, :, None])
+        if self.distance_lags:
+            gaps, both = joint_distances(joints, mask)
+        for lag, layers in zip(self.distance_lags, self.distances, strict=True):
+            x = motion(gaps, both, lag)[0] if lag else gaps
+            found.append(layers(x[..., 0])[:, :, None])
         total = found[0]
         for one in found[1:]:
             total = total + one
@@ -103,9 +109,12 @@ class TwoLayers(nnx.Module):
 def motion(
     x: jax.Array, mask: jax.Array | None, lag: int
 ) -> tuple[jax.Array, jax.Array | None]:
-    """Differences over `lag` frames: [B, T, …] -> same, and where both frames are seen.
+    """Differences over `lag` frames, and where both are seen; 0 in the first `lag`.
 
-    Zero in the first `lag` frames.
+    Args:
+        x: [B, T, V, C].
+        mask: optional boolean [B, T, V].
+        lag: at least 1.
     """
     before = jnp.pad(x[:, :-lag], ((0, 0), (lag, 0)) + ((0, 0),) * (x.ndim - 2))[
         :, : x.shape[1]
@@ -118,31 +127,33 @@ def motion(
     return jnp.where(inside, x - before, 0), mask
 
 
-def joint_distances(joints: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """Distances between all joints, standardised within a clip.
+def joint_distances(
+    joints: jax.Array, mask: jax.Array | None
+) -> tuple[jax.Array, jax.Array | None]:
+    """Distances between all joints of a frame, standardised within a clip.
 
     Args:
         joints: [B, T, V, C].
         mask: optional boolean [B, T, V].
 
     Returns:
-        [B, T, V (V - 1) / 2]; 0, the mean, where one of the two joints is missing.
+        ([B, T, V (V - 1) / 2, 1], boolean [B, T, V (V - 1) / 2]): the distances, 0 (the
+        mean) where one of the two joints is missing, and where both are seen.
     """
     one, other = np.triu_indices(joints.shape[2], 1)
-    gaps = joints[:, :, one] - joints[:, :, other]
-    square = jnp.square(gaps).sum(-1)
+    square = jnp.square(joints[:, :, one] - joints[:, :, other]).sum(-1)
     # The root of zero has no gradient.
     found = jnp.sqrt(jnp.where(square > 0, square, 1)) * (square > 0)
     if mask is None:
         mean = found.mean((1, 2), keepdims=True)
         var = jnp.square(found - mean).mean((1, 2), keepdims=True)
-        return (found - mean) * jax.lax.rsqrt(var + 1e-8)
+        return ((found - mean) * jax.lax.rsqrt(var + 1e-8))[..., None], None
     both = mask[:, :, one] & mask[:, :, other]
     count = jnp.maximum(both.sum((1, 2), keepdims=True), 1).astype(found.dtype)
     mean = jnp.where(both, found, 0).sum((1, 2), keepdims=True) / count
     centred = jnp.where(both, found - mean, 0)
     var = jnp.square(centred).sum((1, 2), keepdims=True) / count
-    return centred * jax.lax.rsqrt(var + 1e-8)
+    return (centred * jax.lax.rsqrt(var + 1e-8))[..., None], both
 
 
 def _normalised(norm, x, mask, train):

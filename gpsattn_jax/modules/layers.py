@@ -109,7 +109,7 @@ class LayerScale(nnx.Module):
 
     def __init__(self, channels: int, start: float = 1e-5, *, rngs: nnx.Rngs):
         del rngs
-        self.factor = nnx.Param(jnp.full((1, 1, channels), start))
+        self.factor = nnx.Param(jnp.full((1, 1, channels), start, jnp.float32))
         self.bias = nnx.Param(jnp.zeros((channels,)))
 
     def __call__(

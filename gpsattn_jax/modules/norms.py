@@ -30,7 +30,7 @@ class BatchNorm(nnx.Module):
         rngs: nnx.Rngs,
     ):
         del rngs
-        self.scale = nnx.Param(jnp.full((channels,), scale))
+        self.scale = nnx.Param(jnp.full((channels,), scale, jnp.float32))
         self.bias = nnx.Param(jnp.zeros((channels,)))
         self.mean = nnx.BatchStat(jnp.zeros((channels,)))
         self.var = nnx.BatchStat(jnp.ones((channels,)))

@@ -122,26 +122,19 @@ def print_evaluation(
     """
     by_run: dict[pathlib.Path, dict[str, Evaluated]] = {}
     for folder in _runs(pathlib.Path(workdir)):
-        found = evaluate_run(folder, choose, data_dir=data_dir, machine=machine)
-        stream = found.config.model.stream
-        by_run.setdefault(folder.parent, {})[stream] = found
-    streams = [s for s in STREAMS if any(s in found for found in by_run.values())]
+        run = evaluate_run(folder, choose, data_dir=data_dir, machine=machine)
+        by_run.setdefault(folder.parent, {})[run.config.model.stream] = run
+    found: list[dict[str, Evaluated]] = list(by_run.values())
+    streams = [s for s in STREAMS if any(s in one for one in found)]
     weights = _weights(streams, fuse)
-    rows: dict[str, list[float]] = {}
-    final = []
-    for found in by_run.values():
-        best = (
-            _fused(found, weights) if len(streams) > 1 else next(iter(found.values()))
-        )
-        for name, one in found.items():
-            title = f"{TITLE}, {name}" if len(streams) > 1 else TITLE
-            rows.setdefault(title, []).append(_accuracy(one))
-        if len(streams) > 1:
-            told = ":".join(f"{weights[name]:g}" for name in streams)
-            title = f"{TITLE}, fused {told}"
-            rows.setdefault(title, []).append(_accuracy(best))
-        final.append(best)
-    _print_accuracies(_baselines(final, data_dir) | rows, final)
+    final = [_fused(one, weights) for one in found]
+    rows = {
+        f"{TITLE}, {name}": [_accuracy(one[name]) for one in found] for name in streams
+    }
+    if len(streams) > 1:
+        told = ":".join(f"{weights[name]:g}" for name in streams)
+        rows[f"{TITLE}, fused {told}"] = [_accuracy(one) for one in final]
+    _print_accuracies(baselines(final, data_dir) | rows, final)
     _print_classes(final)
     return final
 
@@ -251,17 +244,19 @@ def _accuracy(found):
     return classification.accuracy(found.probabilities, found.clips.labels)
 
 
-def _baselines(final, data_dir):
+def baselines(
+    final: Sequence[Evaluated], data_dir: str | os.PathLike | None = None
+) -> dict[str, list[float]]:
     """Plain classifiers' accuracies by split; none where scikit-learn is missing."""
     rows: dict[str, list[float]] = {}
     by_split = {one.config.data.split: one.config for one in final}
     for config in by_split.values():
         parts = gpsnet.load_parts(config.data, data_dir)
-        vectors = (
-            (_vectors(parts[name]), parts[name].labels) for name in ("train", "test")
-        )
+        train, test = parts["train"], parts["test"]
         try:
-            found = sequence_baselines(*itertools.chain(*vectors))
+            found = sequence_baselines(
+                _vectors(train), train.labels, _vectors(test), test.labels
+            )
         except ImportError:
             return {}
         for name, accuracy in found.items():
