@@ -5,6 +5,8 @@ python experiments/convert_checkpoint.py --source=transx-t.pth.tar \
 python experiments/convert_checkpoint.py --source=tiny.safetensors --to=torch \
     --output=tiny.pth
 python experiments/convert_checkpoint.py --source=runs/nette --to=torch --output=n.pth
+python experiments/convert_checkpoint.py --system=gpsnet --source=runs/utkinect \
+    --output=utkinect.safetensors
 python experiments/convert_checkpoint.py --system=pglsum --source=summe.pth \
     --output=summe.safetensors --fusion=add --position=absolute
 """
@@ -15,9 +17,9 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
-from gpsattn_jax.systems import gsanet, pglsum, transxnet
+from gpsattn_jax.systems import gpsnet, gsanet, pglsum, transxnet
 
-SYSTEMS = {"gsanet": gsanet, "pglsum": pglsum, "transxnet": transxnet}
+SYSTEMS = {"gpsnet": gpsnet, "gsanet": gsanet, "pglsum": pglsum, "transxnet": transxnet}
 
 _SYSTEM = flags.DEFINE_enum(
     "system", "transxnet", sorted(SYSTEMS), "Whose network it is."
@@ -59,8 +61,10 @@ def main(_):
     if options:
         raise ValueError(f"{source} is a run: --{', --'.join(options)} are for files.")
     averaged = {"averaged": True} if _EMA.value else {}
-    if averaged and system == "pglsum":
-        raise ValueError("--ema: runs of pglsum are not evaluated by averaged weights.")
+    if averaged and system in ("gpsnet", "pglsum"):
+        raise ValueError(
+            f"--ema: runs of {system} are not evaluated by averaged weights."
+        )
     run = SYSTEMS[system].restore(source, _CHECKPOINT.value, **averaged)
     model = run.config.model
     print(f"{source}, step {run.step}: {rewrite.describe(system, model, run.params)}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpsattn_jax.convert import efficientnet_lite, gsanet, pglsum, transxnet
+from gpsattn_jax.convert import efficientnet_lite, gpsnet, gsanet, pglsum, transxnet
 from gpsattn_jax.convert.files import Source, read, save, save_named
 from gpsattn_jax.convert.graft import graft
 from gpsattn_jax.convert.torch_keys import ConversionError
@@ -15,6 +15,7 @@ Loaded = tuple[Functional, dict, dict]
 
 SYSTEMS: dict[str, Callable[..., Loaded]] = {
     "efficientnet_lite0": efficientnet_lite.load_network,
+    "gpsnet": gpsnet.load_network,
     "gsa_module": gsanet.load_module,
     "gsanet": gsanet.load_network,
     "pglsum": pglsum.load_network,
@@ -36,6 +37,8 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
     * `load("gsanet", source, config=None)`: a GSA-ResNet saved with `save`; the config
       comes from the file unless given. Or a state dict of torchvision's or timm's
       ResNet-50, 101, … for the plain twin.
+    * `load("gpsnet", source)`: a GPS-Net saved with `save` and its config; there is no
+      original whose weights could be read.
     * `load("pglsum", source, fusion="add", position="absolute")`: the official state
       dict of PGL-SUM, or of one of its attention blocks; what is not in its shapes can
       be given, see `convert.pglsum.load_network`.

@@ -13,15 +13,17 @@ from gpsattn_jax import convert
 from gpsattn_jax.convert import pglsum as pglsum_names
 from gpsattn_jax.convert import transxnet as transxnet_names
 from gpsattn_jax.convert.files import flatten
-from gpsattn_jax.models import gsanet, pglsum, transxnet
+from gpsattn_jax.models import gpsnet, gsanet, pglsum, transxnet
 
 VARIANTS: dict[str, Mapping[str, Any]] = {
+    "gpsnet": {},  # its paper's sizes were not available
     "gsanet": gsanet.VARIANTS,
     "pglsum": pglsum.VARIANTS,
     "transxnet": transxnet.VARIANTS,
 }
 # What may be asked of a file beside its form.
 OPTIONS: dict[str, tuple[str, ...]] = {
+    "gpsnet": (),
     "gsanet": (),
     "pglsum": pglsum_names.OPTIONS,
     "transxnet": transxnet_names.RESHAPING,
@@ -122,6 +124,11 @@ def _inputs_outputs(config):
         return (
             f"{config.input_size} features a step; {config.position} positions, "
             f"{config.fusion} fusion"
+        )
+    if isinstance(config, gpsnet.Config):
+        return (
+            f"{config.num_joints} joints of {config.in_channels} coordinates, stream "
+            f"{config.stream}; {config.num_classes} classes"
         )
     side, gives = config.image_size, f"{config.num_classes} classes"
     if getattr(config, "features_only", False):

@@ -44,7 +44,7 @@ class Row:
             array = draw(generator, size=shape_of(axes.rstrip("?"), sizes))
             if axes.endswith("?"):
                 array = array > 0.3
-                array[:, 0] = True
+                array[..., 0] = True
             arrays.append(jnp.asarray(array))
         return tuple(arrays)
 
@@ -78,6 +78,9 @@ MIX = {"logits": "K K G C", "kernels": "K K G C"}
 SHARED = {"x": "B H W C", "filters": "K K C"}
 PER_EXAMPLE = {"x": "B H W C", "filters": "B K K C"}
 HEADS = {"query": "N T D", "key": "N S D", "value": "N S E"}
+CHANNEL_WEIGHTS = {"query": "S D", "key": "S E", "temperature": ""}
+CHANNELS = {"query": "S D", "key": "S E", "value": "S E", "temperature": ""}
+DISTANCES = np.array([[0, 1, 4], [1, 0, 3], [4, 3, 0]], np.int32)
 
 
 def wave(rows, columns, length):
@@ -219,6 +222,51 @@ KERNELS = {
         "B 4 4 C",
         options={"stride": 2, "padding": 2},
     ),
+    "channel_weights": Row(
+        kernels.channel_weights, reference.channel_weights, CHANNEL_WEIGHTS, "D E"
+    ),
+    "channel_weights with a mask": Row(
+        kernels.channel_weights,
+        reference.channel_weights,
+        CHANNEL_WEIGHTS | {"mask": "S?"},
+        "D E",
+    ),
+    "channel_attention": Row(
+        kernels.channel_attention, reference.channel_attention, CHANNELS, "S D"
+    ),
+    "channel_attention with a mask": Row(
+        kernels.channel_attention,
+        reference.channel_attention,
+        CHANNELS | {"mask": "S?"},
+        "S D",
+    ),
+    "geodesic_bias": Row(
+        kernels.geodesic_bias,
+        reference.geodesic_bias,
+        {"table": "6"},
+        "3 3",
+        options={"distances": DISTANCES},
+    ),
+    "temporal_conv": Row(
+        kernels.temporal_conv,
+        reference.temporal_conv,
+        {"x": "T C", "filters": "7 C"},  # longer than the sequence
+        "T C",
+    ),
+    "temporal_conv strided": Row(
+        kernels.temporal_conv,
+        reference.temporal_conv,
+        {"x": "5 C", "filters": "K C"},
+        "3 C",
+        options={"stride": 2},
+    ),
+    "temporal_conv of an even size, strided": Row(
+        kernels.temporal_conv,
+        reference.temporal_conv,
+        {"x": "8 C", "filters": "4 C"},
+        "3 C",
+        options={"stride": 3},
+    ),
     "gelu": Row(kernels.gelu, reference.gelu, {"x": "T D"}, "T D"),
     "split_segments": Row(
         kernels.split_segments,
@@ -237,6 +285,8 @@ KERNELS = {
 }
 # Functions of indices and lengths, in positions_test.py and segments_test.py.
 OF_INDICES = {"absolute_bias", "no_bias", "relative_bias", "segment_lengths"}
+# Of plain numbers, in structure_test.py.
+OF_GRAPHS = {"bone_parents", "geodesic_distances", "shells", "voronoi_parts"}
 NO_KERNELS = {"check_shapes", "POSITION_BIASES"}
 
 each_kernel = pytest.mark.parametrize("row", KERNELS.values(), ids=KERNELS.keys())
@@ -244,7 +294,7 @@ each_kernel = pytest.mark.parametrize("row", KERNELS.values(), ids=KERNELS.keys(
 
 def test_every_public_kernel_has_a_row():
     rows = {name.split()[0] for name in KERNELS}
-    assert rows == set(kernels.__all__) - NO_KERNELS - OF_INDICES
+    assert rows == set(kernels.__all__) - NO_KERNELS - OF_INDICES - OF_GRAPHS
     for name, row in KERNELS.items():
         assert row.kernel is getattr(kernels, name.split()[0])
 
@@ -382,7 +432,8 @@ def cast(arrays, dtype):
 
 
 def gradients_of(row):
-    weights = np.random.default_rng(9).standard_normal(row.shape()).astype(np.float32)
+    weights = np.random.default_rng(9).standard_normal(row.shape())
+    weights = jnp.asarray(weights, jnp.bfloat16).astype(np.float32)  # exact in either
 
     def objective(*arrays):
         return (row(*arrays) * weights).sum()

@@ -224,6 +224,55 @@ def depthwise_conv(x, filters, *, stride=1, padding=None):
     return out
 
 
+def channel_weights(query, key, temperature, mask=None):
+    """softmax_e(temperature * cos(query_.d, key_.e)), over the places that are seen."""
+    seen = [t for t in range(len(query)) if mask is None or mask[t]]
+    weights = np.zeros((query.shape[1], key.shape[1]))
+    for d in range(query.shape[1]):
+        logits = []
+        for e in range(key.shape[1]):
+            lengths = [
+                max(math.sqrt(sum(x[t, c] ** 2 for t in seen)), 1e-6)
+                for x, c in ((query, d), (key, e))
+            ]
+            product = sum(query[t, d] * key[t, e] for t in seen)
+            logits.append(float(temperature) * product / (lengths[0] * lengths[1]))
+        powers = [math.exp(logit - max(logits)) for logit in logits]
+        weights[d] = np.array(powers) / sum(powers)
+    return weights
+
+
+def channel_attention(query, key, value, temperature, mask=None):
+    """out_td = sum_e weight_de value_te; zero where the mask is False."""
+    weights = channel_weights(query, key, temperature, mask)
+    out = np.zeros(query.shape)
+    for t in range(len(query)):
+        if mask is None or mask[t]:
+            for d in range(query.shape[1]):
+                out[t, d] = dot(weights[d], value[t])
+    return out
+
+
+def geodesic_bias(table, distances):
+    """Entry after entry."""
+    bias = np.zeros(distances.shape)
+    for u, v in np.ndindex(distances.shape):
+        bias[u, v] = table[distances[u, v]]
+    return bias
+
+
+def temporal_conv(x, filters, *, stride=1):
+    """out_tc = sum_k x_(t stride + k - K // 2)c filter_kc, of the frames there are."""
+    size = len(filters)
+    steps = (len(x) + 2 * (size // 2) - size) // stride + 1
+    out = np.zeros((steps, x.shape[1]))
+    for t, k, c in np.ndindex(steps, size, x.shape[1]):
+        frame = t * stride + k - size // 2
+        if 0 <= frame < len(x):
+            out[t, c] += x[frame, c] * filters[k, c]
+    return out
+
+
 def gelu(x):
     """x times the probability that a normal variable is below x."""
     normal = [0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x.ravel()]
