@@ -136,21 +136,21 @@ SMALL = gpsnet.Config(
 )
 
 
-def _small(name, clips, epochs, **augment):
+def _small(name, clips, epochs, batch_size=32, **augment):
     """One recipe for the small sets, chosen on held-out training clips.
 
     See docs/results.md. A batch is worked off in parts of 8 clips, which stay in a
     processor's cache.
     """
-    steps = epochs * (clips // 32)
+    steps = epochs * (clips // batch_size)
     return Config(
         model=SMALL,
         data=DataConfig(name=name, num_frames=16, unit_size=True),
         augment=AugmentConfig(**({"scale": (0.9, 1.1)} | augment)),
         train=TrainConfig(
             num_steps=steps,
-            batch_size=32,
-            accumulate=4,
+            batch_size=batch_size,
+            accumulate=batch_size // 8,
             learning_rate=3e-3,
             warmup_steps=steps // 20,
             weight_decay=0.1,
@@ -176,9 +176,9 @@ UPRIGHT, FLAT = (15.0, 60.0, 15.0), (0.0, 0.0, 12.0)
 SETUPS = {
     "nw_ucla": _small("nw_ucla", 1020, 80, degrees=(15.0, 90.0, 15.0), crop=(0.5, 1.0)),
     "jhmdb14": _small("jhmdb14", 400, 50, degrees=FLAT),
-    "utkinect": _small("utkinect", 100, 80, degrees=UPRIGHT),
-    "florence3d": _small("florence3d", 108, 80, degrees=(15.0, 15.0, 60.0)),
-    "msr_action3d": _small("msr_action3d", 280, 60, degrees=UPRIGHT, mirror=0.0),
+    "utkinect": _small("utkinect", 100, 80, 16, degrees=UPRIGHT),
+    "florence3d": _small("florence3d", 108, 80, 16, degrees=(15.0, 15.0, 60.0)),
+    "msr_action3d": _small("msr_action3d", 280, 60, 16, degrees=UPRIGHT, mirror=0.0),
     "ntu": NTU,
     "folder": dataclasses.replace(
         _small("nw_ucla", 400, 50, degrees=UPRIGHT),
