@@ -62,8 +62,9 @@ class Config:
             joint_motion or bone_motion.
         positions: the stream itself is an input.
         motions: so many frames apart the stream's differences are inputs, too.
-        distances: all distances between the joints of a frame are an input, too; ours,
-            after DD-Net (arXiv 1907.09658).
+        distances: all distances between the joints of a frame are an input, too, one
+            for all of them (alone they make all joints alike); ours, after DD-Net
+            (arXiv 1907.09658).
         distance_motions: so many frames apart their differences are inputs, too.
         widths: channels of each block.
         strides: of time, in each block.
@@ -285,6 +286,8 @@ class GPSNet(nnx.Module):
         self._check(joints, mask, time)
         batch, persons, steps = joints.shape[:3]
         time = _time(joints, mask) if time is None else time
+        if mask is not None:
+            time = jnp.where(mask.any((1, 3)), time, 0)
         time = jnp.repeat(time, persons, axis=0).astype(joints.dtype)
         joints = joints.reshape(-1, *joints.shape[2:])
         seen = None if mask is None else mask.reshape(-1, *mask.shape[2:])
@@ -301,7 +304,9 @@ class GPSNet(nnx.Module):
             for name, weights in found.items():
                 maps[name].append(weights.reshape(batch, persons, *weights.shape[1:]))
             time = every(time, block.stride)
-            seen = None if seen is None else seen_within(seen, block.stride)
+            # What a convolution has not carried to a kept frame is not there.
+            thinned = every if block.temporal is None else seen_within
+            seen = None if seen is None else thinned(seen, block.stride)
         pooled = _pooled(self.norm(x), seen, batch, self.pooling)
         pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)
         logits = self.head(pooled)
