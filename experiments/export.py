@@ -1,18 +1,22 @@
-"""A trained network as a StableHLO file that runs without our code.
+r"""A trained network as a StableHLO file that runs without our code.
 
 python experiments/export.py --source=runs/digits --output=digits.stablehlo
 python experiments/export.py --source=weights.safetensors --output=model.stablehlo
+python experiments/export.py --system=gpsnet --source=runs/utkinect \
+    --output=utkinect.stablehlo
 python experiments/export.py --mode=check --source=runs/digits --output=digits.stablehlo
 """
 
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import export, export_check, gsanet, transxnet
+from gpsattn_jax.systems import export, export_check, gpsnet_export, gsanet, transxnet
 
-SYSTEMS = {"gsanet": gsanet.SYSTEM, "transxnet": transxnet.SYSTEM}
+CLASSIFIERS = {"gsanet": gsanet.SYSTEM, "transxnet": transxnet.SYSTEM}
 
-_SYSTEM = flags.DEFINE_enum("system", "gsanet", sorted(SYSTEMS), "Whose network it is.")
+_SYSTEM = flags.DEFINE_enum(
+    "system", "gsanet", ["gpsnet", *sorted(CLASSIFIERS)], "Whose network it is."
+)
 _MODE = flags.DEFINE_enum(
     "mode", "write", ["write", "check"], "Write and check, or check what is there."
 )
@@ -31,6 +35,9 @@ _SIZE = flags.DEFINE_integer(
     "Of a file: pixels of a side; by default its own config's, else 224.",
     lower_bound=1,
 )
+_PERSONS = flags.DEFINE_integer(
+    "persons", 1, "Of a GPS-Net's clip; absent ones are masked.", lower_bound=1
+)
 _TOLERANCE = flags.DEFINE_float(
     "tolerance", 1e-5, "Largest difference allowed; accelerators may need 1e-2."
 )
@@ -38,17 +45,28 @@ _TOLERANCE = flags.DEFINE_float(
 
 def main(_):
     """Writes, then compares in a fresh process; all of it is in `systems/`."""
-    model = export.open_model(
-        SYSTEMS[_SYSTEM.value],
-        _SOURCE.value,
-        choose=_CHECKPOINT.value,
-        averaged=_EMA.value,
-        size=_SIZE.value,
-    )
+    model = _model(_SYSTEM.value, _SOURCE.value)
     path = _OUTPUT.value
     if _MODE.value == "write":
         export.export(model, path, platforms=_PLATFORMS.value)
     export_check.print_check(model, path, tolerance=_TOLERANCE.value)
+
+
+def _model(system, source):
+    if system == "gpsnet":
+        if _EMA.value or _SIZE.value is not None:
+            raise ValueError("--ema and --size are of image classifiers.")
+        choose, persons = _CHECKPOINT.value, _PERSONS.value
+        return gpsnet_export.open_model(source, choose, persons=persons)
+    if _PERSONS.present:
+        raise ValueError("--persons is of gpsnet.")
+    return export.open_model(
+        CLASSIFIERS[system],
+        source,
+        choose=_CHECKPOINT.value,
+        averaged=_EMA.value,
+        size=_SIZE.value,
+    )
 
 
 if __name__ == "__main__":

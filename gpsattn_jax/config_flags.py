@@ -156,6 +156,8 @@ class _FieldParser(flags.ArgumentParser):
             return self._one(argument)
         if self._kind is not str:  # there brackets may belong to a pattern
             argument = argument.strip("()[] ")
+        if not argument:  # as in --model.motions=
+            return ()
         parts = argument.rstrip(",").split(",")
         return tuple(self._one(part.strip()) for part in parts)
 
