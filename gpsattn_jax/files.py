@@ -1,10 +1,13 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import json
+import math
 import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -24,6 +27,28 @@ def replaced(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     except BaseException:
         os.unlink(partial)
         raise
+
+
+def write_json(path: str | os.PathLike, content: Any) -> None:
+    """Writes a tree of dicts, lists, texts and numbers; NaN, which JSON lacks, is null.
+
+    Raises:
+        OSError: names the file that cannot be written, and why.
+    """
+    try:
+        with replaced(path) as partial:
+            partial.write_text(json.dumps(_without_nan(content), indent=1) + "\n")
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(f"{path} cannot be written: {why}.") from error
+
+
+def _without_nan(tree):
+    if isinstance(tree, dict):
+        return {name: _without_nan(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_without_nan(value) for value in tree]
+    return None if isinstance(tree, float) and math.isnan(tree) else tree
 
 
 def _umask():

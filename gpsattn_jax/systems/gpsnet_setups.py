@@ -178,7 +178,7 @@ SETUPS = {
     "jhmdb14": _small("jhmdb14", 400, 50, degrees=FLAT),
     "utkinect": _small("utkinect", 100, 80, 16, degrees=UPRIGHT),
     "florence3d": _small("florence3d", 108, 80, 16, degrees=(15.0, 15.0, 60.0)),
-    "msr_action3d": _small("msr_action3d", 280, 60, 16, degrees=UPRIGHT, mirror=0.0),
+    "msr_action3d": _small("msr_action3d", 280, 40, 16, degrees=UPRIGHT, mirror=0.0),
     "ntu": NTU,
     "folder": dataclasses.replace(
         _small("nw_ucla", 400, 50, degrees=UPRIGHT),

@@ -2,11 +2,9 @@
 
 import dataclasses
 import itertools
-import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -18,10 +16,11 @@ from gpsattn_jax.evaluation.sequence_baselines import (
     sequence_baselines,
     sequence_vectors,
 )
-from gpsattn_jax.files import replaced
+from gpsattn_jax.files import write_json
 from gpsattn_jax.models.gpsnet import STREAMS
 from gpsattn_jax.systems import gpsnet
 from gpsattn_jax.systems.gpsnet import Config, Recognizer
+from gpsattn_jax.systems.splits import chosen_splits
 from gpsattn_jax.training.config import Machine
 
 FUSION = {"joint": 2.0, "bone": 2.0, "joint_motion": 1.0, "bone_motion": 1.0}
@@ -73,7 +72,10 @@ def train_runs(
     """
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1; got {seeds}.")
-    splits, streams = _splits(config, split, data_dir), _streams(config, stream)
+    splits = chosen_splits(
+        split, config.data.split, lambda: gpsnet.num_splits(config.data, data_dir)
+    )
+    streams = _streams(config, stream)
     runs = list(itertools.product(splits, range(seeds), streams))
     for place, seed, name in runs:
         run = dataclasses.replace(
@@ -154,7 +156,7 @@ def evaluate_run(
     found = Evaluated(recognizer.config, clips, len(parts["train"]), probabilities)
     names, best = clips.class_names, probabilities.argmax(-1)
     rows = zip(clips.names, clips.labels, best, strict=True)
-    _write(
+    write_json(
         workdir / "evaluation.json",
         {
             "step": recognizer.step,
@@ -202,7 +204,7 @@ def predict(
         words = ", ".join(f"{name} {100 * share:.1f} %" for name, share in best)
         print(f"{file}: {words}")
     if output is not None:
-        _write(pathlib.Path(output), told)
+        write_json(output, told)
         print(f"Written to {output}.")
 
 
@@ -314,26 +316,7 @@ def _runs(workdir):
     return [path.parent for path in found] or [workdir]
 
 
-def _splits(config, split, data_dir):
-    if split is None:
-        return [config.data.split]
-    if split == "all":
-        return range(gpsnet.num_splits(config.data, data_dir))
-    if not split.isdigit():
-        raise ValueError(f"split must be a number or all; got {split!r}.")
-    return [int(split)]
-
-
 def _streams(config, stream):
     if stream is None:
         return [config.model.stream]
     return STREAMS if stream == "all" else [stream]
-
-
-def _write(path: pathlib.Path, content: Any) -> None:
-    try:
-        with replaced(path) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n")
-    except OSError as error:
-        why = error.strerror or error
-        raise OSError(f"{path} cannot be written: {why}.") from error

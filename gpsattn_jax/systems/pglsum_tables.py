@@ -1,7 +1,6 @@
 """PGL-SUM's results as text and JSON: beside chance and people, over splits, seeds."""
 
 import dataclasses
-import json
 import math
 import os
 import pathlib
@@ -12,7 +11,7 @@ import numpy as np
 
 from gpsattn_jax import evaluation
 from gpsattn_jax.data.videos import Video
-from gpsattn_jax.files import replaced
+from gpsattn_jax.files import write_json
 from gpsattn_jax.systems import pglsum
 from gpsattn_jax.systems.pglsum import Config, DataConfig, Summarizer
 from gpsattn_jax.systems.pglsum_scores import (
@@ -22,6 +21,7 @@ from gpsattn_jax.systems.pglsum_scores import (
     score_video,
     summarized,
 )
+from gpsattn_jax.systems.splits import chosen_splits
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.logs import read_metrics
 
@@ -117,7 +117,9 @@ def print_weights(
         data_dir: the folder of data sets.
         machine: devices and processes.
     """
-    splits = _splits(config, split, data_dir)
+    splits = chosen_splits(
+        split, config.data.split, lambda: pglsum.num_splits(config.data, data_dir)
+    )
     folders = [pathlib.Path(workdir) / f"split-{n}" / "seed-0" for n in splits]
     summarizer = pglsum.from_weights(config, machine=machine)
 
@@ -166,7 +168,7 @@ def _evaluated(summarizer, folder, title, data_dir):
     details = _details(test, scores, config.data)
     means = mean_scores([row["metrics"] for row in details.values()])
     content = {"step": summarizer.step, "means": means, "videos": details}
-    _write(folder / "evaluation.json", content)
+    write_json(folder / "evaluation.json", content)
     return Run(config, test, scores, {f"PGL-SUM (ours), {title}": means})
 
 
@@ -225,7 +227,9 @@ def train_runs(
     """
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1; got {seeds}.")
-    splits = _splits(config, split, data_dir)
+    splits = chosen_splits(
+        split, config.data.split, lambda: pglsum.num_splits(config.data, data_dir)
+    )
     for place in splits:
         for seed in range(seeds):
             run = dataclasses.replace(
@@ -265,7 +269,7 @@ def predict(
             f"from frame {video.picks[best]} of {video.num_frames}"
         )
     if output is not None:
-        _write(pathlib.Path(output), found)
+        write_json(output, found)
         print(f"Written to {output}.")
 
 
@@ -332,31 +336,3 @@ def _runs(workdir):
     """The workdir itself, or the runs of all splits and seeds within it."""
     found = sorted(workdir.glob("split-*/seed-*/checkpoints"))
     return [path.parent for path in found] or [workdir]
-
-
-def _splits(config, split, data_dir):
-    if split is None:
-        return [config.data.split]
-    if split == "all":
-        return range(pglsum.num_splits(config.data, data_dir))
-    if not split.isdigit():
-        raise ValueError(f"split must be a number or all; got {split!r}.")
-    return [int(split)]
-
-
-def _write(path, content):
-    try:
-        with replaced(path) as partial:
-            partial.write_text(json.dumps(_without_nan(content), indent=1) + "\n")
-    except OSError as error:
-        why = error.strerror or error
-        raise OSError(f"{path} cannot be written: {why}.") from error
-
-
-def _without_nan(tree):
-    """JSON knows no nan: null."""
-    if isinstance(tree, dict):
-        return {name: _without_nan(value) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [_without_nan(value) for value in tree]
-    return None if isinstance(tree, float) and math.isnan(tree) else tree
