@@ -40,8 +40,8 @@ _SEEDS = flags.DEFINE_integer("seeds", 1, "train: so many seeds, likewise.")
 _STREAM = flags.DEFINE_enum(
     "stream", None, [*STREAMS, "all"], "train: what of the joints is seen, likewise."
 )
-_FUSE = flags.DEFINE_list(
-    "fuse", None, "evaluate: weights of the streams; 2,2,1,1 by default."
+_FUSE = config_flags.numbers(
+    "fuse", "evaluate: weights of the streams; 2,2,1,1 by default."
 )
 _CLIP = flags.DEFINE_multi_string(
     "clip", None, "predict: a file (npy, npz, csv) or a folder; may be repeated."
@@ -56,6 +56,8 @@ def main(_):
     workdir, machine = _WORKDIR.value, config_flags.override(gpsnet.Machine())
     where = {"data_dir": _DATA_DIR.value, "machine": machine}
     if _MODE.value == "train":
+        if (_FUSE.value, _CLIP.value, _OUTPUT.value) != (None, None, None):
+            raise ValueError("--fuse, --clip and --output are for other modes.")
         config = config_flags.override(gpsnet.SETUPS[_SETUP.value])
         which = {
             "split": _SPLIT.value,
@@ -70,8 +72,10 @@ def main(_):
             "--split, --seeds and --stream are for --mode=train; name a workdir."
         )
     if _MODE.value == "evaluate":
-        fuse = None if _FUSE.value is None else [float(w) for w in _FUSE.value]
-        tables.print_evaluation(workdir, _CHECKPOINT.value, fuse=fuse, **where)
+        found = tables.print_evaluation(
+            workdir, _CHECKPOINT.value, fuse=_FUSE.value, **where
+        )
+        tables.write_confusion(found, workdir)
     elif _MODE.value == "report":
         from gpsattn_jax.systems import gpsnet_report  # needs matplotlib
 

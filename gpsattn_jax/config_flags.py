@@ -35,6 +35,11 @@ def define(config_class: type) -> None:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
+def numbers(name: str, text: str) -> flags.FlagHolder[Any]:
+    """Defines a flag of its own for numbers with commas between; None if not given."""
+    return flags.DEFINE(_FieldParser(tuple[float, ...]), name, None, text)
+
+
 def override(config: Any, prefix: str = "") -> Any:
     """The config with the fields for which a flag was given replaced.
 

@@ -56,7 +56,10 @@ def _read(path, names):
             wanted = [n for n in stored.files if n in names or not names]
             arrays = {name: stored[name] for name in wanted}
     except _UNREADABLE as error:
-        raise ValueError(f"{path}: must be arrays of NumPy; got {error}.") from None
+        why = str(error).rstrip(".")
+        if "allow_pickle" in why:  # NumPy's advice is to read it unsafely
+            why = "no such file, or one of pickled objects, which are not read"
+        raise ValueError(f"{path}: must be arrays of NumPy; got {why}.") from None
     for name in names:
         if name not in arrays:
             raise ValueError(f"{path}: must have the array {name}.")

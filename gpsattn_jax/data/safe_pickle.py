@@ -53,7 +53,8 @@ def read_pickle(path: str | os.PathLike) -> Any:
         check_program(content)
         return _Unpickler(content).load()
     except _UNREADABLE as error:
-        reason = str(error) or type(error).__name__
+        told = isinstance(error, ValueError) and str(error)
+        reason = told or f"it is damaged ({type(error).__name__})"
         raise ValueError(
             f"{path}: must be a pickle of arrays and containers alone; {reason}"
         ) from None

@@ -46,7 +46,7 @@ def read_landmarks(
         raise ValueError(f"{path}: must be a CSV file; got {error}.") from None
     if len(rows) < 2:
         raise ValueError(
-            f"{path}: must have a header and frames; got {len(rows)} rows."
+            f"{path}: must have a header and frames; got {len(rows)} rows in all."
         )
     header = [name.strip().lower() for name in rows[0]]
     for line, row in enumerate(rows[1:], 2):

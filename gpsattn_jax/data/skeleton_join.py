@@ -53,7 +53,7 @@ def join_clips(
         place = slice(int(start), int(start) + len(mask)), slice(mask.shape[1])
         joints[place], seen[place] = array, mask
     if masks is None:
-        seen = _with_origin(seen, layout.root)
+        seen = _with_origin(seen, arrays, layout.root)
     return Clips(
         joints,
         seen,
@@ -108,9 +108,10 @@ def _check_dimensions(names, pairs):
             )
 
 
-def _with_origin(seen, root):
+def _with_origin(seen, arrays, root):
     """A root that is at zero in all frames of all clips was made the origin."""
-    if seen[:, :, root].any():
+    at_zero = all((np.asarray(array)[..., root, :] == 0).all() for array in arrays)
+    if not at_zero:
         return seen
     seen = seen.copy()
     seen[:, :, root] = seen.any(-1)

@@ -59,16 +59,19 @@ def read_annotations(
             raise ValueError(f"{path}: its clips must be no larger than the file.")
     labels = [clip["label"] for clip in clips]
     names = [clip["name"] for clip in clips]
-    joined = join_clips(
-        [clip["joints"] for clip in clips],
-        labels=labels,
-        names=names,
-        class_names=class_names or [str(i) for i in range(max(labels) + 1)],
-        layout=layout,
-        masks=[clip["mask"] for clip in clips]
-        if any(clip["mask"] is not None for clip in clips)
-        else None,
-    )
+    try:
+        joined = join_clips(
+            [clip["joints"] for clip in clips],
+            labels=labels,
+            names=names,
+            class_names=class_names or [str(i) for i in range(max(labels) + 1)],
+            layout=layout,
+            masks=[clip["mask"] for clip in clips]
+            if any(clip["mask"] is not None for clip in clips)
+            else None,
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return joined, _places(path, split, names)
 
 

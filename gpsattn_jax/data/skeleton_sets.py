@@ -82,13 +82,18 @@ def load(name: str, folder: str | os.PathLike) -> tuple[Clips, list[Split]]:
     path = pathlib.Path(folder) / "skeletons" / f"{name}.npz"
     path = path if path.is_file() else pathlib.Path(folder) / f"{name}.npz"
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such set of skeletons.")
+        raise FileNotFoundError(
+            f"{path} (or skeletons/{name}.npz beside it): no such set of skeletons. "
+            "Name the folder of the data with --data_dir or GPSATTN_DATA_DIR."
+        )
     arrays = read_npz(path)
     try:
         arrays = _used(arrays)
         return _clips(name, arrays), _splits(arrays)
     except KeyError as error:
         raise ValueError(f"{path}: must have the array {error}.") from None
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{path}: its arrays must fit each other: {error}") from None
 
 
 def validation(clips: Clips, train: np.ndarray, fold: int) -> Split:
@@ -159,4 +164,4 @@ def _parted(kinds, train, test):
 
 def _check_fold(fold, count):
     if not 0 <= fold < count:
-        raise ValueError(f"fold must be in 0..{count - 1}; got {fold}.")
+        raise ValueError(f"validation_fold must be in 0..{count - 1}; got {fold}.")

@@ -177,11 +177,6 @@ class Config:
                 f"root must be a joint below num_joints={self.num_joints}; "
                 f"got {self.root}."
             )
-        if self.parts and (len(self.parts) != self.num_joints or min(self.parts) < 0):
-            raise ValueError(
-                f"parts must be {self.num_joints} numbers from 0, one for each joint; "
-                f"got {self.parts}."
-            )
 
 
 def _plain(value: Any) -> Any:
@@ -207,12 +202,21 @@ def skeleton_distances(config: Config) -> np.ndarray:
 def skeleton_parts(config: Config) -> np.ndarray | None:
     """The structural position of each joint, int [V]; None without a partition."""
     if config.parts:
+        if len(config.parts) != config.num_joints or min(config.parts) < 0:
+            raise ValueError(
+                f"parts must be {config.num_joints} numbers from 0, one for each "
+                f"joint; got {config.parts}."
+            )
         return np.array(config.parts, np.int32)
     if config.partition == "none":
         return None
     if config.partition == "joint":
         return np.arange(config.num_joints, dtype=np.int32)
     distances = skeleton_distances(config)
+    if config.partition == "voronoi" and not config.anchors:
+        raise ValueError(
+            "partition must be another than voronoi: no joint is an anchor."
+        )
     if config.partition == "voronoi":
         return voronoi_parts(distances, config.anchors)
     return shells(distances, config.root)

@@ -165,7 +165,8 @@ def restore(
 
     Args:
         workdir: where `train` was told to work.
-        choose: "latest" checkpoint, or the "best" one on the held-out clips.
+        choose: "latest" checkpoint, or the "best" one on the held-out clips: of its
+            averaged weights if `train.best_metric` is theirs.
         machine: devices and processes.
 
     Raises:
@@ -190,7 +191,8 @@ def restore(
         config = from_dict(Config, settings)
         network = gpsnet.build(config.model)
         shapes = (placement.shapes(tree) for tree in network.shapes())
-        params, state = checkpoints.restore_weights(step, *shapes)
+        averaged = choose == "best" and config.train.best_metric.startswith("ema/")
+        params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
     weights = params, state
     return Recognizer(config, class_names, layout, step, network, *weights, placement)
 

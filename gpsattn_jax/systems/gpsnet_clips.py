@@ -137,7 +137,13 @@ def _read(folder, name, path, layout, train_split, test_split, missing):
             clips, named = read_folder(where, found)
         splits = [_named_split(where, named, train_split, test_split)]
     if layout and name not in ("pickle", "folder"):
-        clips = dataclasses.replace(clips, layout=load_layout(layout))
+        try:
+            clips = dataclasses.replace(clips, layout=load_layout(layout))
+        except ValueError as error:
+            raise ValueError(
+                f"data.layout must fit data.name={name}, whose joints are those of "
+                f"{clips.layout.name}: {error}"
+            ) from None
     return (interpolated(clips) if missing == "interpolate" else clips), splits
 
 

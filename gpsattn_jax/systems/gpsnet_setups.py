@@ -90,14 +90,20 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         """Rejects what cannot be drawn."""
+        for name, count in (("crop", 2), ("scale", 2), ("degrees", 3)):
+            if len(getattr(self, name)) != count:
+                raise ValueError(
+                    f"augment.{name} must be {count} numbers; "
+                    f"got {getattr(self, name)}."
+                )
         low, high = self.crop
         if not 0 < low <= high <= 1:
             raise ValueError(f"augment.crop must rise within (0, 1]; got {self.crop}.")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"augment.scale must rise above 0; got {self.scale}.")
-        if self.noise < 0 or min(self.degrees) < 0 or len(self.degrees) != 3:
+        if self.noise < 0 or min(self.degrees) < 0:
             raise ValueError(
-                "augment.noise and the three augment.degrees must be at least 0; "
+                "augment.noise and augment.degrees must be at least 0; "
                 f"got {self.noise} and {self.degrees}."
             )
         for name in ("mirror", "drop_joints", "drop_frames"):

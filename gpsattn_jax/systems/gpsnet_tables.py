@@ -170,6 +170,17 @@ def evaluate_run(
     return found
 
 
+def write_confusion(found: Sequence[Evaluated], workdir: str | os.PathLike) -> None:
+    """Writes `confusion.png` into the workdir, where matplotlib is at hand."""
+    try:
+        from gpsattn_jax.systems import gpsnet_report
+    except ImportError:
+        print("\nNo confusion.png: it needs matplotlib (the extra plot).")
+        return
+    path = pathlib.Path(workdir) / "confusion.png"
+    print(f"\nConfusions: {gpsnet_report.confusion_picture(found, path)}")
+
+
 def predict(
     recognizer: Recognizer,
     paths: Sequence[str | os.PathLike],

@@ -42,5 +42,10 @@ def _fields(tree, prefix=""):
         if isinstance(value, dict):
             fields |= _fields(value, f"{prefix}{name}.")
         else:
-            fields[prefix + name] = list(value) if isinstance(value, tuple) else value
+            fields[prefix + name] = _listed(value)
     return fields
+
+
+def _listed(value):
+    """Tuples as lists, at every depth."""
+    return [*map(_listed, value)] if isinstance(value, list | tuple) else value

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from gpsattn_jax.visualize import figures
 
+_ON_DEEP = ("white", "#ffd3c7")  # of what is right, of mistakes
+
 
 def confusion_figure(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Counts by (label, prediction) [classes, classes]; colour is logarithmic.
@@ -30,8 +32,9 @@ def confusion_figure(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
         places, class_names, rotation=90 if max(map(len, class_names)) > 2 else 0
     )
     panel.set_yticks(places, class_names)
+    dark = np.sqrt(max(2.0, 2.0 * counts.max()))  # from here on the blue is deep
     for row, column in np.argwhere(counts > 0):
-        wrong = row != column
+        wrong, deep = row != column, counts[row, column] > dark
         panel.text(
             column,
             row,
@@ -40,6 +43,6 @@ def confusion_figure(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
             va="center",
             fontsize=8,
             fontweight="bold" if wrong else "normal",
-            color=figures.ACCENT if wrong else "white",
+            color=_ON_DEEP[wrong] if deep else (figures.INK, figures.ACCENT)[wrong],
         )
     return figure
