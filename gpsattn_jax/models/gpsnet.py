@@ -170,8 +170,9 @@ class Config:
                 raise ValueError(
                     f"{name} must be at least 1; got {getattr(self, name)}."
                 )
-        if not any((self.positions, self.motions, self.distances)):
-            raise ValueError("One of positions, motions, distances must be an input.")
+        inputs = ("positions", "motions", "distances", "distance_motions")
+        if not any(getattr(self, name) for name in inputs):
+            raise ValueError(f"One of {', '.join(inputs)} must be an input.")
         if not 0 <= self.root < self.num_joints:
             raise ValueError(
                 f"root must be a joint below num_joints={self.num_joints}; "
