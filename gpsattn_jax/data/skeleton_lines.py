@@ -10,6 +10,7 @@ import numpy as np
 
 from gpsattn_jax.data.layout import Layout
 from gpsattn_jax.data.skeleton_folder import read_clip
+from gpsattn_jax.data.skeleton_join import UNKNOWN
 from gpsattn_jax.data.skeleton_repair import missing_joints
 from gpsattn_jax.data.skeletons import Clips
 
@@ -99,7 +100,7 @@ def window_clip(name: str, frames: list[np.ndarray], layout: Layout) -> Clips | 
         np.array([0, len(frames)]),
         np.zeros(1, np.int32),
         (name,),
-        ("unknown",),
+        (UNKNOWN,),
         layout,
     )
 
