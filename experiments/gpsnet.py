@@ -55,9 +55,14 @@ def main(_):
     """Runs one mode; all that it does is in `systems/`."""
     workdir, machine = _WORKDIR.value, config_flags.override(gpsnet.Machine())
     where = {"data_dir": _DATA_DIR.value, "machine": machine}
+    for name, flag, modes in (
+        ("fuse", _FUSE, ("evaluate",)),
+        ("clip", _CLIP, ("predict",)),
+        ("output", _OUTPUT, ("predict", "report")),
+    ):
+        if flag.value is not None and _MODE.value not in modes:
+            raise ValueError(f"--{name} is for --mode={' and '.join(modes)}.")
     if _MODE.value == "train":
-        if (_FUSE.value, _CLIP.value, _OUTPUT.value) != (None, None, None):
-            raise ValueError("--fuse, --clip and --output are for other modes.")
         config = config_flags.override(gpsnet.SETUPS[_SETUP.value])
         which = {
             "split": _SPLIT.value,

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import pathlib
 from typing import Any
 
 import jax
@@ -175,6 +176,7 @@ def restore(
     """
     if choose not in ("latest", "best"):
         raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
+    _check_one_run(workdir)
     placement = place(machine)
     with open_checkpoints(workdir) as checkpoints:
         step = checkpoints.latest() if choose == "latest" else checkpoints.best()
@@ -195,6 +197,15 @@ def restore(
         params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
     weights = params, state
     return Recognizer(config, class_names, layout, step, network, *weights, placement)
+
+
+def _check_one_run(workdir):
+    """Raises FileNotFoundError if it is the folder of many runs."""
+    runs = sorted(pathlib.Path(workdir).glob("split-*/seed-*/*/checkpoints"))
+    if runs:
+        raise FileNotFoundError(
+            f"{workdir} holds {len(runs)} runs; name one, such as {runs[0].parent}."
+        )
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -224,9 +235,12 @@ def _forward(network, config):
 
 
 def _initial(network: Functional, config: Config) -> tuple[Any, Any]:
-    """Weights to start from: those of another run."""
-    found = restore(config.init_from)
-    weights = jax.device_get((found.params, found.state))
+    """Weights to start from: those of another run, or of a file."""
+    if pathlib.Path(config.init_from).is_file():
+        _, *weights = convert.load(SYSTEM, config.init_from)
+    else:
+        found = restore(config.init_from)
+        weights = jax.device_get([found.params, found.state])
     params, state, replaced = convert.graft(
         network, jax.random.key(config.train.seed), *weights
     )
@@ -242,3 +256,9 @@ def _check(config):
             f"train.best_metric must be one of {', '.join(metrics)}; "
             f"got {config.train.best_metric!r}."
         )
+    if config.model.partition == "voronoi" and not config.model.anchors:
+        raise ValueError(
+            "model.partition must be another than voronoi: the joints' layout "
+            f"(data.layout={config.data.layout}) names no anchors."
+        )
+    gpsnet.skeleton_parts(config.model)  # whatever else does not fit the skeleton

@@ -118,8 +118,8 @@ class Config:
     """A whole run: network, data, augmentation, training.
 
     Attributes:
-        init_from: a run's workdir whose weights training starts from; the head is new
-            where the classes differ.
+        init_from: weights that training starts from: a run's workdir, or a
+            `.safetensors` file; the head is new where the classes differ.
     """
 
     model: gpsnet.Config = gpsnet.Config()

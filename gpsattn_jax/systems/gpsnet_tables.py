@@ -311,7 +311,8 @@ def _print_classes(final):
     names = final[0].clips.class_names
     width = max(12, *map(len, names)) + 2
     head = f"{'class':<{width}}{'clips':>6}{'recall':>9}{'precision':>11}"
-    print(f"\n  {head}   mistaken for")
+    of_all = f"  (clips of all {len(final)} runs)" if len(final) > 1 else ""
+    print(f"\n  {head}   mistaken for{of_all}")
     for row in classification.class_table(told, labels, names):
         shares = (f"{100 * share:.1f}" for share in (row.recall, row.precision))
         recall, precision = (share.replace("nan", "-") for share in shares)

@@ -33,8 +33,8 @@ def confusion_figure(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     )
     panel.set_yticks(places, class_names)
     dark = np.sqrt(max(2.0, 2.0 * counts.max()))  # from here on the blue is deep
-    for row, column in np.argwhere(counts > 0):
-        wrong, deep = row != column, counts[row, column] > dark
+    for row, column in np.argwhere(counts > 0).tolist():
+        wrong, deep = row != column, bool(counts[row, column] > dark)
         panel.text(
             column,
             row,

@@ -111,7 +111,10 @@ def test_two_files_of_one_name(tmp_path):
         (moving() * np.nan, "must have joints; got none"),
         (moving(0), "must have frames"),
         (moving()[0], "joints must be numbers"),
-        (np.array([{}, None]), "must be arrays of NumPy; got no such file, or one of pickled"),
+        (
+            np.array([{}, None]),
+            "must be arrays of NumPy; got no such file, or one of pickled",
+        ),
     ],
 )
 def test_a_wrong_clip_is_named(tmp_path, arrays, message):

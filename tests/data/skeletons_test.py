@@ -291,7 +291,9 @@ def test_validation_without_persons_keeps_the_classes_shares(data_dir):
 def test_a_set_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="set must be one of nw_ucla, .*; got 'ntu'"):
         load("ntu", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"utkinect\.npz .*: no such set.*--data_dir"):
+    with pytest.raises(
+        FileNotFoundError, match=r"utkinect\.npz .*: no such set.*--data_dir"
+    ):
         load("utkinect", tmp_path)
     np.savez(tmp_path / "utkinect.npz", coords=np.ones((1, 20, 3)))
     with pytest.raises(

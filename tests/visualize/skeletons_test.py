@@ -9,6 +9,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba
 
 from gpsattn_jax.visualize import figures
+from gpsattn_jax.visualize.confusion import confusion_figure
 from gpsattn_jax.visualize.skeletons import (
     channel_attention_figure,
     geodesic_bias_figure,
@@ -246,3 +247,12 @@ def test_each_block_has_a_panel_and_each_head_a_line(tmp_path, blocks, heads):
 def test_tables_of_another_shape_are_refused(make, given, why):
     with pytest.raises(ValueError, match=why):
         make(given)
+
+
+def test_numbers_of_a_confusion_matrix_can_be_read():
+    counts = np.array(
+        [[90, 40], [2, 5]]
+    )  # both right ones and mistakes, large and small
+    figure = confusion_figure(counts, ("sit", "stand"))
+    texts = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+    assert set(texts) == {"90", "40", "2", "5"} and len(set(texts.values())) == 4
