@@ -187,14 +187,14 @@ SETUPS = {
     "msr_action3d": _small("msr_action3d", 280, 40, 16, degrees=UPRIGHT, mirror=0.0),
     "ntu": NTU,
     "folder": dataclasses.replace(
-        _small("nw_ucla", 400, 50, degrees=UPRIGHT),
+        _small("nw_ucla", 400, 50, degrees=UPRIGHT, mirror=0.0),
         data=DataConfig(
             name="folder", path="clips", layout="mediapipe33", num_frames=16,
             unit_size=True,
         ),
     ),
     "pickle": dataclasses.replace(
-        _small("nw_ucla", 400, 50, degrees=FLAT),
+        _small("nw_ucla", 400, 50, degrees=FLAT, mirror=0.0),
         data=DataConfig(
             name="pickle", path="annotations.pkl", layout="coco17", num_frames=16,
             unit_size=True,
