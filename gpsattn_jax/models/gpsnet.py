@@ -214,10 +214,6 @@ def skeleton_parts(config: Config) -> np.ndarray | None:
     if config.partition == "joint":
         return np.arange(config.num_joints, dtype=np.int32)
     distances = skeleton_distances(config)
-    if config.partition == "voronoi" and not config.anchors:
-        raise ValueError(
-            "partition must be another than voronoi: no joint is an anchor."
-        )
     if config.partition == "voronoi":
         return voronoi_parts(distances, config.anchors)
     return shells(distances, config.root)

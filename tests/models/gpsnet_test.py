@@ -620,14 +620,6 @@ BAD_CONFIGS = {
         "One of positions, motions, distances, distance_motions must be an input.",
     ),
     "root": ({"root": 5}, "root must be a joint below num_joints=5; got 5."),
-    "parts": (
-        {"parts": (0, 1)},
-        "parts must be 5 numbers from 0, one for each joint; got (0, 1).",
-    ),
-    "negative parts": (
-        {"parts": (0, 1, 1, 0, -1)},
-        "parts must be 5 numbers from 0, one for each joint; got (0, 1, 1, 0, -1).",
-    ),
 }  # fmt: skip
 
 
@@ -638,6 +630,14 @@ def test_configs_that_cannot_be_built(options, message):
 
 
 BAD_GRAPHS = {
+    "parts": (
+        {"parts": (0, 1)},
+        "parts must be 5 numbers from 0, one for each joint; got (0, 1).",
+    ),
+    "negative parts": (
+        {"parts": (0, 1, 1, 0, -1)},
+        "parts must be 5 numbers from 0, one for each joint; got (0, 1, 1, 0, -1).",
+    ),
     "in pieces": (
         {"edges": ((0, 1), (1, 2), (3, 4))},
         "edges must connect all joints; [3, 4] cannot be reached.",
