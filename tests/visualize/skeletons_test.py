@@ -250,9 +250,7 @@ def test_tables_of_another_shape_are_refused(make, given, why):
 
 
 def test_numbers_of_a_confusion_matrix_can_be_read():
-    counts = np.array(
-        [[90, 40], [2, 5]]
-    )  # right and wrong, many and few
+    counts = np.array([[90, 40], [2, 5]])  # right and wrong, many and few
     figure = confusion_figure(counts, ("sit", "stand"))
     texts = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
     assert set(texts) == {"90", "40", "2", "5"} and len(set(texts.values())) == 4
