@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import jax
@@ -12,6 +13,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 # Shapes that differ in rank are a mistake more often than a wish: say so by hand.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Every `fit` compiles anew, as every script does: what one of them has compiled, the
+# others read. The folder goes when the tests end.
+_COMPILED = tempfile.TemporaryDirectory(prefix="gpsattn-compiled-")
+jax.config.update("jax_compilation_cache_dir", _COMPILED.name)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name  # the scripts' processes, too
 
 
 def pytest_addoption(parser):
