@@ -166,6 +166,20 @@ def _small(name, clips, epochs, batch_size=32, **augment):
     )
 
 
+def _calm(setup):
+    """Less of everything that disturbs, which held-out persons of Florence3D preferred.
+
+    Its z axis is vertical, y in the other sets.
+    """
+    return dataclasses.replace(
+        setup,
+        model=dataclasses.replace(setup.model, dropout=0.3, channel_dropout=0.0),
+        augment=dataclasses.replace(
+            setup.augment, degrees=(10.0, 10.0, 20.0), mirror=0.0
+        ),
+    )
+
+
 NTU = Config(
     model=dataclasses.replace(gpsnet.VARIANTS["base"], drop_path=0.1),
     data=DataConfig(name="ntu", path="ntu/NTU60_CS.npz", num_frames=64),
@@ -177,13 +191,12 @@ NTU = Config(
     ),
 )
 
-# y is vertical but for Florence3D, where z is.
 UPRIGHT, FLAT = (15.0, 60.0, 15.0), (0.0, 0.0, 12.0)
 SETUPS = {
     "nw_ucla": _small("nw_ucla", 1020, 80, degrees=(15.0, 90.0, 15.0), crop=(0.5, 1.0)),
     "jhmdb14": _small("jhmdb14", 400, 50, degrees=FLAT),
     "utkinect": _small("utkinect", 100, 80, 16, degrees=UPRIGHT),
-    "florence3d": _small("florence3d", 108, 80, 16, degrees=(15.0, 15.0, 60.0)),
+    "florence3d": _calm(_small("florence3d", 108, 80, 16)),
     "msr_action3d": _small("msr_action3d", 280, 40, 16, degrees=UPRIGHT, mirror=0.0),
     "ntu": NTU,
     "folder": dataclasses.replace(

@@ -50,14 +50,6 @@ SMALL = transxnet.Config(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """What one run compiled, the next one finds."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("jax")))
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-
-
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
     """A run of four steps on the digits."""
