@@ -285,7 +285,7 @@ class GPSNet(nnx.Module):
     ) -> Any:
         """See `build`."""
         self._check(joints, mask, time)
-        batch, persons, steps = joints.shape[:3]
+        batch, persons = joints.shape[:2]
         time = _time(joints, mask) if time is None else time
         if mask is not None:
             time = jnp.where(mask.any((1, 3)), time, 0)
