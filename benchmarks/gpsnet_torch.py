@@ -41,16 +41,17 @@ class Peer(torch.nn.Module):
         for number, stride in enumerate(self.config.strides):
             x = self.block(f"blocks/{number}", x, time, stride)
             time = time[::stride]
-        return self.dense("head", self.norm("norm", x).mean((1, 2)))
+        x = self.norm("norm", x)
+        pooled = x.mean((1, 2))
+        if self.config.pooling == "mean_max":
+            pooled = torch.cat([pooled, x.mean(2).amax(1)], -1)
+        return self.dense("head", pooled)
 
     def embed(self, joints):
         """Positions and motions, each normalised over all joints' coordinates."""
         total = 0.0
         for number, lag in enumerate((0, *self.config.motions)):
-            x = joints
-            if lag:
-                x = torch.zeros_like(joints)
-                x[:, lag:] = joints[:, lag:] - joints[:, :-lag]
+            x = _motion(joints, lag)
             flat, at = x.flatten(2), f"embedding/norms/{number}"
             flat = functional.batch_norm(
                 flat.transpose(1, 2),
@@ -63,10 +64,11 @@ class Peer(torch.nn.Module):
             total = total + self.two_layers(
                 f"embedding/layers/{number}", flat.reshape(x.shape)
             )
-        if self.config.distances:
-            total = total + self.two_layers(
-                "embedding/distances/0", _distances(joints)
-            ).unsqueeze(2)
+        gaps = _distances(joints)
+        lags = (0,) * self.config.distances + self.config.distance_motions
+        for number, lag in enumerate(lags):
+            found = self.two_layers(f"embedding/distances/{number}", _motion(gaps, lag))
+            total = total + found.unsqueeze(2)
         return total
 
     def block(self, at, x, time, stride):
@@ -157,6 +159,15 @@ def _key(name):
 
 def _is_dense(name):
     return name.endswith("/kernel") and not name.endswith("temporal/kernel")
+
+
+def _motion(x, lag):
+    """Differences over `lag` frames, 0 in the first of them; x itself for none."""
+    if not lag:
+        return x
+    found = torch.zeros_like(x)
+    found[:, lag:] = x[:, lag:] - x[:, :-lag]
+    return found
 
 
 def _distances(joints):
