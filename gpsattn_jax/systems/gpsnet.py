@@ -25,8 +25,9 @@ from gpsattn_jax.systems.gpsnet_clips import (
     prepare,
 )
 from gpsattn_jax.systems.gpsnet_setups import SETUPS, AugmentConfig, Config, DataConfig
+from gpsattn_jax.systems.saved_runs import open_run
 from gpsattn_jax.training.config import Machine
-from gpsattn_jax.training.loop import fit, open_checkpoints
+from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.predict import predict
 from gpsattn_jax.training.sharding import Placement, place
@@ -174,20 +175,8 @@ def restore(
         FileNotFoundError: if there is no checkpoint.
         ValueError: if `choose` is unknown or the run is another system's.
     """
-    if choose not in ("latest", "best"):
-        raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
-    _check_one_run(workdir)
     placement = place(machine)
-    with open_checkpoints(workdir) as checkpoints:
-        step = checkpoints.latest() if choose == "latest" else checkpoints.best()
-        if step is None:
-            raise FileNotFoundError(
-                f"{checkpoints.folder}: no finished checkpoint yet."
-            )
-        settings = checkpoints.metadata(step)
-        made_by = settings.pop("system")
-        if made_by != SYSTEM:
-            raise ValueError(f"{workdir} must be a run of {SYSTEM}; got {made_by}.")
+    with open_run(workdir, choose, SYSTEM) as (checkpoints, step, settings):
         class_names = tuple(settings.pop("class_names"))
         layout = from_dict(Layout, settings.pop("layout"))
         config = from_dict(Config, settings)
@@ -197,15 +186,6 @@ def restore(
         params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
     weights = params, state
     return Recognizer(config, class_names, layout, step, network, *weights, placement)
-
-
-def _check_one_run(workdir):
-    """Raises FileNotFoundError if it is the folder of many runs."""
-    runs = sorted(pathlib.Path(workdir).glob("split-*/seed-*/*/checkpoints"))
-    if runs:
-        raise FileNotFoundError(
-            f"{workdir} holds {len(runs)} runs; name one, such as {runs[0].parent}."
-        )
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

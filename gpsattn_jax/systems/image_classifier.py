@@ -21,8 +21,9 @@ from gpsattn_jax.data.images import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.systems.saved_runs import open_run
 from gpsattn_jax.training.config import Machine
-from gpsattn_jax.training.loop import fit, open_checkpoints
+from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.predict import predict
 from gpsattn_jax.training.sharding import Placement, place
@@ -167,21 +168,8 @@ def restore(
         ValueError: if `choose` is unknown, or the run is another system's or kept no
             averages.
     """
-    if choose not in ("latest", "best"):
-        raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
     placement = place(machine)
-    with open_checkpoints(workdir) as checkpoints:
-        step = checkpoints.latest() if choose == "latest" else checkpoints.best()
-        if step is None:
-            raise FileNotFoundError(
-                f"{checkpoints.folder}: no finished checkpoint yet."
-            )
-        settings = checkpoints.metadata(step)
-        made_by = settings.pop("system")
-        if made_by != system.name:
-            raise ValueError(
-                f"{workdir} must be a run of {system.name}; got {made_by}."
-            )
+    with open_run(workdir, choose, system.name) as (checkpoints, step, settings):
         class_names = tuple(settings.pop("class_names"))
         config: Any = from_dict(system.config_class, settings)
         if averaged and not config.train.ema_decay:

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import os
-import pathlib
 from collections.abc import Sequence
 
 import jax
@@ -25,8 +24,9 @@ from gpsattn_jax.systems.pglsum_videos import (
     seen,
     split_videos,
 )
+from gpsattn_jax.systems.saved_runs import open_run
 from gpsattn_jax.training.config import Machine
-from gpsattn_jax.training.loop import fit, open_checkpoints
+from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import summed_squares
 from gpsattn_jax.training.sharding import Placement, on_every_process, place
 
@@ -178,20 +178,8 @@ def restore(
         FileNotFoundError: if there is no checkpoint.
         ValueError: if `choose` is unknown or the run is another system's.
     """
-    if choose not in ("latest", "best"):
-        raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
-    _check_one_run(workdir)
     placement = place(machine)
-    with open_checkpoints(workdir) as checkpoints:
-        step = checkpoints.latest() if choose == "latest" else checkpoints.best()
-        if step is None:
-            raise FileNotFoundError(
-                f"{checkpoints.folder}: no finished checkpoint yet."
-            )
-        settings = checkpoints.metadata(step)
-        made_by = settings.pop("system")
-        if made_by != SYSTEM:
-            raise ValueError(f"{workdir} must be a run of {SYSTEM}; got {made_by}.")
+    with open_run(workdir, choose, SYSTEM) as (checkpoints, step, settings):
         norms = tuple(settings.pop("feature_norms"))
         config = from_dict(Config, settings)
         network = pglsum.build(config.model)
@@ -213,15 +201,6 @@ def from_weights(config: Config, *, machine: Machine | None = None) -> Summarize
     params, state = _initial(config)
     network, norms = pglsum.build(config.model), (0.0, float("inf"))
     return Summarizer(config, 0, norms, network, params, state, place(machine))
-
-
-def _check_one_run(workdir):
-    """Raises FileNotFoundError if it is the folder of many runs."""
-    runs = sorted(pathlib.Path(workdir).glob("split-*/seed-*/checkpoints"))
-    if runs:
-        raise FileNotFoundError(
-            f"{workdir} holds {len(runs)} runs; name one, such as {runs[0].parent}."
-        )
 
 
 def score_videos(
