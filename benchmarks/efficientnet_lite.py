@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks import timing
 from gpsattn_jax.convert.efficientnet_lite import load_installed
-from gpsattn_jax.data.crop import Crop
-from gpsattn_jax.data.frame_preprocessing import preprocess_frames
-from gpsattn_jax.data.image_folder import read_zips
+from gpsattn_jax.data.images.class_folders import read_zips
+from gpsattn_jax.data.images.crop import Crop
+from gpsattn_jax.data.videos.frame_preprocessing import preprocess_frames
 
 HEAD = ("what", "figure")
 CLASSES = np.array([0, 217, 482, 491, 497, 566, 569, 571, 574, 701])  # of ImageNet's

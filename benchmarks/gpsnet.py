@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.timing import interleaved
-from gpsattn_jax.data.layouts import LAYOUTS
+from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.models import gpsnet
 from gpsattn_jax.modules import temporal_conv
-from gpsattn_jax.systems.gpsnet_setups import SETUPS
+from gpsattn_jax.systems.gpsnet.setups import SETUPS
 from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.optimizers import make_optimizer
@@ -35,7 +35,7 @@ HEAD = (
     "PyTorch ms",
     "PyTorch / ours",
 )
-PARTS = 4  # of a training batch, see systems/gpsnet_setups.py
+PARTS = 4  # of a training batch, see systems/gpsnet/setups.py
 
 
 def _on(config, layout, coordinates, classes):

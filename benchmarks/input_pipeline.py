@@ -17,15 +17,15 @@ import numpy as np
 
 from benchmarks import steps
 from benchmarks.timing import interleaved
-from gpsattn_jax.data import image_sets
-from gpsattn_jax.data.augmentation import AugmentConfig, augment_batch
 from gpsattn_jax.data.batches import Batches
-from gpsattn_jax.data.cache import decoded
-from gpsattn_jax.data.crop import Crop
-from gpsattn_jax.data.image_files import ImageFiles
-from gpsattn_jax.data.image_folder import read_folder
-from gpsattn_jax.data.image_sets import DataConfig
-from gpsattn_jax.data.images import Images
+from gpsattn_jax.data.images import sets as image_sets
+from gpsattn_jax.data.images.augment.recipe import AugmentConfig, augment_batch
+from gpsattn_jax.data.images.class_folders import read_folder
+from gpsattn_jax.data.images.crop import Crop
+from gpsattn_jax.data.images.decoded_cache import decoded
+from gpsattn_jax.data.images.files import ImageFiles
+from gpsattn_jax.data.images.sets import DataConfig
+from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.training.config import TrainConfig

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import timing
-from gpsattn_jax.data.videos import Video, VideoSet
+from gpsattn_jax.data.videos.videos import Video, VideoSet
 from gpsattn_jax.models import pglsum
-from gpsattn_jax.systems.pglsum_setups import PAPER
+from gpsattn_jax.systems.pglsum.setups import PAPER
 from gpsattn_jax.training.losses import summed_squares
 from gpsattn_jax.training.optimizers import make_optimizer
 from gpsattn_jax.training.state import init_state

@@ -14,9 +14,12 @@ import time
 
 import numpy as np
 
-from gpsattn_jax.systems import video_summary
-from gpsattn_jax.systems.frame_features import EXTRACTORS, extract_features
-from gpsattn_jax.systems.video_shots import find_cuts, shot_bounds
+from gpsattn_jax.systems.video_summary import run as video_summary
+from gpsattn_jax.systems.video_summary.frame_features import (
+    EXTRACTORS,
+    extract_features,
+)
+from gpsattn_jax.systems.video_summary.shots import find_cuts, shot_bounds
 
 HEAD = (
     "features", "true bounds", "hits within 0.5 s", "largest error s", "shots found",

@@ -6,7 +6,8 @@ python3 dev.py demo
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import gsanet, gsanet_report
+from gpsattn_jax.systems import gsanet
+from gpsattn_jax.systems.gsanet import report as gsanet_report
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/digits", "Checkpoints, logs, report.")
 config_flags.define(gsanet.Config)

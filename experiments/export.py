@@ -10,7 +10,10 @@ python experiments/export.py --mode=check --source=runs/digits --output=digits.s
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import export, export_check, gpsnet_export, gsanet, transxnet
+from gpsattn_jax.systems import gsanet, transxnet
+from gpsattn_jax.systems.export import check as export_check
+from gpsattn_jax.systems.export import models as export
+from gpsattn_jax.systems.gpsnet import export as gpsnet_export
 
 CLASSIFIERS = {"gsanet": gsanet.SYSTEM, "transxnet": transxnet.SYSTEM}
 

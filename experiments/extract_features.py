@@ -33,7 +33,8 @@ import sys
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import frame_features, video_extraction
+from gpsattn_jax.systems.video_summary import extraction as video_extraction
+from gpsattn_jax.systems.video_summary import frame_features
 
 _VIDEOS = flags.DEFINE_string("videos", None, "Folder of videos.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The .h5 file to write.", required=True)

@@ -18,7 +18,7 @@ from absl import flags
 from gpsattn_jax import config_flags
 from gpsattn_jax.models.gpsnet import STREAMS
 from gpsattn_jax.systems import gpsnet
-from gpsattn_jax.systems import gpsnet_tables as tables
+from gpsattn_jax.systems.gpsnet import tables
 
 _SETUP = flags.DEFINE_enum(
     "setup", "utkinect", sorted(gpsnet.SETUPS), "Setup to start from, in training."
@@ -82,7 +82,9 @@ def main(_):
         )
         tables.write_confusion(found, workdir)
     elif _MODE.value == "report":
-        from gpsattn_jax.systems import gpsnet_report  # needs matplotlib
+        from gpsattn_jax.systems.gpsnet import (
+            report as gpsnet_report,  # needs matplotlib
+        )
 
         gpsnet_report.report(workdir, _OUTPUT.value, _CHECKPOINT.value, **where)
     elif _CLIP.value is None:

@@ -9,7 +9,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import gsanet
-from gpsattn_jax.systems import image_classifier_tables as tables
+from gpsattn_jax.systems.image_classifier import tables
 
 _SETUP = flags.DEFINE_enum(
     "setup", "digits", sorted(gsanet.SETUPS), "Setup to start from, in training."
@@ -49,7 +49,9 @@ def main(_):
     if _MODE.value == "evaluate":
         gsanet.print_evaluation(workdir, _CHECKPOINT.value, **where)
     elif _MODE.value == "report":
-        from gpsattn_jax.systems import gsanet_report  # needs matplotlib
+        from gpsattn_jax.systems.gsanet import (
+            report as gsanet_report,  # needs matplotlib
+        )
 
         gsanet_report.report(
             workdir,

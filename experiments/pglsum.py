@@ -17,7 +17,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import pglsum
-from gpsattn_jax.systems import pglsum_tables as tables
+from gpsattn_jax.systems.pglsum import tables
 
 _SETUP = flags.DEFINE_enum(
     "setup", "summe_shots", sorted(pglsum.SETUPS), "Setup to start from, in training."
@@ -61,7 +61,9 @@ def main(_):
     if _MODE.value == "evaluate":
         tables.print_evaluation(workdir, _CHECKPOINT.value, **where)
     elif _MODE.value == "report":
-        from gpsattn_jax.systems import pglsum_report  # needs matplotlib
+        from gpsattn_jax.systems.pglsum import (
+            report as pglsum_report,  # needs matplotlib
+        )
 
         pglsum_report.report(workdir, _OUTPUT.value, _CHECKPOINT.value, **where)
     elif _FEATURES.value is None:

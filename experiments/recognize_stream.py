@@ -13,7 +13,8 @@ out tells where the window ends, what it shows, and how likely that is.
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import gpsnet, gpsnet_stream
+from gpsattn_jax.systems import gpsnet
+from gpsattn_jax.systems.gpsnet import stream as gpsnet_stream
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of a trained run.", required=True)
 _CLIP = flags.DEFINE_string(

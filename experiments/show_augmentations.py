@@ -7,7 +7,7 @@ python experiments/show_augmentations.py --output=augmentations.png --images=my_
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import augmentation_report
+from gpsattn_jax.systems.image_classifier import augmentation_report
 
 _IMAGES = flags.DEFINE_string(
     "images", None, "A folder, pattern or file; scikit-learn's two photographs."

@@ -20,7 +20,7 @@ import sys
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import video_summary
+from gpsattn_jax.systems.video_summary import run as video_summary
 
 _VIDEO = flags.DEFINE_string("video", None, "The video.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The mp4 to write.", required=True)
@@ -56,7 +56,7 @@ def main(_):
 def _report():
     """What draws; without matplotlib only who asks for pictures is told by an error."""
     try:
-        from gpsattn_jax.systems import video_summary_report
+        from gpsattn_jax.systems.video_summary import report as video_summary_report
     except ImportError as error:
         if _PICTURES.value is not None:
             raise

@@ -8,8 +8,8 @@ python experiments/transxnet.py --mode=predict --workdir=runs/nette --images=my_
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import image_classifier_tables as tables
 from gpsattn_jax.systems import transxnet
+from gpsattn_jax.systems.image_classifier import tables
 
 _SETUP = flags.DEFINE_enum(
     "setup", "imagenette", sorted(transxnet.SETUPS), "Setup to start from, in training."
@@ -48,7 +48,9 @@ def main(_):
     if _MODE.value == "evaluate":
         transxnet.print_evaluation(workdir, _CHECKPOINT.value, **where)
     elif _MODE.value == "report":
-        from gpsattn_jax.systems import transxnet_report  # needs matplotlib
+        from gpsattn_jax.systems.transxnet import (
+            report as transxnet_report,  # needs matplotlib
+        )
 
         transxnet_report.report(
             workdir,

@@ -15,10 +15,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Every `fit` compiles anew, as every script does: what one of them has compiled, the
-# others read. The folder goes when the tests end.
-_COMPILED = tempfile.TemporaryDirectory(prefix="gpsattn-compiled-")
-jax.config.update("jax_compilation_cache_dir", _COMPILED.name)
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name  # the scripts' processes, too
+# others read, and so do other workers and the scripts' processes. A folder of our own
+# goes when the tests end; one that the environment names stays.
+if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    _COMPILED = tempfile.TemporaryDirectory(prefix="gpsattn-compiled-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 
 def pytest_addoption(parser):

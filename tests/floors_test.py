@@ -33,9 +33,17 @@ EXTRAS = {
 }  # fmt: skip
 
 SYSTEMS = {"gpsnet", "gsanet", "pglsum", "transxnet"}
-PICTURES = "_report"  # <system>_report.py draws, and so needs the extra `plot`
+# What draws, and so needs the extra `plot`.
+PICTURES = {"report", "pictures", "augmentation_report"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def files_of(room):
+    """The files of a room, at every depth; a room without any fails its test."""
+    found = sorted((PACKAGE / room).rglob("*.py"))
+    assert found, f"no files in {room}"
+    return found
 
 
 def imports(tree, package):
@@ -86,14 +94,14 @@ def test_imports_go_down_only(path):
 
 @pytest.mark.parametrize("room", ["kernels", "data", "evaluation", "visualize"])
 def test_the_ground_knows_nothing_of_flax(room):
-    for path in (PACKAGE / room).glob("*.py"):
+    for path in files_of(room):
         found = {name.split(".")[0] for name in imported_by(path)}
         assert not found & {"flax", "optax", "orbax"}, path.name
 
 
 @pytest.mark.parametrize("room", ["convert", "systems", "training"])
 def test_flax_is_met_in_modules_and_models_alone(room):
-    for path in (PACKAGE / room).glob("*.py"):
+    for path in files_of(room):
         assert "flax" not in {name.split(".")[0] for name in imported_by(path)}
 
 
@@ -112,17 +120,23 @@ def test_experiments_open_front_doors_alone():
 
 
 def test_one_system_knows_nothing_of_another():
-    """In models, convert and systems: the files that bear a system's name."""
+    """In models, convert and systems: the files and folders that bear its name."""
+    judged = set()
     for room in ("models", "convert", "systems"):
-        for path in (PACKAGE / room).glob("*.py"):
+        for path in files_of(room):
+            own = system_of(path)
+            judged.add((room, own))
             words = {word for name in imported_by(path) for word in name.split(".")}
-            others = words & (SYSTEMS - {system_of(path)})
-            alone = system_of(path) not in SYSTEMS or not others
-            assert alone, f"{room}/{path.name} must not import {sorted(others)}."
+            others = words & (SYSTEMS - {own})
+            assert not own or not others, f"{path} must not import {sorted(others)}."
+    found = {(room, own) for room, own in judged if own}
+    assert found == {(r, s) for r in ("models", "convert", "systems") for s in SYSTEMS}
 
 
 def system_of(path):
-    return path.stem.split("_")[0]
+    """The system that a file or its folder is named after; "" for what all share."""
+    words = {part.split("_")[0] for part in path.relative_to(PACKAGE).parts[1:-1]}
+    return "".join((words | {path.stem.split("_")[0]}) & SYSTEMS)
 
 
 CORE = ("", ".kernels", ".modules", ".models", ".convert", ".training", ".systems")
@@ -132,9 +146,9 @@ def test_the_core_imports_no_extra():
     names = ["gpsattn_jax" + room for room in CORE]
     for room in ("models", "systems", "training", "modules"):
         names += [
-            f"gpsattn_jax.{room}.{path.stem}"
-            for path in (PACKAGE / room).glob("*.py")
-            if path.stem != "__init__" and not path.stem.endswith(PICTURES)
+            ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            for path in files_of(room)
+            if path.stem != "__init__" and path.stem not in PICTURES
         ]
     program = (
         f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\n"

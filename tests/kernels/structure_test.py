@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gpsattn_jax.data.layouts import LAYOUTS
+from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.kernels import (
     bone_parents,
     geodesic_bias,

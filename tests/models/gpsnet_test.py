@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gpsattn_jax.data.layouts import LAYOUTS
+from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.models import gpsnet
 from tests import gpsnet_restated as restated
 from tests.golden_pglsum import quick_jit

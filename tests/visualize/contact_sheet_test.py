@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gpsattn_jax.data.augmentation import AugmentConfig
-from gpsattn_jax.data.randaugment import NAMES
-from gpsattn_jax.systems import augmentation_report
+from gpsattn_jax.data.images.augment.randaugment import NAMES
+from gpsattn_jax.data.images.augment.recipe import AugmentConfig
+from gpsattn_jax.systems.image_classifier import augmentation_report
 from gpsattn_jax.visualize.contact_sheet import mosaic
 
 SMALL = augmentation_report.Config(

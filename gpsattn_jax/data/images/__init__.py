@@ -1,0 +1,1 @@
+"""Images: sets by name, folders, files; decoded, cropped, cached."""

@@ -1,0 +1,1 @@
+"""Augmentations of images: pure functions of (images, key), and their recipe."""

@@ -1,0 +1,206 @@
+"""The recipe of a training run: which augmentations, how strong, in the usual order."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gpsattn_jax.data.images.augment import boxes, color, mixing, randaugment
+from gpsattn_jax.data.images.augment import geometry as augment
+
+_SHARES = (
+    "zoom", "randaugment_probability", "erase", "mix_probability", "switch_probability",
+)  # fmt: skip
+_AMOUNTS = (
+    "pad_crop", "degrees", "shift", "shear", "randaugment_ops", "randaugment_std",
+    "mixup", "cutmix",
+)  # fmt: skip
+_RANGES = ("crop_scale", "crop_ratio", "erase_area", "erase_ratio")
+_CHOICES = {
+    "crop_method": ("bilinear", "bicubic"),
+    "pad_mode": ("zero", "reflect"),
+    "erase_mode": ("noise", "zero", "mean"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """What training does to images in 0..1; as it stands, nothing.
+
+    Attributes:
+        crop_scale: random resized crop: range of the crop's share of the area; 1,1 for
+            no crop.
+        crop_ratio: range of the crop's width divided by its height.
+        crop_method: how a crop is resampled, bilinear or bicubic; with antialiasing.
+        pad_crop: pixels added on each side before a random crop of the old size.
+        pad_mode: what is added, zero or reflect.
+        flip: mirror half of the images left and right.
+        degrees: rotation by up to this angle.
+        zoom: scaling by up to this share.
+        shift: rows and columns move by up to this many pixels.
+        shear: columns move by up to this many pixels for each row.
+        randaugment_ops: RandAugment: operations drawn for each image; 0 for none.
+        randaugment_magnitude: how strong, in 0..10.
+        randaugment_std: standard deviation of the magnitude, drawn for each operation.
+        randaugment_probability: of each drawn operation being done.
+        randaugment_increasing: a higher magnitude always changes the image more.
+        color_jitter: strength of the random brightness, contrast, saturation and hue.
+        erase: probability of erasing a box of an image.
+        erase_area: range of the box's share of the area.
+        erase_ratio: range of the box's height divided by its width.
+        erase_mode: what is put there: noise, zero or mean (the image's own).
+        mixup: mix images and labels with a share from Beta(mixup, mixup); 0 for never.
+        cutmix: the same with a box of another image, of an area from Beta(cutmix,
+            cutmix).
+        mix_probability: of a batch being mixed.
+        switch_probability: of cutmix where both are on.
+    """
+
+    crop_scale: tuple[float, ...] = (1.0, 1.0)
+    crop_ratio: tuple[float, ...] = (3 / 4, 4 / 3)
+    crop_method: str = "bilinear"
+    pad_crop: int = 0
+    pad_mode: str = "zero"
+    flip: bool = False
+    degrees: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    shear: float = 0.0
+    randaugment_ops: int = 0
+    randaugment_magnitude: float = 9.0
+    randaugment_std: float = 0.5
+    randaugment_probability: float = 0.5
+    randaugment_increasing: bool = True
+    color_jitter: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    erase: float = 0.0
+    erase_area: tuple[float, ...] = (0.02, 1 / 3)
+    erase_ratio: tuple[float, ...] = (0.3, 10 / 3)
+    erase_mode: str = "noise"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    mix_probability: float = 1.0
+    switch_probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Rejects what no augmentation can be."""
+        for name in _SHARES:
+            _check(self, name, 0 <= getattr(self, name) <= 1, "in 0..1")
+        for name in _AMOUNTS:
+            _check(self, name, getattr(self, name) >= 0, "0 or more")
+        for name in _RANGES:
+            value = getattr(self, name)
+            rising = len(value) == 2 and 0 < value[0] <= value[1]
+            _check(self, name, rising, "two rising numbers above 0")
+        for name in ("crop_scale", "erase_area"):
+            _check(self, name, getattr(self, name)[1] <= 1, "shares of at most 1")
+        for name, choices in _CHOICES.items():
+            known = getattr(self, name) in choices
+            _check(self, name, known, f"one of {', '.join(choices)}")
+        strong = 0 <= self.randaugment_magnitude <= 10
+        _check(self, "randaugment_magnitude", strong, "in 0..10")
+        jitter = len(self.color_jitter) == 4 and min(self.color_jitter) >= 0
+        _check(self, "color_jitter", jitter, "four numbers of 0 or more")
+        _check(self, "color_jitter", self.color_jitter[3] <= 0.5, "of hue at most 0.5")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether labels become weights of classes."""
+        return bool(self.mixup or self.cutmix)
+
+
+def augment_batch(
+    config: AugmentConfig, batch: dict[str, Any], key: jax.Array, num_classes: int
+) -> dict[str, Any]:
+    """Augments a batch: crop, flip, warp, RandAugment, colours, erasing, mixing.
+
+    Args:
+        config: the recipe; static under jit.
+        batch: {"inputs": {"images": [B, H, W, C], uint8 or float32 in 0..1},
+            "targets": {"label": int32 [B]}}; other entries are passed on.
+        key: random key of the step.
+        num_classes: width of mixed labels.
+
+    Returns:
+        The batch with images float32 in 0..1. Where mixup or cutmix is on, the label
+        is float32 [B, num_classes]: the classes' weights.
+    """
+    images, label = batch["inputs"]["images"], batch["targets"]["label"]
+    if images.dtype == jnp.uint8:
+        images = images.astype(jnp.float32) / 255
+    keys = [jax.random.fold_in(key, step) for step in range(7)]
+    images = _move(config, images, key, *keys[:3])
+    images = _recolor(config, images, *keys[3:5])
+    if config.erase:
+        images = boxes.random_erase(
+            images,
+            keys[5],
+            probability=config.erase,
+            area=config.erase_area,
+            ratio=config.erase_ratio,
+            mode=config.erase_mode,
+        )
+    if config.mixes:
+        images, label = mixing.mix(
+            images,
+            jax.nn.one_hot(label, num_classes),
+            keys[6],
+            mixup_alpha=config.mixup,
+            cutmix_alpha=config.cutmix,
+            probability=config.mix_probability,
+            switch_probability=config.switch_probability,
+        )
+    return {
+        **batch,
+        "inputs": {**batch["inputs"], "images": images},
+        "targets": {**batch["targets"], "label": label},
+    }
+
+
+def _move(config, images, key, cropping, padding, flipping):
+    if tuple(config.crop_scale) != (1.0, 1.0):
+        images = boxes.random_resized_crop(
+            images,
+            cropping,
+            scale=config.crop_scale,
+            ratio=config.crop_ratio,
+            method=config.crop_method,
+        )
+    if config.pad_crop:
+        images = augment.pad_and_crop(
+            images, padding, pixels=config.pad_crop, mode=config.pad_mode
+        )
+    if config.flip:
+        images = augment.flip(images, flipping)
+    if config.degrees or config.zoom or config.shift or config.shear:
+        # With the batch's own key, as it was before there were others: old runs stay.
+        images = augment.random_affine(
+            images,
+            key,
+            degrees=config.degrees,
+            zoom=config.zoom,
+            shift=config.shift,
+            shear=config.shear,
+        )
+    return images
+
+
+def _recolor(config, images, drawing, jittering):
+    if config.randaugment_ops:
+        images = randaugment.rand_augment(
+            images,
+            drawing,
+            count=config.randaugment_ops,
+            magnitude=config.randaugment_magnitude,
+            std=config.randaugment_std,
+            probability=config.randaugment_probability,
+            increasing=config.randaugment_increasing,
+        )
+    return color.color_jitter(images, jittering, strengths=config.color_jitter)
+
+
+def _check(config, name, fits, wanted):
+    if not fits:
+        raise ValueError(
+            f"augment.{name} must be {wanted}; got {getattr(config, name)!r}."
+        )

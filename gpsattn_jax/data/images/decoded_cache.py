@@ -1,0 +1,129 @@
+"""Images decoded once and for all: a memory map of one size, kept on disk."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from gpsattn_jax.data.images.byte_stores import ByteStore
+from gpsattn_jax.data.images.files import ImageFiles, in_threads
+from gpsattn_jax.data.progress import shown
+from gpsattn_jax.files import replaced
+
+_VERSION = 1  # of what `decoded` makes of a file; another one makes all caches again
+
+
+class Decoded:
+    """Decoded images in a memory map, as a `ByteStore`.
+
+    Args:
+        path: of the .npy file, [n, S, S, C] uint8.
+        names: of the files they were.
+        places: of these images in the file; all by default.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        names: list[str],
+        places: np.ndarray | None = None,
+    ):
+        self._path, self._names = os.fspath(path), names
+        self._pixels = np.load(path, mmap_mode="r")
+        self._places = np.arange(len(names)) if places is None else places
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self._places)
+
+    def read(self, place: int) -> np.ndarray:
+        """[S, S, C] uint8."""
+        return np.asarray(self._pixels[self._places[place]])
+
+    def name(self, place: int) -> str:
+        return self._names[self._places[place]]
+
+    def stamp(self, place: int) -> list[Any]:
+        return [self._path, int(self._places[place])]
+
+    def take(self, places: np.ndarray) -> "Decoded":
+        return Decoded(self._path, self._names, self._places[places])
+
+    def __reduce__(self) -> tuple:
+        """A copy in another process maps the file again."""
+        return Decoded, (self._path, self._names, self._places)
+
+
+def decoded(
+    images: ImageFiles, folder: str | os.PathLike | None = None, size: int | None = None
+) -> ImageFiles:
+    """The same set, with every image decoded to one size the first time.
+
+    The shorter side is scaled to `size` and the middle square kept; crops are then cut
+    out of that. It takes n * size * size * channels bytes of disk. If a file's name,
+    length, date or checksum changes, or the size, the cache is made anew.
+
+    Args:
+        images: the set.
+        folder: of caches; `$GPSATTN_CACHE_DIR` or `~/.cache/gpsattn_jax` by default.
+        size: pixels of a side; by default so many that the middle needs no scaling.
+
+    Returns:
+        A set that reads from the cache. Its file appears whole or not at all: one that
+        was interrupted begins again, and of two processes at once the last one wins.
+
+    Raises:
+        ValueError: `FILE: not a readable image: why`.
+    """
+    crop = images.crop
+    size = size or round(crop.size / crop.share)
+    whole = dataclasses.replace(crop, size=size, share=1.0)
+    mark = fingerprint(images.store, _VERSION, size, crop.channels, crop.method)
+    path = pathlib.Path(folder or default_folder()) / f"decoded-{mark}.npy"
+    if not _is_whole(path, len(images), whole):
+        _make(path, images, whole)
+    names = [images.store.name(place) for place in range(len(images))]
+    return dataclasses.replace(images, store=Decoded(path, names))
+
+
+def default_folder() -> pathlib.Path:
+    """`$GPSATTN_CACHE_DIR`, or `~/.cache/gpsattn_jax`."""
+    chosen = os.environ.get("GPSATTN_CACHE_DIR")
+    return pathlib.Path(chosen or pathlib.Path.home() / ".cache" / "gpsattn_jax")
+
+
+def fingerprint(store: ByteStore, *settings: object) -> str:
+    """What changes when a file of a store does, or a setting: 20 hexadecimal digits."""
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for place in range(len(store)):
+        digest.update(json.dumps(store.stamp(place)).encode())
+    return digest.hexdigest()[:20]
+
+
+def _is_whole(path, count, crop):
+    """Whether a cache is there. Its name tells that it is of these files and sizes."""
+    try:
+        pixels = np.load(path, mmap_mode="r")
+    except (FileNotFoundError, ValueError, EOFError):
+        return False
+    return pixels.shape == (count, crop.size, crop.size, crop.channels)
+
+
+def _make(path, images, crop):
+    """Decodes all images into a file beside `path`, which then takes its place."""
+    whole = dataclasses.replace(images, crop=crop)
+    shape = (len(images), crop.size, crop.size, crop.channels)
+    with replaced(path) as partial:
+        pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+
+        def fill(place):
+            pixels[place] = whole.image(place)
+
+        done = in_threads(fill, range(len(images)), images.threads)
+        for _ in shown(done, len(images), f"Decoding images into {path}"):
+            pass
+        pixels.flush()

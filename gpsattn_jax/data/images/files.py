@@ -1,0 +1,110 @@
+"""Image files that are decoded when a batch asks for them."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpsattn_jax.data.batches import Batch
+from gpsattn_jax.data.images.byte_stores import ByteStore
+from gpsattn_jax.data.images.crop import Crop
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFiles:
+    """Labelled image files, decoded on demand; a `Source` of batches.
+
+    Attributes:
+        store: the files.
+        labels: [n] int32.
+        class_names: a name for each class.
+        crop: how an image becomes a square of fixed size.
+        threads: decode at once; Pillow leaves the interpreter free meanwhile. 0 takes
+            one for each processor.
+    """
+
+    store: ByteStore
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    crop: Crop
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.store) != len(self.labels):
+            raise ValueError(
+                f"labels must be one for each of the {len(self.store)} files; "
+                f"got {len(self.labels)}."
+            )
+        if self.threads < 0:
+            raise ValueError(f"threads must be at least 0; got {self.threads}.")
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self.labels)
+
+    def take(self, places: np.ndarray) -> "ImageFiles":
+        """The images at some places."""
+        return dataclasses.replace(
+            self, store=self.store.take(places), labels=self.labels[places]
+        )
+
+    def image(self, place: int, seed: int | None = None) -> np.ndarray:
+        """One image [size, size, channels] uint8; see `batch`.
+
+        Raises:
+            ValueError: `FILE: not a readable image: why`.
+        """
+        name = self.store.name(place)
+        return self.crop(self.store.read(place), seed, name=name)
+
+    def batch(self, places: np.ndarray, seeds: np.ndarray | None) -> Batch:
+        """Decodes some images.
+
+        Args:
+            places: [k].
+            seeds: [k]; each cuts a random part out of its image. None: the middle.
+
+        Returns:
+            {"inputs": {"images": [k, size, size, channels] uint8},
+            "targets": {"label": [k] int32}}; the number of threads changes nothing.
+
+        Raises:
+            ValueError: `FILE: not a readable image: why`.
+        """
+        side = self.crop.size
+        images = np.empty((len(places), side, side, self.crop.channels), np.uint8)
+
+        def fill(row):
+            seed = None if seeds is None else int(seeds[row])
+            images[row] = self.image(int(places[row]), seed)
+
+        for _ in in_threads(fill, range(len(places)), self.threads):
+            pass
+        return {"inputs": {"images": images}, "targets": {"label": self.labels[places]}}
+
+
+def in_threads(
+    function: Callable[[Any], Any], items: Sequence[Any], threads: int
+) -> Iterator[Any]:
+    """Like `map(function, items)`, in threads; 0 takes one for each processor."""
+    threads = threads or os.cpu_count() or 1
+    if threads == 1 or len(items) < 2:
+        yield from map(function, items)
+        return
+    for start in range(0, len(items), _AT_ONCE):  # a future for each is no light thing
+        chunk = items[start : start + _AT_ONCE]
+        yield from _pool(os.getpid(), threads).map(function, chunk)
+
+
+_AT_ONCE = 4096
+
+
+@functools.cache
+def _pool(process, threads):
+    """One pool for all who want so many threads; a forked process needs its own."""
+    del process
+    return concurrent.futures.ThreadPoolExecutor(threads, "decode")

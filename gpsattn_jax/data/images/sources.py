@@ -1,0 +1,113 @@
+"""Labelled images as arrays, and a user's own image files."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from gpsattn_jax.data.batches import Batch
+from gpsattn_jax.data.images.crop import center_crop
+from gpsattn_jax.data.images.decode import SUFFIXES
+
+
+class Images(Protocol):
+    """Labelled images of one size, in memory or decoded on demand.
+
+    Attributes:
+        labels: [n] int32.
+        class_names: a name for each class.
+    """
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int:
+        """How many images."""
+
+    def take(self, places: np.ndarray) -> "Images":
+        """The images at some places."""
+
+    def batch(self, places: np.ndarray, seeds: np.ndarray | None) -> Batch:
+        """{"inputs": {"images": [k, H, W, C]}, "targets": {"label": [k]}}."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """Labelled images of one size, in memory; a `Source` of batches.
+
+    Attributes:
+        images: [n, H, W, C], uint8, or float32 in 0..1.
+        labels: [n] int32.
+        class_names: a name for each class.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self.images)
+
+    def take(self, places: np.ndarray) -> "ImageSet":
+        """The images at some places."""
+        return ImageSet(self.images[places], self.labels[places], self.class_names)
+
+    def batch(self, places: np.ndarray, seeds: np.ndarray | None) -> Batch:
+        """{"inputs": {"images": [k, H, W, C]}, "targets": {"label": [k]}}."""
+        del seeds
+        return {
+            "inputs": {"images": self.images[places]},
+            "targets": {"label": self.labels[places]},
+        }
+
+
+def find_images(pattern: str | os.PathLike) -> list[pathlib.Path]:
+    """The image files of a folder (searched to the bottom), a glob pattern, or a file.
+
+    Raises:
+        FileNotFoundError: if there are none.
+    """
+    path = pathlib.Path(pattern)
+    if path.is_dir():
+        found = _image_files(path.rglob("*"))
+    elif path.exists():
+        found = [path]
+    else:
+        root = pathlib.Path(path.anchor or ".")
+        found = _image_files(root.glob(str(path.relative_to(path.anchor))))
+    if not found:
+        raise FileNotFoundError(
+            f"{pattern}: no images there; looked for {', '.join(SUFFIXES)}."
+        )
+    return sorted(found)
+
+
+def read_images(
+    paths: Sequence[str | os.PathLike], size: int, channels: int
+) -> np.ndarray:
+    """Image files -> [n, size, size, channels] float32 in 0..1.
+
+    The shorter side is scaled to `size`, the middle is cut out.
+
+    Args:
+        paths: any format that Pillow reads.
+        size: pixels of a side.
+        channels: 1 (grey) or 3 (RGB).
+
+    Raises:
+        ValueError: names the file that is no readable image.
+    """
+    return np.stack(
+        [center_crop(path, size, share=1.0, channels=channels) for path in paths]
+    ).astype(np.float32) / np.float32(255)
+
+
+def _image_files(paths):
+    return [p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file()]

@@ -1,0 +1,1 @@
+"""Skeletons: layouts of joints, labelled clips, sets, files of users, streams."""

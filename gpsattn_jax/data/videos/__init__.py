@@ -1,0 +1,1 @@
+"""Videos as sequences of features, with people's opinions of them."""

@@ -1,0 +1,1 @@
+"""Video files: sampled by time, and written (needs PyAV)."""

@@ -1,0 +1,126 @@
+"""Compares an exported network, in a process without our code, with the live one."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gpsattn_jax.systems.export.artefacts import form, load
+from gpsattn_jax.systems.export.models import Model
+
+# Arrays are "SIZE/in/PLACE" and "SIZE/out/PLACE". The last line is the result.
+_PROGRAM = """
+import sys
+import jax, numpy
+from jax import export
+
+with open(sys.argv[1], "rb") as file:
+    exported = export.deserialize(bytearray(file.read()))
+differences = []
+with numpy.load("arrays.npz") as arrays:
+    for size in dict.fromkeys(name.split("/")[0] for name in arrays):
+        inputs = [arrays[name] for name in arrays if name.startswith(size + "/in/")]
+        for place, output in enumerate(jax.tree.leaves(exported.call(*inputs))):
+            wanted = arrays[f"{size}/out/{place}"]
+            if output.shape != wanted.shape:
+                sys.exit(f"its outputs must be {wanted.shape}; got {output.shape}")
+            apart = numpy.abs(numpy.asarray(output, numpy.float32) - wanted).max()
+            differences.append(apart / max(1, numpy.abs(wanted).max()))
+if any(name.split(".")[0] == "gpsattn_jax" for name in sys.modules):
+    sys.exit("gpsattn_jax was imported")
+print(numpy.max(differences))
+"""
+
+
+def check(
+    model: Model,
+    path: str | os.PathLike,
+    *,
+    sizes: Sequence[int] = (1, 3),
+    tolerance: float = 1e-5,
+) -> float:
+    """Compares an artefact, run in a fresh process without our code, with the network.
+
+    Args:
+        model: what was exported; its network runs here, on whole batches.
+        path: the artefact.
+        sizes: of the batches, which are made up.
+        tolerance: the largest difference allowed, absolute where the outputs are below
+            one, else as a share of the largest one. The default is for CPUs; an
+            accelerator's short float32 products may need 1e-2.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        ValueError: if it is above the tolerance or not finite, or the process fails.
+    """
+    # A GPU's memory is shared with the other process; a TPU belongs to one alone.
+    environment = os.environ | {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "JAX_TRACEBACK_FILTERING": "off",  # the error itself is the last line
+    }
+    if jax.default_backend() == "tpu":
+        environment["JAX_PLATFORMS"] = "cpu"
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(pathlib.Path(folder, "arrays.npz"), **_questions(model, sizes))
+        result = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, os.path.abspath(path)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+    if result.returncode:
+        reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ValueError(f"{path}: does not run in a fresh process: {reason}")
+    difference = float(result.stdout.split()[-1])
+    if not difference <= tolerance:
+        raise ValueError(
+            f"{path}: its outputs must be within {tolerance:g} of the network's; got "
+            f"{difference:g}."
+        )
+    return difference
+
+
+def print_check(model: Model, path: str | os.PathLike, tolerance: float = 1e-5) -> None:
+    """Checks an artefact and prints what it is, its size and the largest difference.
+
+    Raises:
+        FileNotFoundError, ImportError, ValueError: as `load` and `check`.
+    """
+    told = load(path).metadata
+    difference = check(model, path, tolerance=tolerance)
+    print(f"{path}: {told['bytes'] / 1e6:.2f} MB for {', '.join(told['platforms'])}.")
+    for kind, says in (("inputs", "takes"), ("outputs", "gives")):
+        for name, wanted in told[kind].items():
+            print(f"  {name} {form(wanted['shape'], wanted['dtype'])}")
+        if says in told:
+            print(f"    {told[says]}")
+    print(f"In a fresh process without our code: largest difference {difference:.1e}.")
+
+
+def _questions(model, sizes):
+    """Made-up inputs and the network's own answers, as `_PROGRAM` wants them.
+
+    Inputs are floats in 0..1; integers and booleans are 0 or 1.
+    """
+    forward = jax.jit(lambda inputs: model.forward(**inputs))
+    random = np.random.default_rng(0)
+    arrays = {}
+    for size in sizes:
+        inputs = {}
+        for place, (name, wanted) in enumerate(model.inputs.items()):
+            drawn = random.random((size, *wanted.shape[1:]))
+            if not jnp.issubdtype(wanted.dtype, jnp.floating):
+                drawn = drawn.round()
+            inputs[name] = arrays[f"{size}/in/{place}"] = drawn.astype(wanted.dtype)
+        for place, output in enumerate(jax.tree.leaves(forward(inputs))):
+            arrays[f"{size}/out/{place}"] = np.asarray(output, np.float32)
+    return arrays

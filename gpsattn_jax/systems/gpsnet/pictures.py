@@ -1,0 +1,232 @@
+"""Pictures of what a trained GPS-Net looks at: joints, channels, distances, parts."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
+from gpsattn_jax.data.skeletons.layout import Layout
+from gpsattn_jax.models.gpsnet import skeleton_parts
+from gpsattn_jax.systems.gpsnet.clips import prepare
+from gpsattn_jax.systems.gpsnet.run import Recognizer
+from gpsattn_jax.visualize import figures
+from gpsattn_jax.visualize.skeletons import (
+    channel_attention_figure,
+    geodesic_bias_figure,
+    parts_figure,
+    skeleton_strip,
+)
+
+TELLING = 6  # clips that are drawn
+SAMPLE = 32  # clips whose channel attention is averaged
+Z_UP = ("florence15",)  # its sensor's third coordinate is the height
+Y_DOWN = ("mediapipe33", "hand21")  # as in the image, in three dimensions, too
+
+Drawings = dict[str, tuple[Figure, str]]  # by heading: a picture, and what it shows
+
+
+def draw_attention(
+    recognizer: Recognizer, clips: Clips, probabilities: np.ndarray
+) -> Drawings:
+    """Pictures of all that the network's options have; the others are left out.
+
+    Args:
+        recognizer: a trained network.
+        clips: which to draw from.
+        probabilities: [n, classes], the network's for these clips.
+    """
+    drawings: Drawings = {}
+    config = recognizer.config.model
+    chosen = telling_clips(clips.labels, probabilities.argmax(-1), TELLING)
+    sample = np.unique(np.linspace(0, len(clips) - 1, SAMPLE).astype(int))
+    together = np.concatenate([chosen, sample])  # so that one shape is compiled
+    maps, inputs = attention_maps(recognizer, clips, together)
+    drawings |= _strips(clips, chosen, probabilities, maps, inputs)
+    if config.channel_attention:
+        drawings |= _channels(maps, inputs, len(chosen))
+    if config.spatial_attention and config.geodesic_bias:
+        blocks = (recognizer.params["blocks"][n] for n in range(len(config.widths)))
+        biases = np.stack([np.asarray(block["spatial"]["bias"]) for block in blocks])
+        drawings["Geodesic bias"] = (
+            geodesic_bias_figure(biases),
+            "What each head adds to the logit between two joints, by the bones between "
+            "them; learned, zero at the start.",
+        )
+    return drawings | _parts(recognizer, clips)
+
+
+def telling_clips(labels: np.ndarray, predicted: np.ndarray, count: int) -> np.ndarray:
+    """Places of some clips to look at: half of them mistakes, if so many, and first.
+
+    Both halves are of different predicted classes, as far as it goes.
+
+    Args:
+        labels: [n].
+        predicted: [n].
+        count: how many.
+    """
+    # Shuffled, since a set may come sorted by class.
+    order = np.random.default_rng(0).permutation(len(labels))
+    right = (predicted == labels)[order]
+    wrong, right = (_by_class(order[part], predicted) for part in (~right, right))
+    enough = max(count // 2, count - len(right))
+    return np.concatenate([wrong[:enough], right])[:count]
+
+
+def attention_maps(
+    recognizer: Recognizer, clips: Clips, places: np.ndarray
+) -> tuple[dict[str, list[np.ndarray]], dict[str, np.ndarray]]:
+    """The weights of both attentions for some clips, and the clips as they went in.
+
+    Args:
+        recognizer: a trained network.
+        clips: to choose from.
+        places: [k], which.
+
+    Returns:
+        ({"spatial": [blocks] of [k, M, T', N, V, V], "channel": [blocks] of
+        [k, M, N, D, D]}, {"joints": [k, M, T, V, C], "mask": [k, M, T, V], "time"}).
+        Attentions that the network has not are empty lists.
+    """
+    source = ClipSet(clips, recognizer.config.data.num_frames)
+    inputs = source.batch(places, None)["inputs"]
+    forward = jax.jit(functools.partial(recognizer.network.apply, attention=True))
+    weights = jax.device_get((recognizer.params, recognizer.state))
+    (_, maps), _ = forward(*weights, **prepare(recognizer.config, inputs))
+    return jax.device_get(maps), inputs
+
+
+def attention_received(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """How much each joint is attended to: the mean over heads and visible joints.
+
+    Args:
+        weights: [M, T, N, V, V], or [M, 1, N, V, V] where all frames share them.
+        mask: [M, T, V], False where a joint is missing.
+
+    Returns:
+        [M, T, V]; over all joints of a frame it sums to one, or zero if none is seen.
+    """
+    asks = mask.any(1, keepdims=True) if weights.shape[1] == 1 else mask
+    told = np.einsum("mtnuv,mtu->mtv", weights, asks) / weights.shape[2]
+    share = told / np.maximum(asks.sum(-1, keepdims=True), 1)
+    return np.broadcast_to(share, mask.shape)
+
+
+def drawn_axes(layout: Layout, dimensions: int) -> tuple[tuple[int, int], bool]:
+    """The coordinates to the right and upwards, and whether the second one falls."""
+    if dimensions == 3 and layout.name in Z_UP:
+        return (0, 2), False
+    return (0, 1), dimensions == 2 or layout.name in Y_DOWN
+
+
+def _strips(clips, chosen, probabilities, maps, inputs):
+    """Frames of the chosen clips; coloured by attention, if joints have one."""
+    axes, y_down = drawn_axes(clips.layout, clips.joints.shape[-1])
+    drawings = {}
+    for number, place in enumerate(chosen):
+        mask = inputs["mask"][number]
+        heat, words = None, "Frames of the clip."
+        if maps["spatial"]:
+            heat = attention_received(maps["spatial"][0][number], mask)
+            words = (
+                "Joints by the attention that they receive in the first block, whose "
+                "joints are not mixed yet: the mean over heads and over those who "
+                f"attend. Evenly it would be {1 / mask.shape[-1]:.3f}."
+            )
+        figure = skeleton_strip(
+            inputs["joints"][number],
+            clips.layout.edges,
+            weights=heat,
+            mask=mask,
+            titles=_frame_titles(clips, place, mask.shape[1]),
+            axes=axes,
+            y_down=y_down,
+        )
+        title = _clip_title(clips, place, probabilities[place])
+        figure.suptitle(title, fontsize=10, color=figures.INK)
+        drawings[f"Clip {number + 1}: {title}"] = figure, words
+    return drawings
+
+
+def _channels(maps, inputs, first):
+    """A picture for each block, the mean over clips from `first` on, and persons."""
+    persons = inputs["mask"][first:].any((2, 3))
+    drawings = {}
+    for block, weights in enumerate(maps["channel"]):
+        drawings[f"Channel attention, block {block}"] = (
+            channel_attention_figure(weights[first:][persons].mean(0)),
+            "How much each channel of a head takes from each other one, the mean over "
+            f"{len(persons)} test clips.",
+        )
+    return drawings
+
+
+def _parts(recognizer, clips):
+    """The structural positions, if an attention sees them."""
+    config, layout = recognizer.config.model, clips.layout
+    parts = skeleton_parts(config)
+    # At the start of most actions people stand.
+    whole = clips.offsets[np.flatnonzero(clips.mask[clips.offsets[:-1], 0].all(-1))]
+    attends = config.spatial_attention or config.channel_attention
+    if parts is None or not attends or not len(whole):
+        return {}
+    axes, y_down = drawn_axes(layout, clips.joints.shape[-1])
+    figure = parts_figure(
+        _open(clips.joints[whole, 0], list(axes)),
+        layout.edges,
+        parts,
+        list(_part_names(config, layout, parts)),
+        axes=axes,
+        y_down=y_down,
+    )
+    words = "Joints of a colour share one structural code"
+    if config.partition == "shell" and not config.parts:
+        words += f": they are equally far from {layout.joints[config.root]}"
+    return {"Parts": (figure, f"{words}.")}
+
+
+def _part_names(config: Any, layout: Layout, parts: np.ndarray) -> Iterator[str]:
+    kind = "" if config.parts else config.partition
+    for part in range(parts.max() + 1):
+        if kind == "shell":
+            yield f"{part} bone{'s' * (part != 1)} away"
+        elif kind == "voronoi":
+            yield f"near {layout.joints[config.anchors[part]]}"
+        elif kind == "joint":
+            yield layout.joints[part]
+        else:
+            yield f"part {part}"
+
+
+def _open(skeletons, axes):
+    """Of frames [n, V, C] the one whose nearest two joints are the farthest apart."""
+    flat = skeletons[..., axes]
+    gaps = np.linalg.norm(flat[:, :, None] - flat[:, None], axis=-1)
+    joints = np.arange(flat.shape[1])
+    gaps[:, joints, joints] = np.inf
+    sizes = np.linalg.norm(np.ptp(flat, axis=1), axis=-1)
+    return skeletons[(gaps.min((1, 2)) / np.maximum(sizes, 1e-9)).argmax()]
+
+
+def _frame_titles(clips, place, count):
+    """The clip's own numbers of the frames that it was resized to."""
+    length = int(clips.offsets[place + 1] - clips.offsets[place])
+    numbers = np.rint(np.linspace(0, length - 1, count)).astype(int)
+    return [f"frame {number}" for number in numbers]
+
+
+def _clip_title(clips, place, shares):
+    label, told = clips.labels[place], shares.argmax()
+    seen = "recognised" if label == told else f"seen as {clips.class_names[told]}"
+    return f"{clips.class_names[label]}, {seen} ({100 * shares[told]:.0f} %)"
+
+
+def _by_class(places, predicted):
+    """The first place of each predicted class in front, the rest behind."""
+    _, first = np.unique(predicted[places], return_index=True)
+    first = np.sort(first)
+    return np.concatenate([places[first], np.delete(places, first)])

@@ -1,0 +1,1 @@
+"""The journey that all image classifiers share."""

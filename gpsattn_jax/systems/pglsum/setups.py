@@ -1,0 +1,161 @@
+"""PGL-SUM's runs by name: SumMe and TVSum, by CNN features or by shots at hand."""
+
+import dataclasses
+
+from gpsattn_jax.data.videos.feature_transforms import TRANSFORMS
+from gpsattn_jax.models import pglsum
+from gpsattn_jax.training.config import TrainConfig
+
+LAYOUTS = ("steps", "shots")
+PROTOCOLS = ("validation", "paper")
+AGAINST = ("mean_user", "each_user")
+REDUCE = ("max", "mean")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which videos, what of them is seen, and how summaries are judged.
+
+    Attributes:
+        file: HDF5 file of the community's layout, in the folder of data sets or as a
+            path of its own.
+        splits: JSON file of splits, likewise.
+        split: number of the split.
+        layout: steps (`features`), or shots (`hist_shot_features`: a shot is a step).
+        extractor: name of what made the features; a file that says another is refused.
+        transform: of each video's features: none or l2.
+        relative_time: two channels more tell where in its video a step stands.
+        validation_videos: of the training videos, held out to choose a checkpoint by;
+            in the protocol `validation`.
+        reduce: a summary's F-score: that of the best user (max) or the mean.
+        against: rank correlation with each_user or with the mean_user.
+    """
+
+    file: str = "vsum/summe.h5"
+    splits: str = "vsum/splits/summe_splits_pglsum.json"
+    split: int = 0
+    layout: str = "steps"
+    extractor: str = "googlenet_pool5"
+    transform: str = "l2"
+    relative_time: bool = False
+    validation_videos: int = 4
+    reduce: str = "max"
+    against: str = "mean_user"
+
+    def __post_init__(self) -> None:
+        """Rejects unknown choices."""
+        for name, choices in (
+            ("layout", LAYOUTS),
+            ("transform", TRANSFORMS),
+            ("reduce", REDUCE),
+            ("against", AGAINST),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"data.{name} must be one of {', '.join(choices)}; "
+                    f"got {getattr(self, name)!r}."
+                )
+        for name, least in (("split", 0), ("validation_videos", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"data.{name} must be at least {least}; got {getattr(self, name)}."
+                )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole run: network, data, training.
+
+    Attributes:
+        protocol: validation (a checkpoint is chosen by videos held out of training) or
+            paper (all of them train; every epoch is scored on the test videos, and the
+            paper's rules choose one).
+        init_from: a file of weights to start from, the official ones, too.
+    """
+
+    model: pglsum.Config = pglsum.Config()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig(best_metric="tau")
+    protocol: str = "validation"
+    init_from: str = ""
+
+    def __post_init__(self) -> None:
+        """Rejects what cannot be trained so."""
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(
+                f"protocol must be one of {', '.join(PROTOCOLS)}; "
+                f"got {self.protocol!r}."
+            )
+        if self.train.accumulate != 1:
+            raise ValueError(
+                "train.accumulate must be 1, since gradients are sums over videos; "
+                f"got {self.train.accumulate}."
+            )
+
+
+# The published recipe: all training videos in a batch, gradients summed over them, 200
+# steps, Adam with decay in the gradient.
+PAPER = TrainConfig(
+    num_steps=200,
+    batch_size=20,
+    optimizer="adam",
+    learning_rate=5e-5,
+    warmup_steps=0,
+    schedule="constant",
+    weight_decay=1e-5,
+    decayed="all",
+    clip_norm=5.0,
+    label_smoothing=0.0,
+    seed=12345,
+    log_every=1,
+    evaluate_every=10,
+    best_metric="tau",
+)
+SUMME = Config(train=PAPER)
+TVSUM = Config(
+    data=DataConfig(
+        file="vsum/tvsum.h5",
+        splits="vsum/splits/tvsum_splits_pglsum.json",
+        validation_videos=8,
+        reduce="mean",
+        against="each_user",
+    ),
+    train=dataclasses.replace(PAPER, batch_size=40),
+)
+
+
+def _by_shots(setup):
+    """The same videos by the colour histograms of their shots, else as published."""
+    return dataclasses.replace(
+        setup,
+        model=pglsum.Config(input_size=96),
+        data=dataclasses.replace(
+            setup.data,
+            layout="shots",
+            extractor="color_histogram_shots",
+            transform="none",
+        ),
+        train=dataclasses.replace(
+            setup.train, num_steps=100, learning_rate=1e-3, seed=0
+        ),
+    )
+
+
+def _with_time(setup, num_steps):
+    """Chosen on validation videos alone, see docs/results.md."""
+    return dataclasses.replace(
+        setup,
+        model=pglsum.Config(input_size=98, hidden_size=96),
+        data=dataclasses.replace(setup.data, relative_time=True),
+        train=dataclasses.replace(setup.train, num_steps=num_steps),
+    )
+
+
+SETUPS = {
+    "summe": SUMME,
+    "tvsum": TVSUM,
+    "summe_shots": _with_time(_by_shots(SUMME), 200),
+    "tvsum_shots": _with_time(_by_shots(TVSUM), 100),
+    "summe_shots_published": _by_shots(SUMME),
+    "tvsum_shots_published": _by_shots(TVSUM),
+}

@@ -1,0 +1,110 @@
+"""The videos of a PGL-SUM run: read, split, prepared for the network."""
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gpsattn_jax.data.videos.feature_transforms import TIME_CHANNELS, prepared
+from gpsattn_jax.data.videos.videos import Video
+from gpsattn_jax.systems.pglsum.setups import Config, DataConfig
+
+
+def load_videos(
+    data: DataConfig, data_dir: str | os.PathLike | None = None
+) -> dict[str, Video]:
+    """The videos of a run by name.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: names video and key that do not fit, or another extractor.
+    """
+    from gpsattn_jax.data.videos.feature_files import read_videos  # needs h5py
+
+    path = _find(data.file, data_dir)
+    videos, attributes = read_videos(path, data.layout)
+    made_by = attributes.get("extractor", data.extractor)
+    if made_by != data.extractor:
+        raise ValueError(
+            f"{path} must hold features of data.extractor={data.extractor}; "
+            f"it says {made_by}."
+        )
+    return videos
+
+
+def split_videos(
+    config: Config,
+    videos: Mapping[str, Video],
+    data_dir: str | os.PathLike | None = None,
+) -> dict[str, list[Video]]:
+    """{"train", "validation", "test"} of a split; nothing to validate for the paper's.
+
+    Which training videos are held out depends on the split alone, not on the seed.
+
+    Raises:
+        ValueError: if the split is not there or does not fit the videos.
+    """
+    from gpsattn_jax.data.videos.feature_files import check_split, read_splits
+
+    path = _find(config.data.splits, data_dir)
+    splits = read_splits(path)
+    if config.data.split >= len(splits):
+        raise ValueError(
+            f"data.split must be below the {len(splits)} of {path}; "
+            f"got {config.data.split}."
+        )
+    split = splits[config.data.split]
+    check_split(split, videos, f"{path}: split {config.data.split}")
+    keys, held = list(split["train_keys"]), config.data.validation_videos
+    if config.protocol == "paper":
+        held = 0
+    if held >= len(keys):
+        raise ValueError(
+            f"data.validation_videos must be below the {len(keys)} training videos; "
+            f"got {held}."
+        )
+    order = np.random.default_rng(config.data.split).permutation(len(keys))
+    hidden = {keys[place] for place in order[:held]}
+    return {
+        "train": [videos[key] for key in keys if key not in hidden],
+        "validation": [videos[key] for key in keys if key in hidden],
+        "test": [videos[key] for key in split["test_keys"]],
+    }
+
+
+def num_splits(data: DataConfig, data_dir: str | os.PathLike | None = None) -> int:
+    """How many splits there are."""
+    from gpsattn_jax.data.videos.feature_files import read_splits
+
+    return len(read_splits(_find(data.splits, data_dir)))
+
+
+def seen(videos: Sequence[Video], data: DataConfig) -> list[Video]:
+    """Videos with the features that the network sees."""
+    return [prepared(v, data.transform, data.relative_time) for v in videos]
+
+
+def file_width(config: Config) -> int:
+    """Channels of the features in files, without those that are appended."""
+    return config.model.input_size - TIME_CHANNELS * config.data.relative_time
+
+
+def feature_norms(videos: Sequence[Video]) -> list[float]:
+    """The smallest and the largest norm of a time step's features."""
+    norms = np.concatenate([np.linalg.norm(v.features, axis=1) for v in videos])
+    return [float(norms.min()), float(norms.max())]
+
+
+def _find(name, data_dir):
+    """A path of its own, or one in the folder of data sets."""
+    path = pathlib.Path(name).expanduser()
+    if path.is_absolute() or path.exists():
+        return path
+    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
+    if not os.fspath(folder):
+        raise FileNotFoundError(
+            f"{path} not found; no folder was named. Name the folder of the data with "
+            "--data_dir or GPSATTN_DATA_DIR."
+        )
+    return pathlib.Path(folder) / path

@@ -1,0 +1,1 @@
+"""A video in, a summary out."""

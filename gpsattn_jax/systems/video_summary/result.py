@@ -1,0 +1,176 @@
+"""How a video is summarised, and what comes of it, also in words and as JSON."""
+
+import dataclasses
+import math
+import os
+import pathlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpsattn_jax.systems.video_summary import frame_features
+from gpsattn_jax.systems.video_summary import shots as video_shots
+
+if TYPE_CHECKING:  # needs Pillow
+    from gpsattn_jax.data.videos.sampled_features import SampledFeatures
+
+RATIO = 0.15  # of the video, unless a length is told
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """How a video is summarised.
+
+    Attributes:
+        ratio: share of the video that is kept at most, above 0, at most 1; 0.15 unless
+            `seconds` are given.
+        seconds: length of the summary at most, instead of a ratio.
+        checkpoint: workdir of a run of experiments/pglsum.py; without one, steps are
+            scored by how well they stand for the video, with nothing trained.
+        extractor: efficientnet_lite0 or color_histogram; by default the checkpoint's,
+            or efficientnet_lite0.
+        shortest: seconds of the shortest shot.
+        longest: seconds of the longest shot. Shots are no longer than a quarter of the
+            summary, either, unless that is below twice the shortest.
+        penalty: on the number of shots; less gives more of them. By default the
+            extractor's: 1 for efficientnet_lite0, 0.5 for color_histogram.
+    """
+
+    ratio: float | None = None
+    seconds: float | None = None
+    checkpoint: str = ""
+    extractor: str = ""
+    shortest: float = video_shots.SHORTEST
+    longest: float = video_shots.LONGEST
+    penalty: float | None = None
+
+    def __post_init__(self) -> None:
+        """Rejects what no summary can be."""
+        if self.ratio is not None and self.seconds is not None:
+            raise ValueError(
+                "ratio and seconds cannot both be given; got "
+                f"{self.ratio} and {self.seconds}."
+            )
+        if self.ratio is not None and not 0 < self.ratio <= 1:
+            raise ValueError(f"ratio must be in (0, 1]; got {self.ratio}.")
+        for name in ("seconds", "shortest", "longest"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be above 0; got {value}.")
+        if self.longest < 2 * self.shortest:
+            raise ValueError(
+                f"longest must be at least twice shortest={self.shortest}; got "
+                f"{self.longest}."
+            )
+        if self.penalty is not None and not 0 <= self.penalty < math.inf:
+            raise ValueError(f"penalty must be at least 0; got {self.penalty}.")
+        if self.extractor:
+            frame_features.find_extractor(self.extractor)
+
+    def budget(self, duration: float) -> float:
+        """Seconds that a summary of so long a video may have."""
+        if self.seconds is not None:
+            return min(self.seconds, duration)
+        return duration * (RATIO if self.ratio is None else self.ratio)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Summary:
+    """What a summary keeps, and why; times are seconds of the video.
+
+    Attributes:
+        video: the features that it was chosen by.
+        config: how.
+        scorer: the name of what scored, for people.
+        scores: [T] of the steps.
+        shots: [S, 2].
+        shot_scores: [S].
+        chosen: [S] booleans.
+        segments: ((start, end), …) of what is kept; once written, the real cuts.
+        whole_shots: False if no shot was short enough, and a part of one is kept.
+        timings: seconds that each stage took.
+    """
+
+    video: "SampledFeatures"
+    config: Config
+    scorer: str
+    scores: np.ndarray
+    shots: np.ndarray
+    shot_scores: np.ndarray
+    chosen: np.ndarray
+    segments: tuple[tuple[float, float], ...]
+    whole_shots: bool
+    timings: dict[str, float]
+
+    @property
+    def length(self) -> float:
+        """Seconds that are kept."""
+        return sum(end - start for start, end in self.segments)
+
+
+def as_dict(
+    summary: Summary, video: str | os.PathLike, output: str | os.PathLike
+) -> dict[str, Any]:
+    """The summary as JSON has it."""
+    config, sampled = summary.config, summary.video
+    shots = zip(summary.shots, summary.shot_scores, summary.chosen, strict=True)
+    return {
+        "source": os.fspath(video),
+        "output": os.fspath(output),
+        "duration": round(sampled.duration, 3),
+        "summary_duration": round(summary.length, 3),
+        "budget": round(config.budget(sampled.duration), 3),
+        "ratio": (config.ratio or RATIO) if config.seconds is None else None,
+        "seconds": config.seconds,
+        "extractor": sampled.extractor,
+        "scorer": summary.scorer,
+        "checkpoint": config.checkpoint or None,
+        "problem": sampled.problem or None,
+        "whole_shots": summary.whole_shots,
+        "segments": [
+            {"start": round(start, 3), "end": round(end, 3)}
+            for start, end in summary.segments
+        ],
+        "shots": [
+            {
+                "start": round(float(start), 3),
+                "end": round(float(end), 3),
+                "score": _digits(score),
+                "chosen": bool(chosen),
+            }
+            for (start, end), score, chosen in shots
+        ],
+        "steps_per_second": sampled.rate,
+        "scores": [_digits(score) for score in summary.scores],
+    }
+
+
+def _digits(score):
+    """Six digits, also of small scores: only their order counts."""
+    return float(f"{score:.6g}")
+
+
+def print_summary(summary: Summary, output: str | os.PathLike) -> None:
+    """Tells what was done, and whether it was trained."""
+    sampled, config = summary.video, summary.config
+    if sampled.problem:
+        print(f"Warning: {sampled.problem}", file=sys.stderr)
+    if not config.checkpoint:
+        print("No checkpoint is given, so nothing here was trained on people's taste.")
+    print(f"scored by  {summary.scorer}; features of {sampled.extractor}")
+    print(
+        f"shots      {len(summary.shots)} in {sampled.duration:.1f} s, "
+        f"{summary.chosen.sum()} of them chosen"
+        + ("" if summary.whole_shots else "; none fits, so the best part of one")
+    )
+    print(
+        f"summary    {summary.length:.2f} s of at most "
+        f"{config.budget(sampled.duration):.2f} s"
+        + ("" if sampled.has_audio else "; the video has no sound")
+    )
+    print(
+        "took       "
+        + ", ".join(f"{name} {took:.2f} s" for name, took in summary.timings.items())
+    )
+    print(f"wrote      {output}, {pathlib.Path(output).with_suffix('.json')}")

@@ -1,0 +1,208 @@
+"""One decoder: every kind of image, every kind of broken file, crops by seed."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gpsattn_jax.data.images.crop import Crop, center_box, center_crop, random_box
+from gpsattn_jax.data.images.crop import random_resized_crop as random_crop
+from gpsattn_jax.data.images.decode import decode, resized_box
+
+WIDE = (0.08, 1.0), (3 / 4, 4 / 3)
+
+
+def encoded(image, suffix="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, suffix, **options)
+    return file.getvalue()
+
+
+def smooth(width, height):
+    rows, columns = np.mgrid[:height, :width]
+    planes = [np.sin(rows / 60), np.cos(columns / 80), np.sin((rows + columns) / 90)]
+    return Image.fromarray(np.uint8(127 * np.stack(planes, -1) + 128))
+
+
+def noise(width=64, height=64):
+    values = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_every_mode_becomes_rgb_and_grey(mode):
+    image = Image.new("RGB", (7, 5), "red").convert(mode)
+    content = encoded(image, "JPEG" if mode in ("CMYK", "YCbCr") else "PNG")
+    pixels = decode(content)
+    assert pixels.shape == (5, 7, 3) and pixels.dtype == np.uint8
+    assert decode(content, 1).shape == (5, 7, 1)
+    red = {"1": (0, 0, 0), "L": (76,) * 3, "LA": (76,) * 3}.get(mode, (255, 0, 0))
+    if mode != "1":
+        np.testing.assert_allclose(pixels, np.broadcast_to(red, (5, 7, 3)), atol=3)
+
+
+def test_sixteen_bit_grey_keeps_its_shades():
+    values = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    for suffix in ("PNG", "TIFF"):
+        content = encoded(Image.fromarray(values), suffix)
+        np.testing.assert_array_equal(decode(content, 1)[..., 0], values // 257)
+
+
+def test_transparent_paper_is_white():
+    ink = np.zeros((4, 4, 4), np.uint8)
+    ink[2:, :, 3] = 255
+    pixels = decode(encoded(Image.fromarray(ink)))
+    assert (pixels[:2] == 255).all() and (pixels[2:] == 0).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_the_image_in_whole_and_in_part(orientation):
+    upright = np.zeros((20, 40, 3), np.uint8)
+    upright[:5, :10] = 255  # a white corner on the upper left
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = {
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.transpose(1, 0, 2), 6: np.rot90(upright),
+        7: upright[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(upright, -1),
+    }[orientation]  # fmt: skip
+    content = encoded(Image.fromarray(np.ascontiguousarray(stored)), exif=exif)
+    np.testing.assert_array_equal(decode(content), upright)
+    corner = resized_box(content, 5, lambda width, _: (0, 0, width / 4, 5))
+    assert corner.min() > 220  # bicubic looks a little beyond the box
+
+
+def test_garbled_exif_does_not_spoil_the_image():
+    content = encoded(noise(), "JPEG", exif=b"Exif\0\0garbage")
+    assert decode(content).shape == (64, 64, 3)
+    assert Crop(size=8)(content).shape == (8, 8, 3)
+
+
+def test_the_suffix_does_not_matter(tmp_path):
+    path = tmp_path / "really_a_png.jpg"
+    path.write_bytes(encoded(noise()))
+    np.testing.assert_array_equal(decode(path), np.asarray(noise()))
+
+
+CUT = encoded(noise())[:4000]
+BROKEN = {
+    "empty": (b"", "the file is empty"),
+    "text": (b"not an image", "none of BMP, GIF"),
+    "header": (b"\x89PNG\r\n\x1a\n123", "none of BMP"),
+    "cut_png": (CUT, "truncated"),
+    "cut_jpeg": (encoded(noise(), "JPEG")[:2000], "truncated"),
+    "cut_webp": (encoded(noise(), "WEBP")[:1000], ""),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "none of"),
+    "float": (encoded(Image.new("F", (4, 4)), "TIFF"), "floats of unknown range"),
+    "integer": (
+        encoded(Image.fromarray(np.full((4, 4), 70000, np.int32)), "TIFF"),
+        "integers of unknown range",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_unreadable_file_is_named(tmp_path, kind):
+    content, reason = BROKEN[kind]
+    path = tmp_path / f"{kind}.png"
+    path.write_bytes(content)
+    for read in (decode, Crop(size=4), lambda p: Crop(size=4)(p, 1)):
+        with pytest.raises(ValueError, match=f"{kind}.png: not a readable.*{reason}"):
+            read(path)
+    with pytest.raises(ValueError, match="member 7: not a readable image"):
+        decode(content, name="member 7")
+
+
+def test_missing_file_is_another_matter(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.png"):
+        decode(tmp_path / "nowhere.png")
+
+
+def test_images_that_would_fill_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
+    assert decode(encoded(noise(50, 60))).shape == (60, 50, 3)
+    with pytest.raises(ValueError, match="exceeds limit"):
+        decode(encoded(Image.new("L", (1000, 60))))
+    # Up to twice the limit Pillow only warns.
+    with (
+        pytest.warns(Image.DecompressionBombWarning),
+        pytest.raises(ValueError, match="6,600 pixels, more than 5,000"),
+    ):
+        decode(encoded(Image.new("L", (110, 60))))
+
+
+def test_center_crop_is_scale_then_cut():
+    image = smooth(300, 200)
+    once = center_crop(encoded(image), 112, method="bilinear")
+    scaled = image.resize((192, 128), Image.Resampling.BILINEAR)
+    twice = np.asarray(scaled.crop((40, 8, 152, 120)))
+    np.testing.assert_allclose(once.astype(int), twice, atol=2)
+    assert center_box(300, 200, 1.0) == (50, 0, 250, 200)
+
+
+def test_the_same_seed_cuts_the_same_part():
+    content = encoded(noise(80, 60))
+    first, again, other = (random_crop(content, 32, seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    np.testing.assert_array_equal(
+        first, random_crop(np.asarray(noise(80, 60)), 32, seed=5)
+    )
+
+
+def test_random_boxes_lie_within_and_follow_scale_and_ratio():
+    random = np.random.default_rng(0)
+    boxes = np.array([random_box(100, 80, random, *WIDE) for _ in range(2000)])
+    across, down = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    assert boxes.min() >= 0 and boxes[:, 2].max() <= 100 and boxes[:, 3].max() <= 80
+    shape, share = across / down, across * down / 8000
+    assert shape.min() > 0.7 and shape.max() < 1.42
+    # By torchvision's rule the areas that do not fit are drawn again: less than 0.54.
+    assert share.min() > 0.07 and 0.4 < share.mean() < 0.54
+
+
+@pytest.mark.parametrize(
+    "size, box",
+    [
+        ((100, 1), (49, 0, 50, 1)),
+        ((400, 100), (133, 0, 266, 100)),
+        ((30, 90), (0, 25, 30, 65)),
+    ],
+)
+def test_what_fits_in_no_try_is_the_middle(size, box):
+    found = random_box(*size, np.random.default_rng(0), (1.0, 1.0), (3 / 4, 4 / 3))
+    assert found == box
+
+
+def test_large_jpegs_are_drafted_and_look_the_same(monkeypatch):
+    content = encoded(smooth(1600, 1200), "JPEG", quality=95)
+    sizes = []
+    real = Image.Image.resize
+
+    def watched(self, *args, **kwargs):
+        sizes.append(self.size)
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    drafted = center_crop(content, 64)
+    plain = center_crop(encoded(smooth(1600, 1200)), 64)
+    assert sizes == [(200, 150), (1600, 1200)]
+    np.testing.assert_allclose(drafted.astype(int), plain, atol=3)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"size": 0}, "size must be at least 1; got 0"),
+        ({"channels": 4}, "channels must be 1 or 3; got 4"),
+        ({"share": 1.5}, "share must be in"),
+        ({"scale": (0.5, 0.1)}, "scale must be two numbers"),
+        ({"scale": (0.5,)}, "scale must be two numbers that rise within"),
+        ({"ratio": (2.0, 1.0)}, "ratio must be two positive numbers"),
+        ({"method": "cubic"}, "method must be one of bilinear, bicubic, .* 'cubic'"),
+    ],
+)
+def test_wrong_crops_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Crop(**({"size": 8} | wrong))

@@ -1,0 +1,230 @@
+"""Artefacts: the same outputs in a process that has none of our code."""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gpsattn_jax import convert
+from gpsattn_jax.models import gsanet as models
+from gpsattn_jax.systems import gsanet
+from gpsattn_jax.systems.export import artefacts
+from gpsattn_jax.systems.export import check as export_check
+from gpsattn_jax.systems.export import models as export
+from gpsattn_jax.systems.image_classifier import run as image_classifier
+from gpsattn_jax.training import TrainConfig
+
+pytest.importorskip("flatbuffers", reason="needs flatbuffers (extra: export)")
+
+ROOT = pathlib.Path(__file__).parents[2]
+SMALL = dataclasses.replace(
+    models.VARIANTS["8px"], layers=(1,), widths=(8,), attention=(True,)
+)
+
+
+def classifier(config=SMALL, **data):
+    """A network whose branches all count: no scale is left at zero."""
+    network = models.build(config)
+    params, state = network.init(jax.random.key(0))
+    params = jax.tree.map(lambda array: array + 0.1, params)
+    run = gsanet.Config(
+        model=config, data=dataclasses.replace(gsanet.Config().data, **data)
+    )
+    names = tuple("abcdefghij")
+    placement = image_classifier.place()
+    return gsanet.Classifier(run, names, 7, network, params, state, placement)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return export.classifier_model(classifier(), {"system": "gsanet"})
+
+
+@pytest.fixture(scope="module")
+def path(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("artefact") / "digits.stablehlo"
+    export.export(model, path)
+    return path
+
+
+def test_fresh_process_gives_the_network_s_outputs(model, path):
+    assert export_check.check(model, path, sizes=(1, 2, 5)) <= 1e-6
+
+
+def test_another_network_is_told_from_it(path):
+    other = export.classifier_model(classifier(mean=(0.9,)), {})
+    with pytest.raises(ValueError, match="must be within 1e-05 of the network's; got"):
+        export_check.check(other, path, sizes=(2,))
+
+
+def test_pictures_go_in_and_probabilities_come_out(path):
+    pictures = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
+    found = artefacts.load(path)(pictures)
+    expected = classifier().probabilities(pictures)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(np.sum(found, axis=-1), 1, rtol=1e-5)
+
+
+def test_the_description_says_what_a_user_must_know(path):
+    told = json.loads(path.with_suffix(".json").read_text())
+    images = {"shape": ["b", 8, 8, 1], "dtype": "float32"}
+    assert told["inputs"] == {"images": images}
+    assert told["outputs"] == {"outputs": {"shape": ["b", 10], "dtype": "float32"}}
+    assert told["class_names"] == list("abcdefghij") and told["step"] == 7
+    assert "inside" in told["takes"] and told["mean"] == [0.305]
+    assert told["platforms"] == ["cpu"] and told["jax"] == jax.__version__
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "digits.json", "digits.stablehlo",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 9, 1), np.float32), r"got \[2, 8, 9, 1\] float32"),
+        (np.zeros((8, 8, 1), np.float32), r"got \[8, 8, 1\] float32"),
+        (np.zeros((0, 8, 8, 1), np.float32), r"got \[0, 8, 8, 1\] float32"),
+        (np.zeros((2, 8, 8, 1)), "got .* float64"),
+        (np.zeros((2, 8, 8, 1), np.uint8), "got .* uint8"),
+        ([[1.0]], r"got \[1, 1\] list"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(path, images, message):
+    expected = r"images must be \[b, 8, 8, 1\] float32; "
+    with pytest.raises(ValueError, match=expected + message):
+        artefacts.load(path)(images)
+
+
+def test_several_inputs_and_outputs_of_any_network(tmp_path):
+    """Arrays by place, one batch for all; outputs that are a tree."""
+
+    class Network:
+        def apply(self, params, state, *, frames, mask):
+            total = jnp.where(mask[..., None], frames, 0).sum(1)
+            return {"total": total * params["scale"], "some": mask.any(1)}, state
+
+    inputs = {
+        "mask": jax.ShapeDtypeStruct((1, 6), jnp.bool),
+        "frames": jax.ShapeDtypeStruct((1, 6, 2), jnp.float32),
+    }
+    model = export.network_model(Network(), {"scale": np.float32(2)}, {}, inputs, {})
+    path = tmp_path / "two.stablehlo"
+    told = export.export(model, path, platforms=("cpu", "cuda", "tpu"))
+    assert list(told["outputs"]) == ["some", "total"]
+    assert export_check.check(model, path) < 1e-6
+    two = artefacts.load(path)
+    frames = np.ones((3, 6, 2), np.float32)
+    with pytest.raises(ValueError, match=r"frames must be \[2, 6, 2\]"):
+        two(np.ones((2, 6), bool), frames)
+    with pytest.raises(ValueError, match=r"\['mask', 'frames'\]; got 1 arrays"):
+        two(frames)
+    np.testing.assert_array_equal(two(np.ones((3, 6), bool), frames)["total"], 12)
+
+
+def test_broken_files_are_told(path, tmp_path):
+    broken = tmp_path / "broken.stablehlo"
+    with pytest.raises(FileNotFoundError, match="broken.stablehlo: no such file"):
+        artefacts.load(broken)
+    content, beside = path.read_bytes(), path.with_suffix(".json").read_text()
+    broken.write_bytes(content[:-1])
+    with pytest.raises(FileNotFoundError, match="broken.json: no such file"):
+        artefacts.load(broken)
+    for text in ("{", "[]", "{}"):
+        broken.with_suffix(".json").write_text(text)
+        with pytest.raises(ValueError, match="not an artefact's description"):
+            artefacts.load(broken)
+    broken.with_suffix(".json").write_text(beside)
+    for changed in (content[:-1], b"", content[:-9] + b"\1" + content[-8:]):
+        broken.write_bytes(changed)
+        with pytest.raises(ValueError, match="must be the .* bytes that broken.json"):
+            artefacts.load(broken)
+
+
+def test_a_process_that_cannot_run_it_says_why(model, tmp_path):
+    path = tmp_path / "model.stablehlo"
+    export.export(model, path, platforms=("tpu",))
+    message = r"does not run in a fresh process: .*exported for platforms '\('tpu',\)'"
+    with pytest.raises(ValueError, match=message):
+        export_check.check(model, path, sizes=(1,))
+
+
+def test_an_artefact_of_a_newer_jax_says_so(path, monkeypatch):
+    def refuse(content):
+        raise ValueError("unknown version 99")
+
+    monkeypatch.setattr(artefacts.jax_export, "deserialize", refuse)
+    with pytest.raises(ValueError, match="made by JAX .*, not readable by JAX .*99"):
+        artefacts.load(path)
+
+
+def test_a_failed_export_leaves_the_old_files(model, path, monkeypatch):
+    before = [path.read_bytes(), path.with_suffix(".json").read_bytes()]
+    unwritable = dataclasses.replace(model, metadata={"names": {1, 2}})
+    with pytest.raises(TypeError):
+        export.export(unwritable, path)
+    assert before == [path.read_bytes(), path.with_suffix(".json").read_bytes()]
+    assert len(list(path.parent.iterdir())) == 2
+
+
+def test_wrong_choices_are_told(model, tmp_path):
+    with pytest.raises(ValueError, match="written as .stablehlo"):
+        export.export(model, tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match="of cpu, cuda, rocm, tpu; got 'gpu'"):
+        export.export(model, tmp_path / "model.stablehlo", platforms=("gpu",))
+    with pytest.raises(FileNotFoundError, match="neither a workdir nor a file"):
+        export.open_model(gsanet.SYSTEM, tmp_path / "run")
+    with pytest.raises(ValueError, match="Checkpoints are chosen in runs"):
+        export.open_model(gsanet.SYSTEM, __file__, averaged=True)
+    with pytest.raises(ValueError, match="size is for files of weights"):
+        export.open_model(gsanet.SYSTEM, tmp_path, size=8)
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_from_a_file_give_logits(tmp_path):
+    made = classifier()
+    weights = tmp_path / "weights.safetensors"
+    convert.save(weights, made.params, made.state, SMALL)
+    model = export.open_model(gsanet.SYSTEM, weights)
+    assert model.inputs["images"].shape == (1, 8, 8, 1)
+    larger = export.open_model(gsanet.SYSTEM, weights, size=12)
+    told = export.export(larger, tmp_path / "larger.stablehlo")
+    assert told["inputs"]["images"]["shape"] == ["b", 12, 12, 1]
+    assert told["gives"] == "logits" and "normalised" in told["takes"]
+    images = np.random.default_rng(0).random((2, 12, 12, 1), np.float32)
+    expected, _ = made.network.apply(made.params, made.state, images=images)
+    found = artefacts.load(tmp_path / "larger.stablehlo")(images)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_network_split_for_the_cache_is_exported(tmp_path, monkeypatch):
+    """Groups of heads are chosen by sizes, which a symbolic batch must not meet."""
+    from gpsattn_jax.modules import global_self_attention
+
+    monkeypatch.setattr(global_self_attention, "GROUP_BYTES", 4000)
+    model = export.classifier_model(classifier(), {})
+    export.export(model, tmp_path / "model.stablehlo")
+    assert export_check.check(model, tmp_path / "model.stablehlo", sizes=(2,)) <= 1e-6
+
+
+@pytest.mark.slow
+def test_the_script_exports_a_run_and_checks_it(tmp_path):
+    pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
+    run, output = tmp_path / "run", tmp_path / "digits.stablehlo"
+    train = TrainConfig(num_steps=1, evaluate_every=1, warmup_steps=0)
+    data = gsanet.SETUPS["digits"].data
+    gsanet.train(gsanet.Config(model=SMALL, data=data, train=train), run)
+    arguments = f"--source={run}", f"--output={output}", "--platforms=cpu,cuda"
+    command = [sys.executable, "experiments/export.py", *arguments]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "MB for cpu, cuda" in process.stdout
+    assert "images [b, 8, 8, 1] float32" in process.stdout
+    assert "without our code: largest difference" in process.stdout
+    told = artefacts.load(output).metadata
+    assert told["class_names"] == list("0123456789") and told["step"] == 1

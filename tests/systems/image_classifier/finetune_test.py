@@ -1,0 +1,121 @@
+"""From a trained run to a user's own pictures: new head, slower layers, frozen stem."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gpsattn_jax import convert
+from gpsattn_jax.data.images.augment.recipe import AugmentConfig
+from gpsattn_jax.data.images.sets import DataConfig
+from gpsattn_jax.models import gsanet as models
+from gpsattn_jax.systems import gsanet
+from gpsattn_jax.systems.image_classifier import run as image_classifier
+from gpsattn_jax.training import TrainConfig
+
+pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
+image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: data)")
+
+DIGITS = gsanet.Config(
+    model=dataclasses.replace(
+        models.VARIANTS["8px"], layers=(1,), widths=(8,), attention=(True,)
+    ),
+    train=TrainConfig(num_steps=1, batch_size=8, evaluate_every=1, ema_decay=0.9),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """One step on the digits."""
+    workdir = tmp_path_factory.mktemp("digits")
+    gsanet.train(DIGITS, workdir)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Three classes of 12 pictures, of several sizes and modes."""
+    folder = tmp_path_factory.mktemp("pictures")
+    draw = np.random.default_rng(0)
+    for number, name in enumerate(("dark", "grey", "light")):
+        for picture in range(12):
+            shape = (int(draw.integers(10, 30)), int(draw.integers(10, 30)), 3)
+            pixels = np.clip(draw.normal(60 + 70 * number, 20, shape), 0, 255)
+            path = folder / name / f"{picture}.png"
+            path.parent.mkdir(exist_ok=True)
+            image = image_library.fromarray(pixels.astype(np.uint8))
+            (image.convert("L") if picture % 2 else image).save(path)
+    return folder
+
+
+def tuned(pictures, **changes):
+    """The run on the pictures."""
+    return gsanet.Config(
+        model=dataclasses.replace(DIGITS.model, num_classes=3, image_size=12),
+        data=DataConfig(
+            name="folder", folder=str(pictures), validation_images=6, mean=(0.5,)
+        ),
+        augment=AugmentConfig(crop_scale=(0.5, 1.0), flip=True, mixup=0.2),
+        train=TrainConfig(
+            num_steps=2,
+            batch_size=8,
+            evaluate_every=2,
+            warmup_steps=0,
+            frozen=("stem",),
+            layer_decay=0.7,
+        ),
+        **changes,
+    )
+
+
+def test_a_run_starts_another_one_on_own_pictures(trained, pictures, tmp_path, capsys):
+    config = tuned(pictures, init_from=str(trained))
+    gsanet.train(config, tmp_path)
+    told = capsys.readouterr().out
+    assert "params/head/kernel (16, 10) starts afresh as (16, 3)." in told
+    assert "column_table (15, 2) cut or filled to (23, 2)." in told
+    before, after = gsanet.restore(trained), gsanet.restore(tmp_path)
+    same, other = before.params["stem"]["kernel"], after.params["blocks"][0]
+    np.testing.assert_array_equal(same, after.params["stem"]["kernel"])
+    np.testing.assert_array_equal(
+        before.state["stem_norm"]["mean"], after.state["stem_norm"]["mean"]
+    )
+    assert not np.array_equal(
+        before.params["blocks"][0]["expand"]["kernel"], other["expand"]["kernel"]
+    )
+    assert after.class_names == ("dark", "grey", "light")
+    measured = image_classifier.evaluate(after)
+    assert measured["images"] == 6  # as many are held out to test as to validate
+
+
+def test_a_file_of_weights_starts_a_run(trained, pictures, tmp_path):
+    found = gsanet.restore(trained)
+    path = tmp_path / "weights.safetensors"
+    convert.save(path, found.params, found.state, found.config.model)
+    gsanet.train(tuned(pictures, init_from=str(path)), tmp_path / "run")
+    after = gsanet.restore(tmp_path / "run")
+    np.testing.assert_array_equal(
+        found.params["stem"]["kernel"], after.params["stem"]["kernel"]
+    )
+
+
+def test_averaged_weights_are_restored_and_others_refused(trained, pictures, tmp_path):
+    plain, averaged = (gsanet.restore(trained, averaged=flag) for flag in (False, True))
+    assert not np.array_equal(
+        plain.params["head"]["kernel"], averaged.params["head"]["kernel"]
+    )
+    gsanet.train(tuned(pictures), tmp_path)
+    with pytest.raises(ValueError, match="kept no averages"):
+        gsanet.restore(tmp_path, averaged=True)
+
+
+def test_a_run_of_another_system_is_refused(trained):
+    other = dataclasses.replace(gsanet.SYSTEM, name="transxnet")
+    with pytest.raises(ValueError, match="must be a run of transxnet; got gsanet"):
+        image_classifier.restore(other, trained)
+
+
+def test_weights_that_are_not_there_are_named(pictures, tmp_path):
+    config = tuned(pictures, init_from=str(tmp_path / "nothing.safetensors"))
+    with pytest.raises(FileNotFoundError, match="nothing.safetensors"):
+        gsanet.train(config, tmp_path / "run")
