@@ -14,17 +14,13 @@ from gpsattn_jax.configs import from_dict
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
 from gpsattn_jax.data.skeletons.layouts import Layout
+from gpsattn_jax.data.skeletons.load import DataConfig, load_parts, num_splits
+from gpsattn_jax.data.skeletons.recipe import AugmentConfig
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.models import gpsnet
 from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.systems.gpsnet.clips import (
-    augment,
-    fitted,
-    load_parts,
-    num_splits,
-    prepare,
-)
-from gpsattn_jax.systems.gpsnet.setups import SETUPS, AugmentConfig, Config, DataConfig
+from gpsattn_jax.systems.gpsnet.clips import augment, fitted, prepare
+from gpsattn_jax.systems.gpsnet.setups import SETUPS, Config
 from gpsattn_jax.systems.saved_runs import open_run
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
