@@ -22,7 +22,7 @@ from gpsattn_jax.training import TrainConfig
 
 pytest.importorskip("flatbuffers", reason="needs flatbuffers (extra: export)")
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 SMALL = dataclasses.replace(
     models.VARIANTS["8px"], layers=(1,), widths=(8,), attention=(True,)
 )

@@ -18,7 +18,7 @@ from gpsattn_jax.systems import gpsnet
 from gpsattn_jax.systems.gpsnet.stream import Config, print_stream, recognize, windows
 from tests.systems.gpsnet import small as gpsnet_small
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 LAYOUT = gpsnet_small.LAYOUT
 V = LAYOUT.num_joints
 

@@ -27,7 +27,7 @@ from gpsattn_jax.training.losses import summed_squares
 from tests.data.videos.annotated_videos import annotated, write_splits
 from tests.golden_pglsum import made_network, quick_jit
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 # Of shots so short that a summary has room for some.
 VIDEOS = [annotated(n, steps=5 + n, shots=2 * (5 + n)) for n in range(10)]
 TINY = models.Config(

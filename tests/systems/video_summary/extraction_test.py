@@ -19,7 +19,7 @@ from gpsattn_jax.systems.video_summary.extraction import extract_folder
 from gpsattn_jax.systems.video_summary.run import Config, summarize_video
 from tests.data.videos.media import made_videos as made
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 COLORS = (made.RED, made.GREEN, made.BLUE, made.WHITE)
 CSV = """video,user,start,end
 film1.mp4,anna,0:00,0:02

@@ -22,7 +22,7 @@ from gpsattn_jax.systems.video_summary import shots as video_shots
 from gpsattn_jax.systems.video_summary.run import Config, summarize_video
 from tests.data.videos.media import made_videos as made
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 SCENES = (
     (2.3, made.RED, 400), (3.1, made.GREEN, 900), (1.9, made.RED, 400),
     (4.0, made.BLUE, 1600), (2.5, made.WHITE, 3000),
