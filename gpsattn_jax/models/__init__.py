@@ -1,1 +1,1 @@
-"""Networks: one file per system, each with `Config`, `VARIANTS` and `build`."""
+"""Networks: one file or folder per system, each with `Config`, `VARIANTS` and `build`."""

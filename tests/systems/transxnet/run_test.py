@@ -16,7 +16,7 @@ from gpsattn_jax.data.images.augment.recipe import AugmentConfig
 from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import ImageSet
 from gpsattn_jax.models import transxnet as models
-from gpsattn_jax.models.transxnet_views import viewer
+from gpsattn_jax.models.transxnet.views import viewer
 from gpsattn_jax.systems import gsanet, transxnet
 from gpsattn_jax.systems.image_classifier import run as image_classifier
 from gpsattn_jax.systems.image_classifier import tables
