@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from gpsattn_jax.configs import is_former_field
+
 # Fields that change what is logged, kept and how memory is used, not what is computed:
 # a resumed run may differ in them.
 FREE_FIELDS = (
@@ -16,7 +18,12 @@ def check_settings(
     saved: Mapping[str, Any], current: Mapping[str, Any], folder: str | os.PathLike
 ) -> None:
     """Raises ValueError naming the fields in which two configurations differ."""
-    before, now = _fields(saved), _fields(current)
+    now = _fields(current)
+    before = {
+        name: value
+        for name, value in _fields(saved).items()
+        if name in now or not is_former_field(name, value)
+    }
     differences = [
         f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
         for name in sorted(before.keys() | now.keys(), key=_outer_first)

@@ -1,6 +1,13 @@
-"""GPS-Net: joint sequences in, a class for each clip out."""
+"""GPS-Net: joint sequences in, a class for each clip out.
 
-from gpsattn_jax.models.gpsnet.network import (
+"Global Positional Self-Attention for Skeleton-Based Action Recognition". GPS-Net here
+is reconstructed from its abstract; the paper's layer sizes, recipe and scores were not
+available to us. The abstract has attention between joints (structure) and attention
+between channels (order), and structural positions by geodesic distance whose joints
+share one code. All else is our choice; what it was taken after stands where it is.
+"""
+
+from gpsattn_jax.models.gpsnet.config import (
     NTU_EDGES,
     ORDERS,
     PARTITIONS,
@@ -8,11 +15,9 @@ from gpsattn_jax.models.gpsnet.network import (
     STREAMS,
     VARIANTS,
     Config,
-    GPSNet,
-    build,
-    skeleton_distances,
-    skeleton_parts,
 )
+from gpsattn_jax.models.gpsnet.network import GPSNet, build
+from gpsattn_jax.models.gpsnet.skeleton import skeleton_distances, skeleton_parts
 
 __all__ = [
     "NTU_EDGES",
