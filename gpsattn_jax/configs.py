@@ -20,10 +20,6 @@ from typing import Annotated, Any, ClassVar, NamedTuple, NoReturn, TypeVar
 
 T = TypeVar("T")
 
-# Fields that GPS-Net's config once had. What was saved with them still loads where the
-# value is the one that all networks have now.
-FORMER_FIELDS = {"parts": (), "embedding_size": 64, "ffn_ratio": 2}
-
 
 class Rule(NamedTuple):
     """What a value must satisfy; `text` goes on after "must", as in "be odd"."""
@@ -201,21 +197,17 @@ def field_types(config_class: type) -> dict[str, Any]:
 def from_dict(config_class: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """The inverse of `dataclasses.asdict`, through JSON: lists become tuples again.
 
+    Fields of older versions are read as today's, see `upgraded`.
+
     Args:
         config_class: a dataclass.
-        values: its fields by name, those of nested dataclasses as dicts.
-        where: what stands before a field's name in messages.
+        values: by field; nested dataclasses as dicts.
+        where: what stands before a field's name in an error.
 
     Raises:
-        ValueError: names a field that the dataclass does not have, or had once and with
-            another value than the one that is left.
+        ValueError: names a field that the dataclass does not have.
     """
-    kinds = field_types(config_class)
-    values = {
-        name: value
-        for name, value in values.items()
-        if name in kinds or not is_former_field(where + name, value)
-    }
+    kinds, values = field_types(config_class), upgraded(config_class, values)
     unknown = sorted(set(values) - set(kinds))
     if unknown:
         raise ValueError(
@@ -231,21 +223,24 @@ def from_dict(config_class: type[T], values: Mapping[str, Any], where: str = "")
     return config_class(**{name: restore(name, v) for name, v in values.items()})
 
 
-def is_former_field(name: str, value: Any) -> bool:
-    """Whether a config had this field once, with the value that is left of it.
+def upgraded(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Saved fields of older versions under today's names; what is unknown stays.
 
-    Raises:
-        ValueError: if it had the field, and the value is another.
+    A dataclass whose fields have changed has a static method `upgrade`, which makes the
+    new dict out of an old one.
+
+    Args:
+        config_class: a dataclass.
+        values: by field; nested dataclasses as dicts.
     """
-    last = name.split(".")[-1]
-    if last not in FORMER_FIELDS:
-        return False
-    if _tuples(value) != FORMER_FIELDS[last]:
-        raise ValueError(
-            f"{name} is no field any more, and must be {FORMER_FIELDS[last]} where it "
-            f"was saved; got {value!r}."
-        )
-    return True
+    found = dict(getattr(config_class, "upgrade", dict)(values))
+    kinds = field_types(config_class)
+    for name in kinds:
+        if dataclasses.is_dataclass(kinds[name]) and isinstance(
+            found.get(name), Mapping
+        ):
+            found[name] = upgraded(kinds[name], found[name])
+    return found
 
 
 def _tuples(value):

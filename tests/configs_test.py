@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import importlib
-import json
 import pkgutil
 import re
 import typing
@@ -14,7 +13,6 @@ import pytest
 
 import gpsattn_jax
 from gpsattn_jax.configs import (
-    FORMER_FIELDS,
     Checked,
     Count,
     Rule,
@@ -27,8 +25,6 @@ from gpsattn_jax.configs import (
     rising_pair,
     within,
 )
-from gpsattn_jax.models import gpsnet
-from gpsattn_jax.training.settings import check_settings
 
 RISING = rising_pair("(0, 1]", "rise within (0, 1]")
 EVEN = Rule(lambda number: number % 2 == 0, "be even")
@@ -202,19 +198,3 @@ def test_tuples_have_entries_of_their_type(one, name):
     refused(one, name, (None, 1))
     if typing.get_args(field_types(one)[name])[-1] is not Ellipsis:
         refused(one, name, (0.5,))
-
-
-# Fields that are gone.
-
-
-@pytest.mark.parametrize("name", FORMER_FIELDS)
-def test_a_run_saved_with_an_option_that_is_gone_goes_on(name):
-    config = dataclasses.asdict(gpsnet.Config())
-    old = json.loads(json.dumps({"model": config | {name: FORMER_FIELDS[name]}}))
-    assert from_dict(gpsnet.Config, old["model"], "model.") == gpsnet.Config()
-    check_settings(old, {"model": config}, "runs/a")
-    message = f"model.{name} is no field any more, and must be .* got 5"
-    with pytest.raises(ValueError, match=message):
-        from_dict(gpsnet.Config, config | {name: 5}, "model.")
-    with pytest.raises(ValueError, match=message):
-        check_settings({"model": config | {name: 5}}, {"model": config}, "runs/a")

@@ -72,7 +72,13 @@ class SameDepthwiseConv(DepthwiseConv):
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """Padded by as little as needed; the odd row and column of zeros is behind."""
+        """Padded by as little as needed; the odd row and column of zeros is behind.
+
+        Args:
+            x: [B, H, W, C].
+            train: unused; every module takes it.
+            rngs: likewise.
+        """
         kernel = self.kernel[...]
         around = same_padding(x.shape[1:3], len(kernel), self.stride)
         x = jnp.pad(x, ((0, 0), *around, (0, 0)))
@@ -118,7 +124,13 @@ class Block(nnx.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """A residual where the shapes allow it."""
+        """A residual where the shapes allow it.
+
+        Args:
+            x: [B, H, W, C].
+            train: updates the statistics of the norms.
+            rngs: unused; every module takes it.
+        """
         out = x
         if self.expand is not None and self.expand_norm is not None:
             out = nnx.relu6(self.expand_norm(self.expand(out), train=train))
@@ -176,6 +188,11 @@ class EfficientNetLite(nnx.Module):
         """[B, H, W, C], normalised -> logits [B, num_classes].
 
         Or, with `features_only`, the last map's mean [B, head_width].
+
+        Args:
+            images: [B, H, W, C].
+            train: updates the statistics of the norms.
+            rngs: unused; every module takes it.
         """
         x = nnx.relu6(self.stem_norm(self.stem(images), train=train))
         for block in self.blocks:

@@ -144,8 +144,19 @@ class PGLSum(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array | tuple[jax.Array, jax.Array]:
-        """See `build`."""
-        length = _checked_length(features, length, self.norm.num_features)
+        """Scores time steps; see `build`.
+
+        Args:
+            features: [B, T, C].
+            length: optional [B], steps of each video; T if None.
+            attention: give the last global head's weights back, too.
+            train: draws dropout.
+            rngs: random streams for that.
+
+        Returns:
+            Scores [B, T], or (scores, weights [B, T, T]).
+        """
+        length = _check_length(features, length, self.norm.num_features)
         drop = functools.partial(self.dropout, deterministic=not train, rngs=rngs)
         x = features + self.attention(features, length, train=train, rngs=rngs)
         # Dropout stands before the norms, as in the original.
@@ -187,7 +198,14 @@ class MultiAttention(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """[B, T, C], [B] -> [B, T, C]."""
+        """[B, T, C] -> [B, T, C].
+
+        Args:
+            x: [B, T, C].
+            length: [B], steps of each video.
+            train: draws dropout.
+            rngs: random streams for that.
+        """
         whole = self.whole(x, length, train=train, rngs=rngs)
         fuse = FUSIONS[self.fusion]
         if self.parts is None or fuse is None:
@@ -203,7 +221,7 @@ def _unit(x):
     return (x * jax.lax.rsqrt(jnp.maximum(total, 1e-24))).astype(x.dtype)
 
 
-def _checked_length(features, length, channels):
+def _check_length(features, length, channels):
     if features.ndim != 3 or features.shape[2] != channels or not features.shape[1]:
         raise ValueError(
             f"features must be [B, T, C={channels}], T at least 1; "

@@ -157,7 +157,7 @@ class Machine(Checked):
             self.refuse("coordinator", "be HOST:PORT with distributed=manual")
 
     @property
-    def profiled(self) -> range:
+    def profile_steps(self) -> range:
         """The steps of which a trace is written."""
         return _steps(self.profile or "0:0")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gpsattn_jax import convert
-from gpsattn_jax.configs import FORMER_FIELDS
 from gpsattn_jax.convert import rewrite
 from gpsattn_jax.models import gpsnet
+from gpsattn_jax.models.gpsnet.config import FORMER_FIELDS
 
 CONFIG = gpsnet.Config(
     num_classes=3,
@@ -60,12 +60,12 @@ def test_weights_saved_with_an_option_that_is_gone(
 ):
     """They load with the value that all networks have now; another is an error."""
     old = tmp_path / "old.safetensors"
-    convert.save(old, *weights, dataclasses.asdict(CONFIG) | {name: value})
+    convert.save(old, *weights, dataclasses.asdict(CONFIG) | {name: value[0]})
     network, *loaded = convert.load("gpsnet", old)
     assert rewrite.config_of(network) == CONFIG
     jax.tree.map(np.testing.assert_array_equal, loaded, [*weights])
     convert.save(old, *weights, dataclasses.asdict(CONFIG) | {name: 3})
-    with pytest.raises(ValueError, match=f"{name} is no field any more, .*; got 3"):
+    with pytest.raises(ValueError, match=f"{name} is no option any more, .*; got 3"):
         convert.load("gpsnet", old)
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gpsattn_jax.visualize import storyboard
-from gpsattn_jax.visualize.storyboard import clock, draw_storyboard, shortened
+from gpsattn_jax.visualize.storyboard import clock, draw_storyboard, shorten
 from gpsattn_jax.visualize.summary_scores import draw_scores
 
 FRAME = np.array((181, 69, 44))  # the colour around chosen shots
@@ -103,8 +103,8 @@ def test_the_clock(seconds, tenths, text):
 
 
 def test_long_titles_lose_their_middle():
-    assert shortened("short.mp4", 10) == "short.mp4"
-    text = shortened("a" * 40 + "z" * 40, 21)
+    assert shorten("short.mp4", 10) == "short.mp4"
+    text = shorten("a" * 40 + "z" * 40, 21)
     assert len(text) <= 21 and text.startswith("aaa") and text.endswith("zzz")
 
 

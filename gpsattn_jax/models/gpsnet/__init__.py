@@ -4,7 +4,7 @@
 is reconstructed from its abstract; the paper's layer sizes, recipe and scores were not
 available to us. The abstract has attention between joints (structure) and attention
 between channels (order), and structural positions by geodesic distance whose joints
-share one code. All else is our choice; what it was taken after stands where it is.
+share one code. All else is our choice; its precedents are named beside it.
 """
 
 from gpsattn_jax.models.gpsnet.config import (

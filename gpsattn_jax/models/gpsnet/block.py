@@ -22,6 +22,15 @@ class Block(nnx.Module):
     """Both attentions, a convolution along time, a feed-forward net; norms before each.
 
     A block that is wider than the one before begins with a projection.
+
+    Args:
+        config: the network's.
+        before: channels of what comes in.
+        width: channels of the block.
+        stride: of the frames.
+        rate: share of clips that skip a residual branch in training.
+        distances: [V, V], edges between joints.
+        rngs: random streams for the initial values.
     """
 
     def __init__(
@@ -82,20 +91,30 @@ class Block(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """[B, T, V, C], [B, T], [B, T, V] -> [B, ceil(T / stride), V, C'].
+        """Attends, convolves and mixes channels.
 
-        With `attention` also the weights of both attentions; else there are none.
+        Args:
+            x: [B, T, V, C].
+            time: [B, T], where in its clip a frame stands.
+            mask: optional boolean [B, T, V]; where joints are.
+            attention: give the weights of both attentions back, too.
+            train: draws which clips skip branches.
+            rngs: random streams for that.
+
+        Returns:
+            ([B, ceil(T / stride), V, C'], {"spatial": [B, T, N, V, V], "channel":
+            [B, N, D, D]} or {}).
         """
         rate = self.rate or None
         drop = functools.partial(drop_path, rate=rate, train=train, rngs=rngs)
         x = x if self.widen is None else self.widen(x)
         start, maps = x, {}
         for name, norm, module in self._attentions():
-            seen = norm(start if self.parallel else x)
+            normal = norm(start if self.parallel else x)
             codes = self._codes_of(name, time, x.dtype)
             if attention:
-                maps[name] = module.weights(seen, *codes, mask)
-            x = x + drop(module(seen, *codes, mask))
+                maps[name] = module.weights(normal, *codes, mask)
+            x = x + drop(module(normal, *codes, mask))
         if self.temporal is None or self.temporal_norm is None:
             x = every(x, self.stride)
         else:

@@ -1,6 +1,7 @@
 """GPS-Net's settings: skeleton, inputs, widths and options; the published sizes."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from gpsattn_jax.configs import Checked, Count, Share, one_of
@@ -9,8 +10,14 @@ STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 PARTITIONS = ("shell", "voronoi", "joint", "none")
 ORDERS = ("sequential", "parallel")
 POOLINGS = ("mean", "mean_max")
+# Options of older files, and what all networks have now; JSON has lists for tuples.
+FORMER_FIELDS: dict[str, tuple[Any, ...]] = {
+    "parts": ((), []),
+    "embedding_size": (64,),
+    "ffn_ratio": (2,),
+}
 
-# The 25 joints of NTU RGB+D, for which the sizes of the variants are told.
+# The 25 joints of NTU RGB+D, that the variants are made for.
 NTU_EDGES = (
     (0, 1), (1, 20), (20, 2), (2, 3), (20, 4), (4, 5), (5, 6), (6, 7), (20, 8), (8, 9),
     (9, 10), (10, 11), (0, 12), (12, 13), (13, 14), (14, 15), (0, 16), (16, 17),
@@ -34,8 +41,8 @@ class Config(Checked):
         edges: bones, pairs of joints counted from 0.
         root: the joint that shells and bones count from.
         anchors: joints, one for each part of the partition `voronoi`.
-        stream: what is looked at: joint, bone (to the neighbour nearer to the root),
-            joint_motion or bone_motion.
+        stream: what the network takes: joint, bone (to the neighbour nearer to the
+            root), joint_motion or bone_motion.
         positions: the stream itself is an input.
         motions: so many frames apart the stream's differences are inputs, too.
         distances: all distances between the joints of a frame are an input, too, one
@@ -103,6 +110,23 @@ class Config(Checked):
             raise ValueError(f"One of {', '.join(inputs)} must be an input.")
         if not 0 <= self.root < self.num_joints:
             self.refuse("root", f"be a joint below num_joints={self.num_joints}")
+
+    @staticmethod
+    def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields as older files have them -> as they are now: three of them are gone.
+
+        Raises:
+            ValueError: if one was saved with another value than all networks have now.
+        """
+        known = dict(values)
+        for name, only in FORMER_FIELDS.items():
+            value = known.pop(name, only[0])
+            if value not in only:
+                raise ValueError(
+                    f"{name} is no option any more, and must be {only[0]} where it "
+                    f"was saved; got {value!r}."
+                )
+        return known
 
 
 VARIANTS = {

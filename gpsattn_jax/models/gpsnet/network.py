@@ -81,7 +81,19 @@ class GPSNet(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> Any:
-        """See `build`."""
+        """Recognises clips; see `build`.
+
+        Args:
+            joints: [B, M, T, V, C].
+            mask: optional boolean [B, M, T, V].
+            time: optional [B, T] in -1..1.
+            attention: give the weights of all attentions back, too.
+            train: updates batch statistics and draws dropout.
+            rngs: random streams for that.
+
+        Returns:
+            Logits [B, classes], or (logits, maps).
+        """
         self._check(joints, mask, time)
         batch, persons = joints.shape[:2]
         time = _time(joints, mask) if time is None else time
@@ -89,33 +101,33 @@ class GPSNet(nnx.Module):
             time = jnp.where(mask.any((1, 3)), time, 0)
         time = jnp.repeat(time, persons, axis=0).astype(joints.dtype)
         joints = joints.reshape(-1, *joints.shape[2:])
-        seen = None if mask is None else mask.reshape(-1, *mask.shape[2:])
-        if seen is not None:  # whatever stands where nothing was seen
-            joints = jnp.where(seen[..., None], joints, 0)
-        looked_at, visible = view(joints, seen, self.stream, self.parents)
+        if mask is not None:  # whatever stands in the place of a missing joint
+            mask = mask.reshape(-1, *mask.shape[2:])
+            joints = jnp.where(mask[..., None], joints, 0)
+        stream, visible = view(joints, mask, self.stream, self.parents)
         drop = functools.partial(
             self.channel_dropout, deterministic=not train, rngs=rngs
         )
-        x = drop(self.embedding(joints, seen, looked_at, visible, train=train))
+        x = drop(self.embedding(joints, mask, stream, visible, train=train))
         maps: dict[str, list[jax.Array]] = {"spatial": [], "channel": []}
         for block in self.blocks:
-            x, found = block(x, time, seen, attention=attention, train=train, rngs=rngs)
-            for name, weights in found.items():
+            x, own = block(x, time, mask, attention=attention, train=train, rngs=rngs)
+            for name, weights in own.items():
                 maps[name].append(weights.reshape(batch, persons, *weights.shape[1:]))
             time = every(time, block.stride)
             # What a convolution has not carried to a kept frame is not there.
             thinned = every if block.temporal is None else seen_within
-            seen = None if seen is None else thinned(seen, block.stride)
-        pooled = _pooled(self.norm(x), seen, batch, self.pooling)
+            mask = None if mask is None else thinned(mask, block.stride)
+        pooled = _pool(self.norm(x), mask, batch, self.pooling)
         pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)
         logits = self.head(pooled)
         return (logits, maps) if attention else logits
 
     def _check(self, joints, mask, time):
-        wanted = f"[B, M, T, V={len(self.parents)}, C={self.in_channels}]"
+        axes = f"[B, M, T, V={len(self.parents)}, C={self.in_channels}]"
         sizes = (len(self.parents), self.in_channels)
         if joints.ndim != 5 or joints.shape[3:] != sizes or not joints.shape[2]:
-            raise ValueError(f"joints must be {wanted}; got {joints.shape}.")
+            raise ValueError(f"joints must be {axes}; got {joints.shape}.")
         for name, array, shape in (
             ("mask", mask, joints.shape[:4]),
             ("time", time, (joints.shape[0], joints.shape[2])),
@@ -134,19 +146,19 @@ def _time(joints, mask):
     return 2 * steps[None] / (last[:, None] + 1) - 1
 
 
-def _pooled(x, mask, batch, pooling):
-    """Over a person's visible joints and frames, then over persons seen at all."""
+def _pool(x, mask, batch, pooling):
+    """Over a person's visible joints and frames, then over persons with any."""
     if mask is None:
         mask = jnp.ones(x.shape[:3], bool)
     count = mask.sum((1, 2))[:, None]
     sums = jnp.where(mask[..., None], x, 0).sum(2)  # [B M, T, C]
-    found = sums.sum(1) / jnp.maximum(count, 1)
+    means = sums.sum(1) / jnp.maximum(count, 1)
     if pooling == "mean_max":
         frames = sums / jnp.maximum(mask.sum(2), 1)[..., None]
         least = jnp.finfo(x.dtype).min
         most = jnp.where(mask.any(2)[..., None], frames, least).max(1)
-        found = jnp.concatenate([found, jnp.where(count > 0, most, 0)], axis=-1)
-    found = found.reshape(batch, -1, found.shape[-1])
+        means = jnp.concatenate([means, jnp.where(count > 0, most, 0)], axis=-1)
+    means = means.reshape(batch, -1, means.shape[-1])
     persons = (count > 0).reshape(batch, -1)
     weights = persons / jnp.maximum(persons.sum(1, keepdims=True), 1)
-    return (found * weights[..., None]).sum(1).astype(x.dtype)
+    return (means * weights[..., None]).sum(1).astype(x.dtype)

@@ -13,10 +13,16 @@ def view(
     stream: str,
     parents: tuple[int, ...],
 ) -> tuple[jax.Array, jax.Array | None]:
-    """Joints [B, T, V, C] as a stream sees them, and where it sees them [B, T, V].
+    """A stream of joints, [B, T, V, C], and where it is known, [B, T, V].
 
-    A bone is seen if both of its joints are; the root's is zero. A motion is from the
+    A bone is there if both of its joints are; the root's is zero. A motion is from the
     frame before, and zero in the first.
+
+    Args:
+        joints: [B, T, V, C].
+        mask: optional boolean [B, T, V]; where joints are.
+        stream: one of `STREAMS`.
+        parents: the joint at the other end of each joint's bone.
     """
     if stream.startswith("bone"):
         above = np.array(parents)

@@ -28,7 +28,13 @@ UNROLLED = 4
 
 
 class Block(nnx.Module):
-    """Place, mix tokens, mix channels, each a residual: [B, H, W, C] -> same."""
+    """Place, mix tokens, mix channels, each a residual: [B, H, W, C] -> same.
+
+    Args:
+        config: the network's.
+        stage: number of the stage.
+        rngs: random streams for the initial values.
+    """
 
     def __init__(self, config: Config, stage: int, *, rngs: nnx.Rngs):
         channels = config.widths[stage]
@@ -66,17 +72,31 @@ class Block(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """`position` [N, H W, S] is added to the logits; `rate` is the drop path's."""
+        """Mixes.
+
+        Args:
+            x: [B, H, W, C].
+            position: optional [N, H W, S], added to the attention's logits.
+            rate: share of examples that skip a branch in training.
+            train: updates the statistics of the norms and draws what is dropped.
+            rngs: random streams for that.
+        """
         how: dict[str, Any] = {"train": train, "rngs": rngs}
         x = x + self.place(x)
         branch = self.mixer(self.mixer_norm(x, train=train), position, **how)
-        x = x + drop_path(_scaled(self.mixer_scale, branch), rate, **how)
+        x = x + drop_path(_scale_branch(self.mixer_scale, branch), rate, **how)
         branch = self.feedforward(self.feedforward_norm(x, train=train), **how)
-        return x + drop_path(_scaled(self.feedforward_scale, branch), rate, **how)
+        return x + drop_path(_scale_branch(self.feedforward_scale, branch), rate, **how)
 
 
 class Stage(nnx.Module):
-    """Blocks that share one table of positions: [B, H, W, C] -> same."""
+    """Blocks that share one table of positions: [B, H, W, C] -> same.
+
+    Args:
+        config: the network's.
+        stage: its number.
+        rngs: random streams for the initial values.
+    """
 
     def __init__(self, config: Config, stage: int, *, rngs: nnx.Rngs):
         side = config.image_size
@@ -94,7 +114,13 @@ class Stage(nnx.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """[B, H, W, C] -> same; the table is fitted to the map once."""
+        """The table is fitted to the map once.
+
+        Args:
+            x: [B, H, W, C].
+            train: updates the statistics of the norms and draws what is dropped.
+            rngs: random streams for that.
+        """
         rows, columns = x.shape[1:3]
         reduced = [-(-side // self.reduction) for side in (rows, columns)]
         grid = (rows, columns, reduced[0], reduced[1])
@@ -145,6 +171,11 @@ class TransXNet(nnx.Module):
 
         With `features_only`: the tuple of each stage's map [B, H / 4, W / 4, widths[0]]
         to [B, H / 32, W / 32, widths[3]], sizes rounded up.
+
+        Args:
+            images: [B, H, W, in_channels].
+            train: updates the statistics of the norms and draws what is dropped.
+            rngs: random streams for that.
 
         Raises:
             ValueError: if the images are no normalised [B, H, W, in_channels], or
@@ -206,7 +237,7 @@ def _is_drawn(path, leaf):
     return name in ("kernel", "kernels") or (name == "bias" and leaf.ndim > 1)
 
 
-def _scaled(scale, branch):
+def _scale_branch(scale, branch):
     return branch if scale is None else scale(branch)
 
 

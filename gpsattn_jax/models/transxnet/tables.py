@@ -36,21 +36,21 @@ def resize_tables(
 def fit_table(
     table: jax.Array,
     grid: tuple[int, int, int, int],
-    wanted: tuple[int, int, int, int],
+    new_grid: tuple[int, int, int, int],
     how: str,
 ) -> jax.Array:
     """A table of positions [N, T, S] for a map of another size.
 
     Args:
-        table: for `grid`, or already for `wanted`.
+        table: for `grid`, or already for `new_grid`.
         grid: rows, columns, reduced rows and columns that it was made for.
-        wanted: those of the map.
+        new_grid: those of the map.
         how: "flat" or "grid", see `Config.table_resize`.
     """
-    shape = (wanted[0] * wanted[1], wanted[2] * wanted[3])
+    shape = (new_grid[0] * new_grid[1], new_grid[2] * new_grid[3])
     if table.shape[1:] == shape:
         return table
     if how == "flat":
         return resize_bicubic(table, (len(table), *shape))
     planes = table.reshape(len(table), *grid)
-    return resize_bicubic(planes, (len(table), *wanted)).reshape(-1, *shape)
+    return resize_bicubic(planes, (len(table), *new_grid)).reshape(-1, *shape)
