@@ -30,18 +30,8 @@ class Rule(NamedTuple):
 
 def one_of(choices: Iterable[str]) -> Rule:
     """One of some names."""
-    return Rule(tuple(choices).__contains__, f"be one of {', '.join(choices)}")
-
-
-def at_least(least: float, text: str = "") -> Rule:
-    """A finite number from `least` on."""
-    fits = lambda value: least <= value < math.inf  # noqa: E731
-    return Rule(fits, text or f"be at least {least}")
-
-
-def above(bound: float) -> Rule:
-    """A finite number greater than `bound`."""
-    return Rule(lambda value: bound < value < math.inf, f"be above {bound}")
+    names = tuple(choices)
+    return Rule(names.__contains__, f"be one of {', '.join(names)}")
 
 
 def within(interval: str, text: str = "") -> Rule:
@@ -53,6 +43,16 @@ def within(interval: str, text: str = "") -> Rule:
         lambda value: from_low(low, value) and to_high(value, high),
         text or f"be in {interval}",
     )
+
+
+def at_least(least: float, text: str = "") -> Rule:
+    """A finite number from `least` on."""
+    return within(f"[{least}, inf)", text or f"be at least {least}")
+
+
+def above(bound: float) -> Rule:
+    """A finite number greater than `bound`."""
+    return within(f"({bound}, inf)", f"be above {bound}")
 
 
 def rising_pair(interval: str, text: str) -> Rule:
@@ -185,7 +185,7 @@ def _rules(kind, value):
 def _has_nan(value):
     if isinstance(value, tuple):
         return any(map(_has_nan, value))
-    return isinstance(value, float) and math.isnan(value)
+    return isinstance(value, numbers.Real) and math.isnan(value)
 
 
 def field_types(config_class: type) -> dict[str, Any]:

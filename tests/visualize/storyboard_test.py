@@ -62,7 +62,7 @@ def test_of_very_many_shots_the_summary_and_the_best_are_shown(tmp_path, monkeyp
     monkeypatch.setattr(storyboard, "MOST", 20)
     frames, shots, scores, chosen = made(50)
     chosen = scores < 0.1  # a summary of the worst: shown all the same
-    shown = storyboard._shown(scores, chosen)
+    shown = storyboard._choose_pictures(scores, chosen)
     assert len(shown) == 20 and list(shown) == sorted(shown)
     assert set(np.flatnonzero(chosen)) <= set(shown)
     others = np.setdiff1d(shown, np.flatnonzero(chosen))
