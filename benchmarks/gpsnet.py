@@ -75,10 +75,10 @@ def row(name: str, what: str, batch: int, seconds: float) -> tuple[str, ...]:
     ours()
     first = time.perf_counter() - start
     with mock.patch.object(temporal_conv, "temporal_conv", grouped):
-        gpsnet._build.cache_clear()  # so that the other convolution is traced
+        gpsnet.build.cache_clear()  # so that the other convolution is traced
         plain = make(config, joints)
         plain()
-    gpsnet._build.cache_clear()
+    gpsnet.build.cache_clear()
     candidates = {"ours": ours, "grouped": plain}
     peer = torch_peer(config, joints, what == "training")
     if peer is not None:

@@ -16,7 +16,6 @@ import numpy as np
 
 from benchmarks import steps, timing
 from gpsattn_jax.models import transxnet
-from gpsattn_jax.models.transxnet_folded import fold_for_inference
 from gpsattn_jax.training.config import TrainConfig
 
 HEAD = (
@@ -38,19 +37,15 @@ SIDE = 2048
 
 
 def rows(seconds: float) -> Iterator[tuple[str, ...]]:
-    """Forward as it is and folded, and a training step: the cells of HEAD."""
+    """A training step and the forward pass: the cells of HEAD."""
     if steps.on_cpu():
         yield step_row("tiny", 8, seconds)
-        for batch_size in (1, 8):
-            for folded in (False, True):
-                yield forward_row("tiny", batch_size, seconds, folded=folded)
-        for name in ("small", "base"):
-            yield forward_row(name, 8, seconds, folded=False)
+        for name, batch_size in (("tiny", 1), ("tiny", 8), ("small", 8), ("base", 8)):
+            yield forward_row(name, batch_size, seconds)
         return
     for name in MULTIPLY_ADDS:
         yield step_row(name, 128, seconds)
-        for folded in (False, True):
-            yield forward_row(name, 128, seconds, folded=folded)
+        yield forward_row(name, 128, seconds)
 
 
 @functools.cache
@@ -60,15 +55,11 @@ def weights(name: str) -> tuple[dict, dict]:
     return network.init(jax.random.key(0))
 
 
-def forward_row(
-    name: str, batch_size: int, seconds: float, *, folded: bool
-) -> tuple[str, ...]:
-    """One row; `folded` for `fold_for_inference`."""
+def forward_row(name: str, batch_size: int, seconds: float) -> tuple[str, ...]:
+    """One row: the forward pass."""
     model = transxnet.VARIANTS[name]
     network = transxnet.build(model)
     params, state = weights(name)
-    if folded:
-        network, params, state = fold_for_inference(model, params, state)
     images = steps.made_up_batch(model, batch_size)["inputs"]["images"]
 
     def forward(params, state, images):
@@ -76,8 +67,7 @@ def forward_row(
 
     compiled, compile_seconds = _compile(jax.jit(forward), params, state, images)
     run = functools.partial(compiled, params, state, jax.device_put(images))
-    what = "forward, folded" if folded else "forward"
-    return _row(name, what, batch_size, 1, compile_seconds, compiled, run, seconds)
+    return _row(name, "forward", batch_size, 1, compile_seconds, compiled, run, seconds)
 
 
 def step_row(name: str, batch_size: int, seconds: float) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ _SEEDS = flags.DEFINE_integer("seeds", 1, "train: so many seeds, likewise.")
 _STREAM = flags.DEFINE_enum(
     "stream", None, [*STREAMS, "all"], "train: what of the joints is seen, likewise."
 )
-_FUSE = config_flags.numbers(
+_FUSE = config_flags.define_numbers(
     "fuse", "evaluate: weights of the streams; 2,2,1,1 by default."
 )
 _CLIP = flags.DEFINE_multi_string(

@@ -35,7 +35,7 @@ def define(config_class: type) -> None:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
-def numbers(name: str, text: str) -> flags.FlagHolder[Any]:
+def define_numbers(name: str, text: str) -> flags.FlagHolder[Any]:
     """Defines a flag of its own for numbers with commas between; None if not given."""
     return flags.DEFINE(_FieldParser(tuple[float, ...]), name, None, text)
 
@@ -69,7 +69,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
             sys.stdout.flush()
             return status
         except BrokenPipeError:
-            # Who read our lines has left, as `head` does: nobody is to be told.
+            # The reader of our lines has left, as `head` does: no message.
             _hang_up()
             return 141  # as a shell has it for SIGPIPE
         except KeyboardInterrupt as stop:
@@ -94,7 +94,7 @@ def _hang_up():
 def _hush_libraries():
     """Leaves our own lines alone on the screen.
 
-    Libraries log their steps; when a write fails, their threads each tell it with a
+    Libraries log their steps; when a write fails, their threads each print a
     traceback, and our one line would be lost among them.
     """
     logging.set_verbosity(logging.FATAL)
@@ -131,14 +131,14 @@ def nearest(name: str, known: list[str]) -> list[str]:
     """The known names nearest to a mistyped one, to its last part or initials."""
     by_last = {flag.split(".")[-1]: flag for flag in known}
     typed = name.split(".")[-1]
-    found = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
-    found += [by_last[n] for n in difflib.get_close_matches(typed, by_last, 3, 0.6)]
-    found += [
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
+    near += [by_last[n] for n in difflib.get_close_matches(typed, by_last, 3, 0.6)]
+    near += [
         flag
         for last, flag in by_last.items()
         if "_" in last and "".join(word[:1] for word in last.split("_")) == typed
     ]
-    return list(dict.fromkeys(found))[:3]
+    return list(dict.fromkeys(near))[:3]
 
 
 class _FieldParser(flags.ArgumentParser):
@@ -158,15 +158,15 @@ class _FieldParser(flags.ArgumentParser):
         if self._optional and argument.lower() == "none":
             return None
         if not self._many:
-            return self._one(argument)
+            return self._parse_one(argument)
         if self._kind is not str:  # there brackets may belong to a pattern
             argument = argument.strip("()[] ")
         if not argument:  # as in --model.motions=
             return ()
         parts = argument.rstrip(",").split(",")
-        return tuple(self._one(part.strip()) for part in parts)
+        return tuple(self._parse_one(part.strip()) for part in parts)
 
-    def _one(self, text):
+    def _parse_one(self, text):
         if self._kind is bool:
             return flags.BooleanParser().parse(text)
         try:

@@ -246,8 +246,6 @@ def structural_codes(params, config, channels):
 def parts_of(config):
     """The part of each joint."""
     steps, joints = distances_on(config), range(config.num_joints)
-    if config.parts:
-        return list(config.parts)
     if config.partition == "shell":
         return [steps[config.root][v] for v in joints]
     if config.partition == "voronoi":

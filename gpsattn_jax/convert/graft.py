@@ -1,6 +1,5 @@
 """Weights of one network as the start of another: fine-tuning."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +25,14 @@ def fit_relative_table(
     """A table of relative positions [R, D] with distance zero in the middle.
 
     It is cut, or filled up with zeros, around the middle row; both lengths are odd.
+
+    Args:
+        path: of the array, "params/…".
+        array: the table as it was saved.
+        shape: of the network's.
+
+    Returns:
+        (the table in that shape, what was done); None if it is no such table.
     """
     if not path.endswith("_table") or array.shape[1:] != shape[1:]:
         return None
@@ -41,7 +48,6 @@ def graft(
     params: Any,
     state: Any,
     *,
-    head: str = r"head/",
     fit: Fit = fit_relative_table,
 ) -> tuple[dict, dict, list[str]]:
     """The network's own start, with all that fits taken from other weights.
@@ -54,7 +60,6 @@ def graft(
         key: random key of what starts afresh.
         params: of the trained network.
         state: its batch statistics.
-        head: pattern that the paths of the head begin with.
         fit: makes an array have another shape, where the system knows how.
 
     Returns:
@@ -71,7 +76,7 @@ def graft(
         there = arrays.get(name)
         if there is None or there.shape == own.shape:
             continue
-        if re.match(head, name.removeprefix("params/")):
+        if name.startswith("params/head/"):
             arrays[name] = own
             lines.append(f"{name} {there.shape} starts afresh as {own.shape}.")
         elif fitted := fit(name, np.asarray(there), own.shape):

@@ -33,6 +33,12 @@ def load_module(
     leave no trace in PyTorch's names and shapes and must be given. Our own files know
     their heads, and the softmax if saved with `config={"query_softmax": True}`.
 
+    Args:
+        arrays: by their names.
+        metadata: the file's own.
+        num_heads: of the module.
+        query_softmax: whether queries go through a softmax over channels.
+
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.
         ValueError: if the options contradict our own file.
@@ -165,6 +171,11 @@ def load_network(
     """A GSA-ResNet that `convert.save` wrote -> (network, params, state).
 
     Or a ResNet of torchvision's names, for the plain twin; see `load_resnet`.
+
+    Args:
+        arrays: by their names.
+        metadata: the file's own.
+        config: of the network, where the file does not carry it.
 
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.

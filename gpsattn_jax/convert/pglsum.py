@@ -77,7 +77,13 @@ def load_network(
 
 
 def to_torch(config: pglsum.Config, params: dict, state: dict) -> dict[str, Any]:
-    """Weights by the official model's names and shapes, as `load_state_dict` takes."""
+    """Weights by the official model's names and shapes, as `load_state_dict` takes.
+
+    Args:
+        config: of the network.
+        params: its parameters.
+        state: empty; every system's converter takes it.
+    """
     del state
     ours = {path: np.asarray(leaf) for path, leaf in flatten(params).items()}
     return {

@@ -80,7 +80,19 @@ def write(
     *,
     to: str = "ours",
 ) -> None:
-    """Writes weights in one of `FORMS` and prints where; see `rewrite`."""
+    """Writes weights and prints where.
+
+    Args:
+        system: a key of `VARIANTS`.
+        output: the file.
+        config: of the network.
+        params: its parameters.
+        state: its batch statistics.
+        to: one of `FORMS`, see `rewrite`.
+
+    Raises:
+        ValueError: if there is no such form.
+    """
     if to not in FORMS:
         raise ValueError(f"to must be one of {', '.join(FORMS)}; got {to!r}.")
     if to == "ours":

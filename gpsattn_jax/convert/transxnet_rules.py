@@ -69,7 +69,13 @@ def block_rules(
 
 
 def mixer_rules(theirs: str, ours: str, *, reduces: bool) -> Rules:
-    """The dual mixer: both halves, and what joins them."""
+    """The dual mixer: both halves, and what joins them.
+
+    Args:
+        theirs: what the names of the official arrays begin with.
+        ours: what our paths begin with.
+        reduces: whether the attention's keys are reduced.
+    """
     enhance = f"{ours}enhance/"
     attention = f"{theirs}global_unit.", f"{ours}attention/"
     return [
@@ -98,7 +104,13 @@ def dynamic_conv_rules(theirs: str, ours: str) -> Rules:
 
 
 def attention_rules(theirs: str, ours: str, *, reduces: bool) -> Rules:
-    """The reduced attention."""
+    """The reduced attention.
+
+    Args:
+        theirs: what the names of the official arrays begin with.
+        ours: what our paths begin with.
+        reduces: whether its keys are reduced.
+    """
     rules = [
         *linear_rules(f"{theirs}q.", f"{ours}query/"),
         *linear_rules(f"{theirs}kv.", f"{ours}key_value/"),
@@ -150,7 +162,13 @@ def patch_embed_rules(theirs: str, ours: str) -> Rules:
 
 
 def depthwise_rules(theirs: str, ours: str, *, bias: bool = True) -> Rules:
-    """A depthwise convolution."""
+    """A depthwise convolution.
+
+    Args:
+        theirs: what the names of the official arrays begin with.
+        ours: what our paths begin with.
+        bias: whether it has one.
+    """
 
     def forth(weight):  # [C, 1, K, K] -> [K, K, C]
         if weight.shape[1:2] != (1,):
@@ -170,7 +188,13 @@ def layer_scale_rules(theirs: str, ours: str) -> Rules:
 
 
 def linear_rules(theirs: str, ours: str, *, bias: bool = True) -> Rules:
-    """A 1x1 convolution there, a matrix here."""
+    """A 1x1 convolution there, a matrix here.
+
+    Args:
+        theirs: what the names of the official arrays begin with.
+        ours: what our paths begin with.
+        bias: whether it has one.
+    """
 
     def forth(weight):  # [C', C, 1, 1] -> [C, C']
         if weight.shape[2:] != (1, 1):
@@ -184,7 +208,13 @@ def linear_rules(theirs: str, ours: str, *, bias: bool = True) -> Rules:
 
 
 def norm_rules(theirs: str, ours: str, kind: str = "batch") -> Rules:
-    """A norm; batch norms have running statistics."""
+    """A norm; batch norms have running statistics.
+
+    Args:
+        theirs: what the names of the official arrays begin with.
+        ours: what our paths begin with.
+        kind: "batch" or "group".
+    """
     rules = [
         Rule(f"{theirs}weight", f"params/{ours}scale"),
         Rule(f"{theirs}bias", f"params/{ours}bias"),

@@ -8,7 +8,7 @@ from gpsattn_jax.evaluation.correlation import (
 from gpsattn_jax.evaluation.epochs import select_epoch
 from gpsattn_jax.evaluation.fscore import f_score, f_scores
 from gpsattn_jax.evaluation.knapsack import knapsack
-from gpsattn_jax.evaluation.kts import Segmentation, kts, shots_from_cuts
+from gpsattn_jax.evaluation.kts import Segmentation, kts
 from gpsattn_jax.evaluation.shots import (
     frame_scores,
     select_shots,
@@ -35,6 +35,5 @@ __all__ = [
     "select_epoch",
     "select_shots",
     "shot_values",
-    "shots_from_cuts",
     "summarize",
 ]

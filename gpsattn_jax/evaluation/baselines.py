@@ -44,7 +44,7 @@ def baseline_accuracies(
     from sklearn.neighbors import KNeighborsClassifier
 
     guess = DummyClassifier().fit(np.zeros((len(train), 1)), train.labels)
-    found = {"commonest class": guess.score(np.zeros((len(test), 1)), test.labels)}
+    shares = {"commonest class": guess.score(np.zeros((len(test), 1)), test.labels)}
     places = np.arange(len(train))
     if len(train) > MOST_NEIGHBOURS:
         places = np.random.default_rng(0).permutation(places)[:MOST_NEIGHBOURS]
@@ -52,12 +52,12 @@ def baseline_accuracies(
     asked = _vectors(test, np.arange(len(test)))
     if len(train) <= MOST_FOR_REGRESSION:
         model = LogisticRegression(max_iter=1000).fit(known, labels)
-        found["logistic regression"] = model.score(asked, test.labels)
-    found["k-nearest neighbours"] = max(
+        shares["logistic regression"] = model.score(asked, test.labels)
+    shares["k-nearest neighbours"] = max(
         KNeighborsClassifier(k).fit(known, labels).score(asked, test.labels)
         for k in (1, 3, 5)
     )
-    return {name: float(share) for name, share in found.items()}
+    return {name: float(share) for name, share in shares.items()}
 
 
 def _vectors(images, places):

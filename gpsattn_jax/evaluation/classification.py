@@ -11,9 +11,9 @@ class ClassRow(NamedTuple):
 
     name: str
     clips: int  # that have this label
-    recall: float  # of them, the share told as this class
-    precision: float  # of all told as this class, the share that is
-    confused_with: str  # what its mistakes are told as most often; "" without mistakes
+    recall: float  # of them, the share recognised as this class
+    precision: float  # of all recognised as this class, the share that is
+    confused_with: str  # the commonest class of its mistakes; "" without
 
 
 def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -30,7 +30,16 @@ def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def confusion_matrix(
     predicted: np.ndarray, labels: np.ndarray, num_classes: int
 ) -> np.ndarray:
-    """Counts by (label, predicted class): [n], [n] -> [classes, classes]."""
+    """Counts by (label, predicted class).
+
+    Args:
+        predicted: [n] places of classes.
+        labels: likewise.
+        num_classes: how many there are.
+
+    Returns:
+        int64 [classes, classes].
+    """
     counts = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(counts, (labels, predicted), 1)
     return counts
@@ -39,13 +48,28 @@ def confusion_matrix(
 def top_classes(
     probabilities: np.ndarray, class_names: Sequence[str], count: int
 ) -> list[tuple[str, float]]:
-    """The most probable classes of one example: [classes] -> [(name, probability)]."""
+    """The most probable classes of one example.
+
+    Args:
+        probabilities: [classes].
+        class_names: a name for each.
+        count: how many classes.
+
+    Returns:
+        [(name, probability)], the most probable first.
+    """
     order = np.argsort(-probabilities, kind="stable")[:count]
     return [(class_names[place], float(probabilities[place])) for place in order]
 
 
 def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, count: int) -> float:
-    """Share of rows with the label among the `count` largest: [n, classes], [n]."""
+    """Share of rows whose label is among the most probable classes.
+
+    Args:
+        probabilities: [n, classes].
+        labels: [n] places of classes.
+        count: how many classes count as the most probable.
+    """
     chosen = probabilities[np.arange(len(labels)), labels]
     larger = (probabilities > chosen[:, None]).sum(-1)
     return float((larger < count).mean())
@@ -54,7 +78,12 @@ def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, count: int) -> f
 def class_table(
     predicted: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
 ) -> list[ClassRow]:
-    """A row for each class, in the order of their names: [n], [n] -> rows.
+    """A row for each class, in the order of their names.
+
+    Args:
+        predicted: [n] places of classes.
+        labels: likewise.
+        class_names: a name for each class.
 
     Raises:
         ValueError: if the lengths differ, or a number is no class.
@@ -118,8 +147,8 @@ def fuse(streams: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
 
 def _check_probabilities(name, rows, shape):
     if rows.ndim != 2 or rows.shape != shape:
-        wanted = ", ".join(map(str, shape)) if len(shape) == 2 else "n, classes"
-        raise ValueError(f"{name} must be [{wanted}]; got {rows.shape}.")
+        axes = ", ".join(map(str, shape)) if len(shape) == 2 else "n, classes"
+        raise ValueError(f"{name} must be [{axes}]; got {rows.shape}.")
     # Sums of half precision are off by no more; logits are, by far.
     if not ((rows >= 0).all() and np.allclose(rows.sum(-1), 1, atol=1e-2)):
         raise ValueError(

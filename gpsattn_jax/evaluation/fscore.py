@@ -25,7 +25,7 @@ def f_score(
     """
     check_reduce(reduce)
     scores = f_scores(summary, user_summaries)
-    return reduced(scores, reduce)
+    return reduce_scores(scores, reduce)
 
 
 def f_scores(summary: np.ndarray, user_summaries: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ def f_scores(summary: np.ndarray, user_summaries: np.ndarray) -> np.ndarray:
     return np.where(some & (shared == 0), 0.0, scores)
 
 
-def reduced(scores: np.ndarray, reduce: str) -> float:
+def reduce_scores(scores: np.ndarray, reduce: str) -> float:
     """Scores of users as one: the maximum leaves nan out, the mean does not."""
     if reduce == "mean":
         return float(scores.mean())

@@ -23,7 +23,7 @@ def knapsack(weights: np.ndarray, values: np.ndarray, capacity: int) -> np.ndarr
         ValueError: names the argument with another shape, a negative or fractional
             weight or capacity, or a value that is not finite.
     """
-    weights, values, capacity = _checked(weights, values, capacity)
+    weights, values, capacity = _check(weights, values, capacity)
     # Beyond the sum of all weights the table repeats its last column.
     capacity = min(capacity, int(weights.sum()))
     best = np.zeros(capacity + 1)
@@ -50,7 +50,7 @@ def _trace(taken, weights, left):
     return np.array(chosen[::-1], np.int64)
 
 
-def _checked(weights, values, capacity):
+def _check(weights, values, capacity):
     weights, values = np.asarray(weights), np.asarray(values, np.float64)
     if weights.ndim != 1:
         raise ValueError(f"weights must be [n]; got {weights.shape}.")

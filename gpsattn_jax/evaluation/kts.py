@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpsattn_jax.evaluation.shots import check_picks
-
 BLOCK = 64  # ends of segments handled at once: their costs stay in the cache
 
 
@@ -59,10 +57,10 @@ def kts(
         ValueError: names what `features` or an option must be, and bounds on lengths
             that no number of cuts fits.
     """
-    features = _checked_features(features)
+    features = _check_features(features)
     length = len(features)
     lmax = length if lmax is None else min(lmax, length)
-    counts = _checked_counts(length, num_cuts, max_cuts, lmin, lmax)
+    counts = _check_counts(length, num_cuts, max_cuts, lmin, lmax)
     if not 0 <= vmax < math.inf:
         raise ValueError(f"vmax must be at least 0; got {vmax}.")
     blocks = _segment_costs(features, lmin, lmax)
@@ -81,30 +79,6 @@ def kts(
         if count in counts and reach[-1] / length + penalty < least:
             chosen, least = count, reach[-1] / length + penalty
     return Segmentation(_trace(origins[: chosen + 1]), np.array(scores[: chosen + 1]))
-
-
-def shots_from_cuts(cuts: np.ndarray, picks: np.ndarray, num_frames: int) -> np.ndarray:
-    """Cuts between time steps as shots of frames.
-
-    Args:
-        cuts: [m] ascending, in 1..T-1; the first step of each shot but the first.
-        picks: [T] frame of each time step, ascending.
-        num_frames: frames of the video.
-
-    Returns:
-        int64 [m + 1, 2], first and last frame, inclusive; together all frames.
-
-    Raises:
-        ValueError: names the argument that is out of bounds or out of order.
-    """
-    picks, cuts = check_picks(picks, num_frames), np.asarray(cuts, np.int64)
-    steps = np.concatenate([[0], cuts.ravel(), [len(picks)]])
-    if cuts.ndim != 1 or (np.diff(steps) < 1).any():
-        raise ValueError(f"cuts must ascend within 1..{len(picks) - 1}; got {cuts}.")
-    bounds = np.concatenate([[0], picks[cuts], [num_frames]]).astype(np.int64)
-    if (np.diff(bounds) < 1).any():
-        raise ValueError(f"picks must differ at the cuts; got {picks[cuts]}.")
-    return np.stack([bounds[:-1], bounds[1:] - 1], axis=1)
 
 
 def _penalty(count, length, vmax):
@@ -174,7 +148,7 @@ def _trace(origins):
     return np.array(cuts[::-1], np.int64)
 
 
-def _checked_features(features):
+def _check_features(features):
     features = np.asarray(features)
     if features.ndim != 2 or 0 in features.shape:
         raise ValueError(f"features must be [T, D], T, D > 0; got {features.shape}.")
@@ -187,7 +161,7 @@ def _checked_features(features):
     return features
 
 
-def _checked_counts(length, num_cuts, max_cuts, lmin, lmax):
+def _check_counts(length, num_cuts, max_cuts, lmin, lmax):
     """The numbers of cuts that may be chosen, a range that is not empty."""
     if lmin < 1:
         raise ValueError(f"lmin must be at least 1; got {lmin}.")
@@ -198,15 +172,15 @@ def _checked_counts(length, num_cuts, max_cuts, lmin, lmax):
             raise ValueError(f"{name} must be in 0..T-1={length - 1}; got {value}.")
     least, most = -(-length // lmax) - 1, length // lmin - 1
     if num_cuts is not None:
-        fits, wanted = range(num_cuts, num_cuts + 1), f"{num_cuts} cuts"
+        fits, cuts_in_words = range(num_cuts, num_cuts + 1), f"{num_cuts} cuts"
     else:
         max_cuts = length - 1 if max_cuts is None else max_cuts
-        fits, wanted = range(max_cuts + 1), f"at most {max_cuts} cuts"
+        fits, cuts_in_words = range(max_cuts + 1), f"at most {max_cuts} cuts"
     counts = range(max(least, fits[0]), min(most, fits[-1]) + 1)
     # Whole segments of lmin..lmax steps: every count between the two bounds fits.
     if not counts or lmin > lmax:
         raise ValueError(
-            f"T={length} steps with {wanted} do not divide into segments of "
+            f"T={length} steps with {cuts_in_words} do not divide into segments of "
             f"lmin={lmin} to lmax={lmax} steps."
         )
     return counts

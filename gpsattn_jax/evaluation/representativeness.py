@@ -38,7 +38,7 @@ def representativeness(
         ValueError: says what `features` or `num_clusters` must be.
         ImportError: if scikit-learn is not installed.
     """
-    features = _checked(features, num_clusters)
+    features = _check(features, num_clusters)
     count = num_clusters or round(math.sqrt(len(features) / 2))
     labels, distances = _clusters(features, max(1, count))
     mean = distances.mean()
@@ -53,9 +53,9 @@ def _clusters(features, count):
     from sklearn.cluster import KMeans
 
     count = min(count, len(np.unique(features, axis=0)))
-    found = KMeans(count, n_init=4, random_state=0).fit(features)
-    centres = found.cluster_centers_[found.labels_]
-    return found.labels_, np.linalg.norm(features - centres, axis=1)
+    clusters = KMeans(count, n_init=4, random_state=0).fit(features)
+    centres = clusters.cluster_centers_[clusters.labels_]
+    return clusters.labels_, np.linalg.norm(features - centres, axis=1)
 
 
 def _ranks(labels, distances, cuts):
@@ -63,15 +63,15 @@ def _ranks(labels, distances, cuts):
     changes = np.flatnonzero(np.diff(labels, prepend=-1))
     starts = np.union1d(changes, np.asarray(cuts, np.int64))
     nearest = np.minimum.reduceat(distances, starts)
-    ranks, seen = np.empty(len(starts)), np.zeros(labels.max() + 1, np.int64)
+    ranks, counts = np.empty(len(starts)), np.zeros(labels.max() + 1, np.int64)
     for run in np.argsort(nearest, kind="stable"):
         cluster = labels[starts[run]]
-        seen[cluster] += 1
-        ranks[run] = seen[cluster]
+        counts[cluster] += 1
+        ranks[run] = counts[cluster]
     return np.repeat(ranks, np.diff(starts, append=len(labels)))
 
 
-def _checked(features, num_clusters):
+def _check(features, num_clusters):
     features = np.asarray(features, np.float64)
     if features.ndim != 2 or 0 in features.shape:
         raise ValueError(f"features must be [T, D], T, D > 0; got {features.shape}.")

@@ -49,20 +49,20 @@ def sequence_vectors(
 
 
 def _vector(clip, root, frames):
-    seen = np.isfinite(clip).all(-1) & (clip != 0).any(-1)
-    rooted = np.flatnonzero(seen[:, root])
-    if not len(rooted):  # nothing to measure from: the mean of what is seen serves
-        origin = clip[seen].mean(0) if seen.any() else np.zeros(clip.shape[-1])
+    visible = np.isfinite(clip).all(-1) & (clip != 0).any(-1)
+    rooted = np.flatnonzero(visible[:, root])
+    if not len(rooted):  # nothing to measure from: the mean of the visible serves
+        origin = clip[visible].mean(0) if visible.any() else np.zeros(clip.shape[-1])
         around = np.broadcast_to(origin, clip[:, root].shape)
     else:
         origin, around = clip[rooted[0], root], clip[:, root]
-    apart = np.square(clip - around[:, None]).sum(-1)[seen]
+    apart = np.square(clip - around[:, None]).sum(-1)[visible]
     apart = apart[np.isfinite(apart)]  # frames without their root
     size = np.sqrt(apart.mean()) if apart.any() else 1.0
     times = np.linspace(0, len(clip) - 1, frames)
     found = np.zeros((frames, *clip.shape[1:]))
-    for joint in np.flatnonzero(seen.any(0)):
-        known = np.flatnonzero(seen[:, joint])
+    for joint in np.flatnonzero(visible.any(0)):
+        known = np.flatnonzero(visible[:, joint])
         for axis in range(clip.shape[-1]):
             line = clip[known, joint, axis] - origin[axis]
             found[:, joint, axis] = np.interp(times, known, line)
@@ -100,8 +100,8 @@ def sequence_baselines(
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.svm import SVC
 
-    train, train_labels = _checked("train", train, train_labels)
-    test, test_labels = _checked("test", test, test_labels)
+    train, train_labels = _check("train", train, train_labels)
+    test, test_labels = _check("test", test, test_labels)
     if train.shape[1] != test.shape[1]:
         raise ValueError(
             f"test must be [m, features={train.shape[1]}]; got {test.shape}."
@@ -125,7 +125,7 @@ def sequence_baselines(
     }
 
 
-def _checked(name, vectors, labels):
+def _check(name, vectors, labels):
     vectors, labels = np.asarray(vectors, float), np.asarray(labels)
     if vectors.ndim != 2 or not vectors.size or labels.shape != vectors.shape[:1]:
         raise ValueError(

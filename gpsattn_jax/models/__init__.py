@@ -1,1 +1,1 @@
-"""Networks: one file per system, each with `Config`, `VARIANTS` and `build`."""
+"""Networks: a file or folder for each, with `Config`, `VARIANTS` and `build`."""

@@ -7,11 +7,13 @@ the sizes and the TensorFlow padding are those of the public Lite networks
 
 import dataclasses
 import functools
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from gpsattn_jax.configs import Checked, Count, Rule
 from gpsattn_jax.kernels import depthwise_conv
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.layers import HE_FAN_OUT, DepthwiseConv
@@ -19,10 +21,12 @@ from gpsattn_jax.modules.norms import BatchNorm
 
 PER_STAGE = ("depths", "widths", "kernel_sizes", "strides", "expansions")
 EPSILON = 1e-3
+ODD = Rule(lambda size: size > 0 and size % 2 == 1, "be odd")
+ONE_OR_TWO = Rule((1, 2).__contains__, "be 1 or 2")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Checked):
     """An EfficientNet-Lite; the defaults are Lite0.
 
     Attributes:
@@ -39,30 +43,21 @@ class Config:
         num_classes: classes.
     """
 
-    depths: tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
-    widths: tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
-    kernel_sizes: tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
-    strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
-    expansions: tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
-    stem_width: int = 32
-    head_width: int = 1280
-    image_size: int = 224
+    depths: tuple[Count, ...] = (1, 2, 2, 3, 3, 4, 1)
+    widths: tuple[Count, ...] = (16, 24, 40, 80, 112, 192, 320)
+    kernel_sizes: tuple[Annotated[int, ODD], ...] = (3, 3, 5, 3, 5, 5, 3)
+    strides: tuple[Annotated[int, ONE_OR_TWO], ...] = (1, 2, 2, 2, 1, 2, 1)
+    expansions: tuple[Count, ...] = (1, 6, 6, 6, 6, 6, 6)
+    stem_width: Count = 32
+    head_width: Count = 1280
+    image_size: Count = 224
     features_only: bool = False
-    in_channels: int = 3
-    num_classes: int = 1000
+    in_channels: Count = 3
+    num_classes: Count = 1000
 
-    def __post_init__(self) -> None:
-        """Checks the fields against each other."""
-        for name in PER_STAGE:
-            if len(getattr(self, name)) != len(self.depths):
-                raise ValueError(
-                    f"{name} must have one entry for each of the {len(self.depths)} "
-                    f"stages of depths={self.depths}; got {getattr(self, name)}."
-                )
-        if any(size % 2 == 0 for size in self.kernel_sizes):
-            raise ValueError(f"kernel_sizes must be odd; got {self.kernel_sizes}.")
-        if not set(self.strides) <= {1, 2}:
-            raise ValueError(f"strides must be 1 or 2; got {self.strides}.")
+    def check_together(self) -> None:
+        """Each stage has all its entries."""
+        self.check_lengths(PER_STAGE, "depths", "stages")
 
 
 VARIANTS = {"lite0": Config()}
@@ -77,7 +72,13 @@ class SameDepthwiseConv(DepthwiseConv):
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """Padded by as little as needed; the odd row and column of zeros is behind."""
+        """Padded by as little as needed; the odd row and column of zeros is behind.
+
+        Args:
+            x: [B, H, W, C].
+            train: unused; every module takes it.
+            rngs: likewise.
+        """
         kernel = self.kernel[...]
         around = same_padding(x.shape[1:3], len(kernel), self.stride)
         x = jnp.pad(x, ((0, 0), *around, (0, 0)))
@@ -123,7 +124,13 @@ class Block(nnx.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """A residual where the shapes allow it."""
+        """A residual where the shapes allow it.
+
+        Args:
+            x: [B, H, W, C].
+            train: updates the statistics of the norms.
+            rngs: unused; every module takes it.
+        """
         out = x
         if self.expand is not None and self.expand_norm is not None:
             out = nnx.relu6(self.expand_norm(self.expand(out), train=train))
@@ -181,6 +188,11 @@ class EfficientNetLite(nnx.Module):
         """[B, H, W, C], normalised -> logits [B, num_classes].
 
         Or, with `features_only`, the last map's mean [B, head_width].
+
+        Args:
+            images: [B, H, W, C].
+            train: updates the statistics of the norms.
+            rngs: unused; every module takes it.
         """
         x = nnx.relu6(self.stem_norm(self.stem(images), train=train))
         for block in self.blocks:

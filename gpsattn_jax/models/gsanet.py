@@ -7,11 +7,12 @@ there is no official repository to confirm them.
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 from flax import nnx
 
+from gpsattn_jax.configs import Checked, Count, at_least, one_of
 from gpsattn_jax.modules.attention_maps import attention_maps
 from gpsattn_jax.modules.functional import Functional, rematerialized
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
@@ -22,7 +23,7 @@ STEMS = ("imagenet", "small", "patch")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Checked):
     """A GSA-ResNet; with `attention` all False, the plain ResNet beside it.
 
     Attributes:
@@ -47,36 +48,27 @@ class Config:
         num_classes: classes.
     """
 
-    layers: tuple[int, ...] = (3, 4, 6, 3)
-    widths: tuple[int, ...] = (64, 128, 256, 512)
-    expansion: int = 4
+    layers: tuple[Count, ...] = (3, 4, 6, 3)
+    widths: tuple[Count, ...] = (64, 128, 256, 512)
+    expansion: Count = 4
     attention: tuple[bool, ...] = (True, True, True, True)
-    num_heads: int = 8
-    image_size: int = 224
-    window: int | None = None
+    num_heads: Count = 8
+    image_size: Count = 224
+    window: Annotated[int | None, at_least(1)] = None
     content: bool = True
     column: bool = True
     row: bool = True
     query_softmax: bool = False
     balanced: bool = True
-    stem: str = "imagenet"
-    patch_size: int = 4
+    stem: Annotated[str, one_of(STEMS)] = "imagenet"
+    patch_size: Count = 4
     remat: bool = False
-    in_channels: int = 3
-    num_classes: int = 1000
+    in_channels: Count = 3
+    num_classes: Count = 1000
 
-    def __post_init__(self) -> None:
-        """Checks the fields against each other."""
-        if self.stem not in STEMS:
-            raise ValueError(
-                f"stem must be one of {', '.join(STEMS)}; got {self.stem!r}."
-            )
-        for name in ("widths", "attention"):
-            if len(getattr(self, name)) != len(self.layers):
-                raise ValueError(
-                    f"{name} must have one entry for each of the {len(self.layers)} "
-                    f"groups of layers={self.layers}; got {getattr(self, name)}."
-                )
+    def check_together(self) -> None:
+        """Each group has its entries."""
+        self.check_lengths(("widths", "attention"), "layers", "groups")
 
 
 VARIANTS = {

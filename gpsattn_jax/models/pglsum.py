@@ -8,11 +8,13 @@ doi 10.1109/ISM52913.2021.00045). Written from a specification of it.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from gpsattn_jax.configs import Checked, Count, Rule, Share, above, at_least, one_of
 from gpsattn_jax.kernels import POSITION_BIASES
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.positional_attention import PositionalAttention
@@ -25,10 +27,11 @@ FUSIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array] | None] = {
     "none": None,
 }
 STARTS = ("xavier", "normal", "kaiming", "orthogonal")
+NO_SINGLE_SEGMENT = Rule(lambda count: count == 0 or count >= 2, "be 0, or 2 and more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Checked):
     """Widths, heads and options; the defaults are the published model's.
 
     Attributes:
@@ -45,54 +48,39 @@ class Config:
         start: initial weights: xavier, normal, kaiming or orthogonal.
     """
 
-    input_size: int = 1024
-    hidden_size: int = 0
-    num_heads: int = 8
-    local_heads: int = 4
-    num_segments: int = 4
-    fusion: str = "add"
-    position: str = "absolute"
-    frequency: float = 10_000.0
-    dropout: float = 0.5
-    start: str = "xavier"
+    input_size: Count = 1024
+    hidden_size: Annotated[int, at_least(0)] = 0
+    num_heads: Count = 8
+    local_heads: Count = 4
+    num_segments: Annotated[int, NO_SINGLE_SEGMENT] = 4
+    fusion: Annotated[str, one_of(FUSIONS)] = "add"
+    position: Annotated[str, one_of(POSITION_BIASES)] = "absolute"
+    frequency: Annotated[float, above(0)] = 10_000.0
+    dropout: Share = 0.5
+    start: Annotated[str, one_of(STARTS)] = "xavier"
 
     def __post_init__(self) -> None:
-        """Rejects what cannot be built; None means none, as in the original."""
+        """None means none, as in the original."""
         for name, nothing in (("num_segments", 0), ("fusion", "none"),
                               ("position", "none"), ("hidden_size", 0)):  # fmt: skip
             if getattr(self, name) is None:
                 object.__setattr__(self, name, nothing)
         if self.hidden_size == self.input_size:  # one way of saying it: configs compare
             object.__setattr__(self, "hidden_size", 0)
-        for name, choices in (
-            ("fusion", FUSIONS), ("position", POSITION_BIASES), ("start", STARTS)
-        ):  # fmt: skip
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}; "
-                    f"got {getattr(self, name)!r}."
-                )
-        for name in ("input_size", "num_heads", "local_heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {self}.")
-        if self.num_segments < 0 or self.num_segments == 1:
-            raise ValueError(
-                f"num_segments must be 0, or 2 and more; got {self.num_segments}."
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1); got {self.dropout}.")
-        if self.frequency <= 0:
-            raise ValueError(f"frequency must be above 0; got {self.frequency}.")
+        super().__post_init__()
+
+    def check_together(self) -> None:
+        """Heads share the width evenly."""
         if self.width % self.num_heads:
-            raise ValueError(
-                f"hidden_size must be a multiple of num_heads={self.num_heads}; "
-                f"got {self.width}."
+            heads = f"num_heads={self.num_heads}"
+            self.refuse("hidden_size", f"be a multiple of {heads}", f"{self.width}")
+        segment = self.width // (self.num_segments or 1)
+        if self.num_segments and segment % self.local_heads:
+            name, heads = (
+                "hidden_size / num_segments",
+                f"local_heads={self.local_heads}",
             )
-        if self.num_segments and self.width // self.num_segments % self.local_heads:
-            raise ValueError(
-                f"hidden_size / num_segments must be a multiple of local_heads="
-                f"{self.local_heads}; got {self.width // self.num_segments}."
-            )
+            self.refuse(name, f"be a multiple of {heads}", f"{segment}")
 
     @property
     def width(self) -> int:
@@ -156,8 +144,19 @@ class PGLSum(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array | tuple[jax.Array, jax.Array]:
-        """See `build`."""
-        length = _checked_length(features, length, self.norm.num_features)
+        """Scores time steps; see `build`.
+
+        Args:
+            features: [B, T, C].
+            length: optional [B], steps of each video; T if None.
+            attention: give the last global head's weights back, too.
+            train: draws dropout.
+            rngs: random streams for that.
+
+        Returns:
+            Scores [B, T], or (scores, weights [B, T, T]).
+        """
+        length = _check_length(features, length, self.norm.num_features)
         drop = functools.partial(self.dropout, deterministic=not train, rngs=rngs)
         x = features + self.attention(features, length, train=train, rngs=rngs)
         # Dropout stands before the norms, as in the original.
@@ -199,7 +198,14 @@ class MultiAttention(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """[B, T, C], [B] -> [B, T, C]."""
+        """[B, T, C] -> [B, T, C].
+
+        Args:
+            x: [B, T, C].
+            length: [B], steps of each video.
+            train: draws dropout.
+            rngs: random streams for that.
+        """
         whole = self.whole(x, length, train=train, rngs=rngs)
         fuse = FUSIONS[self.fusion]
         if self.parts is None or fuse is None:
@@ -215,7 +221,7 @@ def _unit(x):
     return (x * jax.lax.rsqrt(jnp.maximum(total, 1e-24))).astype(x.dtype)
 
 
-def _checked_length(features, length, channels):
+def _check_length(features, length, channels):
     if features.ndim != 3 or features.shape[2] != channels or not features.shape[1]:
         raise ValueError(
             f"features must be [B, T, C={channels}], T at least 1; "

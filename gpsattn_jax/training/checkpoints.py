@@ -91,7 +91,14 @@ class Checkpoints:
         metadata: dict[str, Any],
         metrics: dict[str, float] | None = None,
     ) -> None:
-        """Saves in the background; a half-written checkpoint is never taken for one."""
+        """Saves in the background; a half-written checkpoint is never taken for one.
+
+        Args:
+            state: of the run, with the step under which it is kept.
+            position: where the data stands, as JSON keeps it.
+            metadata: the run's settings, likewise.
+            metrics: of the evaluation at this step, if there was one.
+        """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
@@ -132,7 +139,14 @@ class Checkpoints:
     def restore_weights(
         self, step: int, params: Any, model_state: Any, *, averaged: bool = False
     ) -> tuple[Any, Any]:
-        """(params, model_state) at a step, or their moving averages, given shapes."""
+        """The weights at a step: (params, model_state).
+
+        Args:
+            step: one of `steps()`.
+            params: their shapes.
+            model_state: likewise.
+            averaged: the moving averages instead.
+        """
         trees = {"params": params, "model_state": model_state}
         if averaged:
             trees = self._restore(step, {"ema": trees})["ema"]
@@ -175,10 +189,10 @@ class Checkpoints:
         except Exception as error:  # Orbax and its storage raise all sorts of things
             what = "a checkpoint" if step is None else f"the checkpoint of step {step}"
             reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
-            kept = ", ".join(map(str, self.steps())) or "none"
+            whole = ", ".join(map(str, self.steps())) or "none"
             raise OSError(
                 f"{self.folder}: {what}, or the one before it, could not be written: "
-                f"{reason}. Whole checkpoints: {kept}."
+                f"{reason}. Whole checkpoints: {whole}."
             ) from error
 
     def _metric(self, metrics):

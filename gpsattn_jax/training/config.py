@@ -3,6 +3,18 @@
 import dataclasses
 import itertools
 import re
+from typing import Annotated
+
+from gpsattn_jax.configs import (
+    Amount,
+    Checked,
+    Count,
+    Rule,
+    Share,
+    at_least,
+    one_of,
+    within,
+)
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "lamb")
 SCHEDULES = ("cosine", "step", "constant")
@@ -10,10 +22,22 @@ DECAYED = ("kernels", "matrices", "all")
 PRECISIONS = ("float32", "bfloat16")
 SHARDINGS = ("tensor", "fsdp")
 DISTRIBUTED = ("off", "auto", "manual")
+RISING_SHARES = Rule(
+    lambda shares: all(a < b for a, b in itertools.pairwise((0, *shares, 1))),
+    "be rising shares within (0, 1)",
+)
+TWO_STEPS = Rule(
+    lambda text: not text or (re.fullmatch(r"\d+:\d+", text) and _steps(text)),
+    "be START:STOP, two steps",
+)
+MESH = Rule(
+    re.compile(r"(\w+:\d+(,\w+:\d+)*)?").fullmatch,
+    "be NAME:SIZE,…, as data:4,model:2",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Checked, prefix="train."):
     """How a network is trained.
 
     Attributes:
@@ -55,101 +79,55 @@ class TrainConfig:
             which is kept.
     """
 
-    num_steps: int = 1000
-    batch_size: int = 64
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    warmup_steps: int = 100
-    warmup_start: float = 0.0
-    schedule: str = "cosine"
-    final_learning_rate: float = 0.0
-    cooldown_steps: int = 0
-    milestones: tuple[float, ...] = (1 / 3, 2 / 3, 8 / 9)
-    milestone_factor: float = 0.1
-    momentum: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 0.05
-    decayed: str = "kernels"
-    clip_norm: float = 1.0
-    label_smoothing: float = 0.1
-    accumulate: int = 1
-    precision: str = "float32"
-    ema_decay: float = 0.0
-    layer_decay: float = 1.0
+    num_steps: Count = 1000
+    batch_size: Count = 64
+    optimizer: Annotated[str, one_of(OPTIMIZERS)] = "adamw"
+    learning_rate: Amount = 1e-3
+    warmup_steps: Annotated[int, at_least(0)] = 100
+    warmup_start: Amount = 0.0
+    schedule: Annotated[str, one_of(SCHEDULES)] = "cosine"
+    final_learning_rate: Amount = 0.0
+    cooldown_steps: Annotated[int, at_least(0)] = 0
+    milestones: Annotated[tuple[float, ...], RISING_SHARES] = (1 / 3, 2 / 3, 8 / 9)
+    milestone_factor: Amount = 0.1
+    momentum: Share = 0.9
+    beta2: Share = 0.999
+    weight_decay: Amount = 0.05
+    decayed: Annotated[str, one_of(DECAYED)] = "kernels"
+    clip_norm: Amount = 1.0
+    label_smoothing: Share = 0.1
+    accumulate: Count = 1
+    precision: Annotated[str, one_of(PRECISIONS)] = "float32"
+    ema_decay: Share = 0.0
+    layer_decay: Annotated[float, within("(0, 1]")] = 1.0
     frozen: tuple[str, ...] = ()
     seed: int = 0
-    log_every: int = 50
-    evaluate_every: int = 500
-    checkpoint_every: int = 0
-    keep_latest: int = 2
+    log_every: Count = 50
+    evaluate_every: Count = 500
+    checkpoint_every: Annotated[int, at_least(0)] = 0
+    keep_latest: Count = 2
     best_metric: str = "accuracy"
 
-    def __post_init__(self) -> None:
-        """Rejects what no run can have."""
-        for name in (
-            "num_steps",
-            "batch_size",
-            "accumulate",
-            "log_every",
-            "evaluate_every",
-            "keep_latest",
-        ):
-            _check(self, "train", name, getattr(self, name) >= 1, "at least 1")
-        for name, choices in (
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("decayed", DECAYED),
-            ("precision", PRECISIONS),
-        ):
-            known = getattr(self, name) in choices
-            _check(self, "train", name, known, f"one of {', '.join(choices)}")
-        for name in ("label_smoothing", "ema_decay", "momentum", "beta2"):
-            _check(self, "train", name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        for name in (
-            "learning_rate",
-            "warmup_steps",
-            "warmup_start",
-            "final_learning_rate",
-            "cooldown_steps",
-            "checkpoint_every",
-            "weight_decay",
-            "clip_norm",
-        ):
-            _check(self, "train", name, getattr(self, name) >= 0, "at least 0")
+    def check_together(self) -> None:
+        """What no run can have."""
         if self.cooldown_steps and self.schedule != "cosine":
-            raise ValueError(
-                "train.cooldown_steps must be 0 where train.schedule is not cosine; "
-                f"got {self.cooldown_steps}."
-            )
-        rising = all(a < b for a, b in itertools.pairwise((0, *self.milestones, 1)))
-        _check(self, "train", "milestones", rising, "rising shares within (0, 1)")
-        _check(self, "train", "layer_decay", 0 < self.layer_decay <= 1, "in (0, 1]")
+            self.refuse("cooldown_steps", "be 0 where train.schedule is not cosine")
         if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"train.batch_size must be a multiple of train.accumulate="
-                f"{self.accumulate}; got {self.batch_size}."
-            )
+            parts = f"train.accumulate={self.accumulate}"
+            self.refuse("batch_size", f"be a multiple of {parts}")
         if self.best_metric.split("/")[-1] == "loss":
-            raise ValueError(
-                "train.best_metric must be one whose highest value is best; "
-                f"got {self.best_metric!r}."
-            )
+            self.refuse("best_metric", "be one whose highest value is best")
         if self.best_metric.startswith("ema/") and not self.ema_decay:
-            raise ValueError(
-                "train.best_metric must be no average's where train.ema_decay is 0; "
-                f"got {self.best_metric!r}."
-            )
+            self.refuse("best_metric", "be no average's where train.ema_decay is 0")
         for pattern in self.frozen:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(
-                    f"train.frozen must hold patterns; got {pattern!r}: {error}."
-                ) from error
+                self.refuse("frozen", "hold patterns", f"{pattern!r}: {error}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Machine:
+class Machine(Checked):
     """Where a run takes place. No result depends on it, but for rounding.
 
     Attributes:
@@ -165,38 +143,25 @@ class Machine:
         profile: START:STOP writes a trace of these steps into the workdir.
     """
 
-    mesh: str = ""
-    sharding: str = "tensor"
-    distributed: str = "off"
+    mesh: Annotated[str, MESH] = ""
+    sharding: Annotated[str, one_of(SHARDINGS)] = "tensor"
+    distributed: Annotated[str, one_of(DISTRIBUTED)] = "off"
     coordinator: str = ""
-    num_processes: int = 1
-    process_id: int = 0
-    profile: str = ""
+    num_processes: Count = 1
+    process_id: Annotated[int, at_least(0)] = 0
+    profile: Annotated[str, TWO_STEPS] = ""
 
-    def __post_init__(self) -> None:
-        """Rejects what cannot be read."""
-        for name, choices in (
-            ("sharding", SHARDINGS),
-            ("distributed", DISTRIBUTED),
-        ):
-            known = getattr(self, name) in choices
-            _check(self, "", name, known, f"one of {', '.join(choices)}")
-        fits = not self.mesh or re.fullmatch(r"\w+:\d+(,\w+:\d+)*", self.mesh)
-        _check(self, "", "mesh", fits, "NAME:SIZE,…, as data:4,model:2")
-        if self.profile:
-            steps = re.fullmatch(r"\d+:\d+", self.profile) and len(self.profiled)
-            _check(self, "", "profile", bool(steps), "START:STOP, two steps")
+    def check_together(self) -> None:
+        """What cannot be read."""
         if self.distributed == "manual" and not self.coordinator:
-            raise ValueError("coordinator must be HOST:PORT with distributed=manual.")
+            self.refuse("coordinator", "be HOST:PORT with distributed=manual")
 
     @property
-    def profiled(self) -> range:
+    def profile_steps(self) -> range:
         """The steps of which a trace is written."""
-        first, last = (self.profile or "0:0").split(":")
-        return range(int(first), int(last))
+        return _steps(self.profile or "0:0")
 
 
-def _check(config, prefix, name, fits, expected):
-    if not fits:
-        where = f"{prefix}.{name}" if prefix else name
-        raise ValueError(f"{where} must be {expected}; got {getattr(config, name)!r}.")
+def _steps(text):
+    """The steps 3 and 4 of "3:5"."""
+    return range(*map(int, text.split(":")))

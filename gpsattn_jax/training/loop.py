@@ -45,6 +45,7 @@ def fit(
     *,
     augment: Augment | None = None,
     settings: dict[str, Any] | None = None,
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     initial: Callable[[], tuple[Any, Any]] | None = None,
     layers: Sequence[str] = (),
     machine: Machine | None = None,
@@ -65,6 +66,7 @@ def fit(
         augment: optional pure function (batch, random key) -> batch, run on the device.
         settings: the whole run's configuration as a plain dict, kept in the checkpoint;
             resuming with another one is an error.
+        upgrade: makes of settings that an older version saved those of today.
         initial: gives (params, model state) that a new run starts from; not called
             where there is a checkpoint.
         layers: patterns of the network's layers, see `optimizers.layer_numbers`.
@@ -84,7 +86,7 @@ def fit(
     settings = {"train": dataclasses.asdict(config)} if settings is None else settings
     placement = place(machine)
     placement.rows(config.batch_size, config.accumulate)
-    if machine.profiled.stop > config.num_steps:
+    if machine.profile_steps.stop > config.num_steps:
         raise ValueError(
             f"profile must end by train.num_steps={config.num_steps}; "
             f"got {machine.profile}."
@@ -98,22 +100,23 @@ def fit(
         init_state, network, optimizer, key, averaged=config.ema_decay > 0
     )
     with _open(config, workdir) as checkpoints, Interrupts() as interrupts:
-        state = _start(create, initial, batches, checkpoints, settings, placement)
+        _check(checkpoints, settings, upgrade)
+        state = _start(create, initial, batches, checkpoints, placement)
         shardings = placement.shardings(state)
         advance = _compiled_step(shardings, network, loss, optimizer, config)
         prepare = _compiled_augment(augment, config.seed)
         first = int(state.step)
         reports = Reports(config, workdir, first)
-        profile = Profile(workdir / "profile", machine.profiled)
+        profile = Profile(workdir / "profile", machine.profile_steps)
         for step in range(first, config.num_steps):
-            if step == machine.profiled.stop:
+            if step == machine.profile_steps.stop:
                 reports.settle()  # the trace holds whole steps
             profile.before(step)
             batch = prepare(placement.put(batches(step)), step)
             state, metrics = advance(state, batch, key)
             done = step + 1
             reports.add(done, metrics)
-            stop = _agreed(interrupts.requested, done, config)
+            stop = _should_stop(interrupts.requested, done, config)
             scored = done == config.num_steps or done % config.evaluate_every == 0
             if not (scored or stop):
                 continue
@@ -137,14 +140,11 @@ def fit(
     return state
 
 
-def open_checkpoints(
-    workdir: str | os.PathLike, best_metric: str | None = None
-) -> Checkpoints:
+def open_checkpoints(workdir: str | os.PathLike) -> Checkpoints:
     """The checkpoints of a finished or running `fit`, to be read.
 
     Args:
         workdir: as given to `fit`.
-        best_metric: as in the run's config; read from the newest checkpoint if None.
 
     Raises:
         FileNotFoundError: if there are none.
@@ -156,9 +156,10 @@ def open_checkpoints(
         )
     checkpoints = Checkpoints(folder, read_only=True)
     latest = checkpoints.latest()
-    if best_metric is None and latest is not None:
-        best_metric = checkpoints.metadata(latest)["train"]["best_metric"]
-    if best_metric in (None, TrainConfig.best_metric):
+    if latest is None:
+        return checkpoints
+    best_metric = checkpoints.metadata(latest)["train"]["best_metric"]
+    if best_metric == TrainConfig.best_metric:
         return checkpoints
     return Checkpoints(folder, best_metric=best_metric, read_only=True)
 
@@ -171,7 +172,15 @@ def _open(config, workdir):
     )
 
 
-def _start(create, initial, batches, checkpoints, settings, placement):
+def _check(checkpoints, settings, upgrade):
+    """Raises ValueError if the newest checkpoint belongs to other settings."""
+    latest = checkpoints.latest()
+    if latest is not None:
+        saved = upgrade(checkpoints.metadata(latest))
+        check_settings(saved, settings, checkpoints.folder)
+
+
+def _start(create, initial, batches, checkpoints, placement):
     """The state of the newest checkpoint, or a new one, where the mesh wants it."""
     target = placement.shapes(jax.eval_shape(create))
     latest = checkpoints.latest()
@@ -183,7 +192,6 @@ def _start(create, initial, batches, checkpoints, settings, placement):
         state = create(initial=None if initial is None else initial())
         # A copy: the step gives the memory of its arguments away.
         return jax.device_put(copy(state), shardings)
-    check_settings(checkpoints.metadata(latest), settings, checkpoints.folder)
     state, position = checkpoints.restore(latest, target)
     if position != batches.position(latest):
         raise ValueError(
@@ -219,7 +227,7 @@ def _is_kept(done, config):
     )
 
 
-def _agreed(requested, done, config):
+def _should_stop(requested, done, config):
     """Whether to stop: at once alone, at a line of the log with other processes."""
     together = done % config.log_every == 0 or done == config.num_steps
     if jax.process_count() > 1 and not together:

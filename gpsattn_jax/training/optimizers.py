@@ -68,7 +68,7 @@ def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
     )
 
 
-def decayed(params: Any, what: str) -> Any:
+def decay_mask(params: Any, what: str) -> Any:
     """True for the parameters that weight decay shrinks, one of `DECAYED`."""
 
     def decays(path, leaf):
@@ -148,7 +148,7 @@ def _coupled_decay(config):
 
 
 def _mask(config):
-    return lambda params: decayed(params, config.decayed)
+    return lambda params: decay_mask(params, config.decayed)
 
 
 def _labels(params, patterns):

@@ -33,10 +33,10 @@ def predict(
         inputs = placement.put(batch["inputs"])
         outputs.append((forward(params, model_state, inputs), count))
         if len(outputs) > 1:  # fetched while the next batch is at work
-            outputs[-2] = _fetched(*outputs[-2])
-    outputs[-1] = _fetched(*outputs[-1])
+            outputs[-2] = _fetch(*outputs[-2])
+    outputs[-1] = _fetch(*outputs[-1])
     return np.concatenate(outputs)
 
 
-def _fetched(output, count):
+def _fetch(output, count):
     return on_every_process(output)[:count]

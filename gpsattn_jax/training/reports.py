@@ -1,4 +1,4 @@
-"""What is told of each step: its metrics, that they are finite, progress, the log."""
+"""Reports of each step: metrics and whether they are finite, progress, the log."""
 
 import collections
 import pathlib
@@ -59,8 +59,8 @@ class Reports:
         _check_finite(scores, done)
         if self._log is not None:
             self._log.write(done, {f"evaluation/{k}": v for k, v in scores.items()})
-            shown = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())
-            self._progress.note(f"step {done}  evaluation: {shown}")
+            line = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())
+            self._progress.note(f"step {done}  evaluation: {line}")
         self._progress.interrupted()
 
     def _read(self, done, metrics):

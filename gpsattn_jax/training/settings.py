@@ -9,21 +9,33 @@ from typing import Any
 FREE_FIELDS = (
     "log_every", "evaluate_every", "checkpoint_every", "keep_latest", "remat", "workers"
 )  # fmt: skip
-_TOLD = 6  # differences; another system's run has a hundred
+MOST_DIFFERENCES = 6  # differences; another system's run has a hundred
 
 
 def check_settings(
     saved: Mapping[str, Any], current: Mapping[str, Any], folder: str | os.PathLike
 ) -> None:
-    """Raises ValueError naming the fields in which two configurations differ."""
-    before, now = _fields(saved), _fields(current)
+    """Refuses settings that differ from those of a run that goes on.
+
+    Args:
+        saved: the run's settings, as nested dicts.
+        current: those of this call.
+        folder: of the run's checkpoints, for the message.
+
+    Raises:
+        ValueError: names the fields in which they differ.
+    """
+    before, asked = _fields(saved), _fields(current)
     differences = [
-        f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-        for name in sorted(before.keys() | now.keys(), key=_outer_first)
-        if before.get(name) != now.get(name) and name.split(".")[-1] not in FREE_FIELDS
+        f"{name} was {before.get(name)!r}, is {asked.get(name)!r}"
+        for name in sorted(before.keys() | asked.keys(), key=_outer_first)
+        if before.get(name) != asked.get(name)
+        and name.split(".")[-1] not in FREE_FIELDS
     ]
-    if len(differences) > _TOLD:
-        differences[_TOLD:] = [f"and {len(differences) - _TOLD} more"]
+    if len(differences) > MOST_DIFFERENCES:
+        differences[MOST_DIFFERENCES:] = [
+            f"and {len(differences) - MOST_DIFFERENCES} more"
+        ]
     if differences:
         raise ValueError(
             f"{folder} belongs to another run: {'; '.join(differences)}. "

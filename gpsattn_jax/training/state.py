@@ -16,7 +16,18 @@ class Network(Protocol):
     def apply(
         self, params: Any, state: Any, *inputs: Any, train: bool = ..., **named: Any
     ) -> tuple[Any, Any]:
-        """-> (outputs, new state)."""
+        """Computes.
+
+        Args:
+            params: the parameters.
+            state: the batch statistics.
+            *inputs: arrays.
+            train: whether batch statistics are updated and dropout is drawn.
+            **named: other inputs, and `rng` where dropout is drawn.
+
+        Returns:
+            (outputs, new state).
+        """
 
 
 class TrainState(NamedTuple):

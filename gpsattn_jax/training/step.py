@@ -22,10 +22,22 @@ def train_step(
     optimizer: optax.GradientTransformation,
     config: TrainConfig,
 ) -> tuple[TrainState, dict[str, Any]]:
-    """One gradient step: (state, batch, key of the run) -> (state, metrics).
+    """One gradient step.
 
     Random numbers depend on the run's key and the step alone, so that a resumed run is
-    the same run. `batch` is {"inputs": the network's arguments, "targets": the loss's}.
+    the same run.
+
+    Args:
+        state: of the run.
+        batch: {"inputs": the network's arguments, "targets": the loss's}.
+        key: random key of the run.
+        network: what is trained.
+        loss: `loss(outputs, targets) -> (scalar, metrics)`.
+        optimizer: of the parameters.
+        config: precision, accumulation, frozen parameters, moving averages.
+
+    Returns:
+        (the state after the step, metrics).
     """
 
     def objective(params, model_state, batch, key):
@@ -46,7 +58,7 @@ def train_step(
             state.params, state.model_state, batch, key
         )
     else:
-        grads, metrics, model_state = _accumulated(gradient, state, batch, key, config)
+        grads, metrics, model_state = _accumulate(gradient, state, batch, key, config)
     if config.frozen:  # then nothing needs those gradients, and XLA leaves them out
         grads = _where_frozen(config.frozen, jax.tree.map(jnp.zeros_like, grads), grads)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -55,7 +67,7 @@ def train_step(
         model_state = _where_frozen(config.frozen, state.model_state, model_state)
     metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
     new = TrainState(state.step + 1, params, model_state, opt_state)
-    return new._replace(ema=_averaged(state.ema, new, config.ema_decay)), metrics
+    return new._replace(ema=_average(state.ema, new, config.ema_decay)), metrics
 
 
 def to_precision(tree: Any, precision: str) -> Any:
@@ -70,11 +82,11 @@ def to_precision(tree: Any, precision: str) -> Any:
     return jax.tree.map(cast, tree)
 
 
-def _accumulated(gradient, state, batch, key, config):
+def _accumulate(gradient, state, batch, key, config):
     """Mean gradients and metrics of the parts of a batch, one after the other."""
     parts = config.accumulate
 
-    def interleaved(array):
+    def interleave(array):
         # Part i has the rows i, i + parts, …: each device keeps the rows it has.
         return array.reshape(-1, parts, *array.shape[1:]).swapaxes(0, 1)
 
@@ -90,7 +102,7 @@ def _accumulated(gradient, state, batch, key, config):
     (sums, model_state), metrics = jax.lax.scan(
         work_off,
         (zeros, state.model_state),
-        (jnp.arange(parts), jax.tree.map(interleaved, batch)),
+        (jnp.arange(parts), jax.tree.map(interleave, batch)),
     )
     grads = jax.tree.map(lambda total: total / parts, sums)
     return grads, jax.tree.map(lambda m: m.mean(0), metrics), model_state
@@ -103,7 +115,7 @@ def _where_frozen(patterns, frozen, learning):
     )
 
 
-def _averaged(ema, new, decay):
+def _average(ema, new, decay):
     """The moving averages after a step; in early steps they forget faster."""
     if ema is None:
         return None

@@ -35,13 +35,13 @@ def attention_figure(
     ):
         _draw_image(axes[line, 0], image)
         _mark(axes[line, 0], place)
-        figures.bare(axes[line, 0], "image" if line == 0 else "")
+        figures.hide_axes(axes[line, 0], "image" if line == 0 else "")
         axes[line, 0].set_ylabel(title, fontsize=9, color=figures.INK)
         for panel, kind in zip(axes[line, 1:], kinds, strict=True):
             _draw_image(panel, image, faint=True)
             _draw_weights(panel, found[kind], kind, place)
             _mark(panel, place)
-            figures.bare(panel, kind if line == 0 else "")
+            figures.hide_axes(panel, kind if line == 0 else "")
     return figure
 
 

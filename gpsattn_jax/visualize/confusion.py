@@ -19,8 +19,8 @@ def confusion_figure(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     size = max(4.0, min(9.0, 0.42 * len(class_names) + 1.2))
     figure, axes = figures.new_figure(size, size)
     panel = axes[0, 0]
-    shown = np.ma.masked_equal(counts, 0)
-    panel.imshow(shown, cmap="Blues", norm=LogNorm(0.5, max(2.0, 2.0 * counts.max())))
+    cells = np.ma.masked_equal(counts, 0)
+    panel.imshow(cells, cmap="Blues", norm=LogNorm(0.5, max(2.0, 2.0 * counts.max())))
     right = int(np.trace(counts))
     figures.tidy(panel, f"{right} of {int(counts.sum())} right")
     panel.set_xlabel("predicted", fontsize=9, color=figures.INK)

@@ -34,7 +34,7 @@ def contact_sheet(
     left, bottom = (LABELS - 0.05) / width, 0.05 / height
     sheet = figure.add_axes((left, bottom, across * CELL / width, down * CELL / height))
     sheet.imshow(whole, extent=(0, across, down, 0), aspect="auto")
-    figures.bare(sheet)
+    figures.hide_axes(sheet)
     for place, text in enumerate(columns):
         at = place + (1 - GAP) / 2, -0.06
         sheet.text(*at, text, ha="center", va="bottom", fontsize=8, color=figures.INK)

@@ -9,7 +9,6 @@ from gpsattn_jax.visualize import figures
 
 CELL = 0.62  # inches
 GAP = 0.35  # between groups, in cells
-LINES = ("first image", "second image", "difference")
 
 
 def kernels_figure(
@@ -44,10 +43,10 @@ def kernels_figure(
     for line, image in enumerate(images):
         panel = figure.add_subplot(grid[line, 0])
         panel.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray")
-        figures.bare(panel)
+        figures.hide_axes(panel)
     for stage, pair in enumerate(kernels):
         first = 2 + stage * (count + 1)
-        channels = most_changed(pair, count)
+        channels = most_changed_channels(pair, count)
         panels = [
             [figure.add_subplot(grid[line, first + n]) for n in range(len(channels))]
             for line in range(3)
@@ -55,11 +54,11 @@ def kernels_figure(
         _draw_stage(panels, pair, channels, f"stage {stage + 1}")
     note = figure.add_subplot(grid[2, 0])
     note.text(0.5, 0.5, "difference", ha="center", va="center", fontsize=9)
-    figures.bare(note)
+    figures.hide_axes(note)
     return figure
 
 
-def most_changed(pair: np.ndarray, count: int) -> np.ndarray:
+def most_changed_channels(pair: np.ndarray, count: int) -> np.ndarray:
     """The channels whose kernels [2, K, K, channels] differ most, for their size."""
     change = np.square(pair[0] - pair[1]).sum((0, 1))
     size = np.square(pair).sum((0, 1, 2))
@@ -74,7 +73,7 @@ def _draw_stage(panels, pair, channels, title):
         for line, kernel in enumerate((*pair[..., channel], change[..., place])):
             panel, most = panels[line][place], whole if line == 2 else limit
             panel.imshow(kernel, cmap="RdBu_r", vmin=-most, vmax=most)
-            figures.bare(panel, f"{channel}" if line == 0 else "")
+            figures.hide_axes(panel, f"{channel}" if line == 0 else "")
             panel.title.set_fontsize(7)
             panel.title.set_color(figures.MUTED)
     panels[0][0].text(

@@ -10,7 +10,17 @@ INK, MUTED, ACCENT, SECOND = "#1d2330", "#8a93a3", "#b5452c", "#2c6fb5"
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
-    """A figure of so many inches and its axes [rows, columns], in the house's look."""
+    """A figure in the house's look.
+
+    Args:
+        width: in inches.
+        height: likewise.
+        rows: of axes.
+        columns: likewise.
+
+    Returns:
+        (the figure, its axes [rows, columns]).
+    """
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -23,7 +33,7 @@ def tidy(axes: Axes, title: str = "") -> None:
     axes.tick_params(colors=INK, labelsize=8)
 
 
-def bare(axes: Axes, title: str = "") -> None:
+def hide_axes(axes: Axes, title: str = "") -> None:
     """No frame and no ticks, for images."""
     axes.set_title(title, fontsize=9, color=INK)
     axes.set_xticks([])

@@ -43,12 +43,12 @@ def overlay_figure(
     ):
         limit = max(least, *(float(np.abs(values).max()) for _, values in found)) or 1.0
         _draw_image(axes[line, 0], image)
-        figures.bare(axes[line, 0])
+        figures.hide_axes(axes[line, 0])
         axes[line, 0].set_ylabel(title, fontsize=9, color=figures.INK)
         for panel, (words, values) in zip(axes[line, 1:], found, strict=True):
             _draw_image(panel, image.mean(-1, keepdims=True))
             _draw_map(panel, values, limit, smooth)
-            figures.bare(panel, words)
+            figures.hide_axes(panel, words)
         if at is not None:
             for panel in axes[line]:
                 _mark(panel, *at[line])

@@ -36,7 +36,13 @@ def picture(path: pathlib.Path, words: str) -> str:
 def write_page(
     path: pathlib.Path, title: str, sections: Sequence[tuple[str, str]]
 ) -> pathlib.Path:
-    """Writes a page of (heading, HTML) sections and returns its path."""
+    """Writes a page and returns its path.
+
+    Args:
+        path: of the HTML file.
+        title: of the page.
+        sections: (heading, HTML) of each.
+    """
     body = "\n".join(f"<h2>{html.escape(head)}</h2>\n{text}" for head, text in sections)
     title = html.escape(title)
     path.write_text(

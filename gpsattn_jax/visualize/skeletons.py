@@ -56,34 +56,34 @@ def skeleton_strip(
 
     Raises:
         ValueError: if shapes or edges do not fit, a weight is below 0 or not finite, or
-            no joint is to be seen.
+            no joint is visible.
     """
-    points, seen = _points(joints, mask, axes)
+    points, visible = _points(joints, mask, axes)
     _check_edges(edges, points.shape[2])
     length = points.shape[1]
     if titles is not None and len(titles) != length:
         raise ValueError(f"titles must be T={length}; got {len(titles)}.")
     if frames < 1:
         raise ValueError(f"frames must be at least 1; got {frames}.")
-    places = np.flatnonzero(seen.any((0, 2)))
+    places = np.flatnonzero(visible.any((0, 2)))
     if not len(places):
         raise ValueError("joints must show at least one joint; got none.")
     spread = np.linspace(0, len(places) - 1, min(frames, len(places)))
     places = places[np.rint(spread).astype(int)]
-    points, seen = points[:, places], seen[:, places]
-    heat = None if weights is None else _weights(weights, length, seen, places)
+    points, visible = points[:, places], visible[:, places]
+    heat = None if weights is None else _weights(weights, length, visible, places)
     figure, panels = _panels(
-        points[seen], len(places), y_down, 0.0 if heat is None else 0.9
+        points[visible], len(places), y_down, 0.0 if heat is None else 0.9
     )
-    scale = None if heat is None else Normalize(0, float(heat[seen].max()) or 1.0)
+    scale = None if heat is None else Normalize(0, float(heat[visible].max()) or 1.0)
     named = [f"frame {n}" for n in range(length)] if titles is None else titles
     for place, panel in enumerate(panels):
-        figures.bare(panel, named[places[place]])
+        figures.hide_axes(panel, named[places[place]])
         for person in range(len(points)):
-            at, shown = points[person, place], seen[person, place]
-            _draw_bones(panel, at, shown, edges, BONES[person % len(BONES)])
+            at, present = points[person, place], visible[person, place]
+            _draw_bones(panel, at, present, edges, BONES[person % len(BONES)])
             part = None if heat is None else heat[person, place]
-            dots = _draw_joints(panel, at, shown, part, scale)
+            dots = _draw_joints(panel, at, present, part, scale)
     if heat is not None:
         _color_bar(figure, dots, panels, label)
     return figure
@@ -112,10 +112,10 @@ def parts_figure(
         ValueError: if shapes, edges or parts do not fit, or a position is not finite.
     """
     parts = np.asarray(parts)
-    points, seen = _points(np.asarray(positions, float)[None], None, axes)
+    points, visible = _points(np.asarray(positions, float)[None], None, axes)
     at = points[0, 0]
     _check_edges(edges, len(at))
-    if not seen.all():
+    if not visible.all():
         raise ValueError("positions must be finite; got NaN or infinity.")
     if parts.shape != (len(at),) or not np.issubdtype(parts.dtype, np.integer):
         raise ValueError(
@@ -131,8 +131,8 @@ def parts_figure(
     columns = 1 + (len(np.unique(parts)) - 1) // 16
     beside = columns * (0.45 + 0.075 * max(map(len, names)))
     figure, (panel,) = _panels(at, 1, y_down, beside, side=4.5)
-    figures.bare(panel)
-    _draw_bones(panel, at, seen[0, 0], edges, figures.MUTED, 2.0)
+    figures.hide_axes(panel)
+    _draw_bones(panel, at, visible[0, 0], edges, figures.MUTED, 2.0)
     for part in np.unique(parts):
         color, name = group_color(part, len(names)), names[part]
         panel.scatter(*at[parts == part].T, s=75, color=color, label=name, zorder=3)
@@ -160,12 +160,12 @@ def channel_attention_figure(weights: np.ndarray) -> Figure:
     _check_finite("weights", weights)
     figure, panels = _squares(count, 1.75, 1.95, 0.95)
     for head, panel in enumerate(panels):
-        shown = panel.imshow(weights[head], cmap="magma_r", vmin=0, vmax=weights.max())
+        image = panel.imshow(weights[head], cmap="magma_r", vmin=0, vmax=weights.max())
         figures.tidy(panel, f"head {head}")
         panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     _outer_labels(figure, "takes from channel", "channel")
-    _color_bar(figure, shown, panels, f"weight (evenly: {1 / size:.2g})")
+    _color_bar(figure, image, panels, f"weight (evenly: {1 / size:.2g})")
     return figure
 
 
@@ -229,10 +229,10 @@ def _points(joints, mask, axes):
             f"got {joints.shape}."
         )
     points = joints[..., list(axes)]
-    seen = np.isfinite(points).all(-1)
+    visible = np.isfinite(points).all(-1)
     if mask is not None:
-        seen = seen & _spread("mask", mask, seen.shape).astype(bool)
-    return points, seen
+        visible = visible & _spread("mask", mask, visible.shape).astype(bool)
+    return points, visible
 
 
 def _spread(name, array, shape):
@@ -247,11 +247,13 @@ def _spread(name, array, shape):
     return np.broadcast_to(array, shape)
 
 
-def _weights(weights, length, seen, places):
-    shape = len(seen), length, seen.shape[-1]
+def _weights(weights, length, visible, places):
+    shape = len(visible), length, visible.shape[-1]
     heat = _spread("weights", weights, shape)[:, places].astype(float)
-    if not (np.isfinite(heat[seen]) & (heat[seen] >= 0)).all():
-        raise ValueError("weights must be finite and at least 0 where joints are seen.")
+    if not (np.isfinite(heat[visible]) & (heat[visible] >= 0)).all():
+        raise ValueError(
+            "weights must be finite and at least 0 where joints are visible."
+        )
     return heat
 
 
@@ -282,15 +284,15 @@ def _panels(points, count, y_down, beside, side=SIDE):
     return figure, panels
 
 
-def _draw_bones(panel, points, shown, edges, color, width=1.6):
-    lines = [points[[a, b]] for a, b in edges if shown[a] and shown[b]]
+def _draw_bones(panel, points, visible, edges, color, width=1.6):
+    lines = [points[[a, b]] for a, b in edges if visible[a] and visible[b]]
     panel.add_collection(LineCollection(lines, colors=color, lw=width, zorder=1))
 
 
-def _draw_joints(panel, points, shown, weights, scale):
+def _draw_joints(panel, points, visible, weights, scale):
     if weights is None:
-        return panel.scatter(*points[shown].T, s=9, color=figures.INK, zorder=2)
-    order = np.flatnonzero(shown)
+        return panel.scatter(*points[visible].T, s=9, color=figures.INK, zorder=2)
+    order = np.flatnonzero(visible)
     order = order[np.argsort(weights[order], kind="stable")]  # the greatest on top
     return panel.scatter(
         *points[order].T,

@@ -57,18 +57,18 @@ def draw_storyboard(
             "frames, shots, scores and chosen must be S >= 1, [S, 2], [S] and [S]; got "
             f"{', '.join(map(str, sizes))}."
         )
-    shown = _shown(scores, chosen)
-    figure, sheet, places = _sheet(len(shown), _aspect(frames))
-    for shot, place in zip(shown, places, strict=True):
+    numbers = _choose_pictures(scores, chosen)
+    figure, sheet, places = _sheet(len(numbers), _aspect(frames))
+    for shot, place in zip(numbers, places, strict=True):
         _draw(sheet, place, frames[shot], shots[shot, 0], scores[shot], chosen[shot])
-    told = _counts(shots, chosen, len(shown))
-    title = shortened(title, 11 * figure.get_figwidth())
+    words = _counts(shots, chosen, len(numbers))
+    title = shorten(title, 11 * figure.get_figwidth())
     sheet.text(_GAP, 0.16, title, va="top", fontsize=11, color=figures.INK)
-    sheet.text(_GAP, 0.37, told, va="top", fontsize=9, color=figures.MUTED)
+    sheet.text(_GAP, 0.37, words, va="top", fontsize=9, color=figures.MUTED)
     return figures.write(figure, pathlib.Path(path))
 
 
-def _shown(scores, chosen):
+def _choose_pictures(scores, chosen):
     """Places of the shots to be drawn, in order."""
     ranks = np.lexsort((-scores, ~chosen))
     return np.sort(ranks[:MOST])
@@ -130,7 +130,7 @@ def clock(seconds: float, tenths: bool = True) -> str:
     return f"{minutes}:{rest // 10:02d}" + (f".{rest % 10}" if tenths else "")
 
 
-def shortened(text: str, most: float) -> str:
+def shorten(text: str, most: float) -> str:
     """The text in so many letters at most, its middle left out."""
     if len(text) <= most:
         return text
@@ -138,10 +138,10 @@ def shortened(text: str, most: float) -> str:
     return f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
 
 
-def _counts(shots, chosen, shown):
+def _counts(shots, chosen, count):
     lengths = shots[:, 1] - shots[:, 0]
     text = (
         f"{chosen.sum()} of {len(shots)} shots chosen, "
         f"{lengths[chosen].sum():.1f} of {lengths.sum():.1f} s"
     )
-    return text if shown == len(shots) else f"{text}; {shown} best shown"
+    return text if count == len(shots) else f"{text}; {count} best shown"

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gpsattn_jax.visualize import figures
-from gpsattn_jax.visualize.storyboard import clock, shortened
+from gpsattn_jax.visualize.storyboard import clock, shorten
 
 _MINUTE = 60.0
 
@@ -91,7 +91,7 @@ def _check(places, shots, chosen, curves):
 
 
 def _dress(panel, start, end, title, unit):
-    figures.tidy(panel, shortened(title, 60))
+    figures.tidy(panel, shorten(title, 60))
     panel.set_xlim(start, max(end, start + 1e-6))
     panel.margins(y=0.08)
     panel.grid(axis="y", color="#e6e8ec", linewidth=0.7)

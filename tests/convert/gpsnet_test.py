@@ -10,6 +10,7 @@ import pytest
 from gpsattn_jax import convert
 from gpsattn_jax.convert import rewrite
 from gpsattn_jax.models import gpsnet
+from gpsattn_jax.models.gpsnet.config import FORMER_FIELDS
 
 CONFIG = gpsnet.Config(
     num_classes=3,
@@ -24,7 +25,6 @@ CONFIG = gpsnet.Config(
     widths=(8, 16),
     strides=(2, 1),
     num_heads=2,
-    embedding_size=8,
 )
 
 
@@ -42,7 +42,7 @@ def path(weights, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"parts": (0, 1, 1, 0)}, {"spatial_attention": False}, {"partition": "none"}],
+    [{}, {"fixed_codes": True}, {"spatial_attention": False}, {"partition": "none"}],
 )
 def test_a_file_gives_network_config_and_weights_back(tmp_path, changes):
     config = dataclasses.replace(CONFIG, **changes)
@@ -52,6 +52,21 @@ def test_a_file_gives_network_config_and_weights_back(tmp_path, changes):
     assert rewrite.config_of(network) == config
     hash(rewrite.config_of(network))  # so that it can be built
     jax.tree.map(np.testing.assert_array_equal, loaded, [*weights])
+
+
+@pytest.mark.parametrize("name, value", FORMER_FIELDS.items())
+def test_weights_saved_with_an_option_that_is_gone(
+    weights, path, tmp_path, name, value
+):
+    """They load with the value that all networks have now; another is an error."""
+    old = tmp_path / "old.safetensors"
+    convert.save(old, *weights, dataclasses.asdict(CONFIG) | {name: value[0]})
+    network, *loaded = convert.load("gpsnet", old)
+    assert rewrite.config_of(network) == CONFIG
+    jax.tree.map(np.testing.assert_array_equal, loaded, [*weights])
+    convert.save(old, *weights, dataclasses.asdict(CONFIG) | {name: 3})
+    with pytest.raises(ValueError, match=f"{name} is no option any more, .*; got 3"):
+        convert.load("gpsnet", old)
 
 
 def test_the_loaded_network_runs(path, weights):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from gpsattn_jax.evaluation import kts, shots_from_cuts
+from gpsattn_jax.evaluation import kts
 
 
 def scenes(lengths, dimension=16, noise=0.2, seed=0):
@@ -138,34 +138,3 @@ NAN[3, 2] = np.nan
 def test_bad_input_is_named(features, options, message):
     with pytest.raises(ValueError, match=message):
         kts(features, **options)
-
-
-@pytest.mark.parametrize(
-    "cuts, picks, num_frames, expected",
-    [
-        ([], [0], 1, [[0, 0]]),
-        ([], [0, 15], 20, [[0, 19]]),
-        ([1, 3], [0, 15, 30, 45], 50, [[0, 14], [15, 44], [45, 49]]),
-        ([1], [6, 21], 30, [[0, 20], [21, 29]]),
-    ],
-)
-def test_cuts_become_shots_of_all_frames(cuts, picks, num_frames, expected):
-    found = shots_from_cuts(np.array(cuts), np.array(picks), num_frames)
-    assert found.dtype == np.int64
-    assert found.tolist() == expected
-
-
-@pytest.mark.parametrize(
-    "cuts, picks, message",
-    [
-        ([0], [0, 15], r"cuts must ascend within 1\.\.1; got \[0\]"),
-        ([2], [0, 15], "cuts must ascend"),
-        ([2, 1], [0, 15, 30], "cuts must ascend"),
-        ([[1]], [0, 15, 30], "cuts must ascend"),
-        ([1, 2], [0, 15, 15], "picks must differ at the cuts"),
-        ([1], [0, 99], r"picks must be in 0\.\.num_frames=50; got 99"),
-    ],
-)
-def test_bad_cuts_are_named(cuts, picks, message):
-    with pytest.raises(ValueError, match=message):
-        shots_from_cuts(np.array(cuts), np.array(picks), 50)

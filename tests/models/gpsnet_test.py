@@ -19,7 +19,7 @@ PARAMETERS = {"tiny": 378_904, "small": 828_352, "base": 4_056_872}
 # 0 - 1 - 3 - 4, and 2 at 1: joints 0 and 2 are each other's mirror.
 SMALL = gpsnet.Config(
     num_classes=3, num_joints=5, in_channels=2, edges=((0, 1), (1, 2), (1, 3), (3, 4)),
-    root=1, anchors=(0, 2, 4), widths=(8,), strides=(1,), num_heads=2, embedding_size=4,
+    root=1, anchors=(0, 2, 4), widths=(8,), strides=(1,), num_heads=2,
 )  # fmt: skip
 TWO = dataclasses.replace(SMALL, widths=(8, 12), strides=(2, 1))
 
@@ -253,8 +253,8 @@ OPTIONS = {
         "strides": (2,), "share_time": True, "stream": "bone", "distances": True,
     },
     "parallel": {
-        "order": "parallel", "stream": "joint_motion", "motions": (2,), "ffn_ratio": 1,
-        "partition": "voronoi", "embedding_size": 3,
+        "order": "parallel", "stream": "joint_motion", "motions": (2,),
+        "partition": "voronoi",
     },
     "without convolution": {
         "strides": (3,), "temporal_conv": False, "stream": "bone_motion",
@@ -265,7 +265,7 @@ OPTIONS = {
         "distance_motions": (1, 2), "fixed_codes": True, "time_code": False,
         "pooling": "mean_max",
     },
-    "space alone": {"channel_attention": False, "parts": (0, 1, 0, 2, 2)},
+    "space alone": {"channel_attention": False},
     "channels alone": {
         "spatial_attention": False, "num_heads": 4, "strides": (2,), "motions": (1, 3),
     },
@@ -457,13 +457,6 @@ def test_parts_of_a_layout(layout):
     np.testing.assert_array_equal(gpsnet.skeleton_distances(config), steps)
 
 
-def test_parts_of_the_users_own():
-    for parts in ((1, 0, 1, 2, 2), [1, 0, 1, 2, 2], np.array([1, 0, 1, 2, 2])):
-        config = changed(parts=parts, partition="joint")
-        assert gpsnet.skeleton_parts(config).tolist() == [1, 0, 1, 2, 2]
-        assert gpsnet.build(config).shapes()[0]["blocks"][0]["codes"].shape == (3, 8)
-
-
 @pytest.mark.parametrize("partition, alike", [("shell", True), ("joint", False)])
 def test_joints_of_a_part_share_a_code(partition, alike):
     """Joints 0 and 2 at one place: only a code of their own tells them apart."""
@@ -509,8 +502,8 @@ RESTATED = {
         "partition": "none", "temporal_conv": False, "strides": (1, 2),
         "positions": False, "motions": (), "distances": True,
     },
-    "space alone": {"channel_attention": False, "parts": (0, 1, 1, 0, 2)},
-    "channels alone": {"spatial_attention": False, "ffn_ratio": 1, "widths": (6, 6)},
+    "space alone": {"channel_attention": False},
+    "channels alone": {"spatial_attention": False, "widths": (6, 6)},
 }  # fmt: skip
 
 
@@ -585,8 +578,6 @@ BAD_CONFIGS = {
     ),
     "classes": ({"num_classes": 0}, "num_classes must be at least 1; got 0."),
     "heads": ({"num_heads": 0}, "num_heads must be at least 1; got 0."),
-    "ffn": ({"ffn_ratio": 0}, "ffn_ratio must be at least 1; got 0."),
-    "hidden": ({"embedding_size": 0}, "embedding_size must be at least 1; got 0."),
     "dropout": ({"dropout": 1.0}, "dropout must be in [0, 1); got 1.0."),
     "drop path": ({"drop_path": -0.1}, "drop_path must be in [0, 1); got -0.1."),
     "blocks": (
@@ -630,14 +621,6 @@ def test_configs_that_cannot_be_built(options, message):
 
 
 BAD_GRAPHS = {
-    "parts": (
-        {"parts": (0, 1)},
-        "parts must be 5 numbers from 0, one for each joint; got (0, 1).",
-    ),
-    "negative parts": (
-        {"parts": (0, 1, 1, 0, -1)},
-        "parts must be 5 numbers from 0, one for each joint; got (0, 1, 1, 0, -1).",
-    ),
     "in pieces": (
         {"edges": ((0, 1), (1, 2), (3, 4))},
         "edges must connect all joints; [3, 4] cannot be reached.",

@@ -13,7 +13,7 @@ from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.interrupts import Interrupts
 from gpsattn_jax.training.logs import MetricLog, Progress, clock, read_metrics
 from gpsattn_jax.training.losses import cross_entropy
-from gpsattn_jax.training.optimizers import decayed, learning_rate_schedule
+from gpsattn_jax.training.optimizers import decay_mask, learning_rate_schedule
 
 
 def test_cross_entropy_agrees_with_its_definition():
@@ -46,7 +46,7 @@ def test_only_kernels_are_decayed():
         "row_table": False,
         "scale": False,
     }
-    assert decayed(params, "kernels") == expected
+    assert decay_mask(params, "kernels") == expected
 
 
 def test_log_drops_what_a_resumed_run_writes_again(tmp_path):

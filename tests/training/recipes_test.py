@@ -12,7 +12,7 @@ from gpsattn_jax.models import gsanet
 from gpsattn_jax.training.config import Machine, TrainConfig
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.optimizers import (
-    decayed,
+    decay_mask,
     layer_numbers,
     learning_rate_schedule,
     make_optimizer,
@@ -92,7 +92,7 @@ def test_lamb_moves_a_matrix_by_its_own_length():
 def test_what_decays():
     params = jax.tree.map(jnp.asarray, parameters(0))
     flat = {
-        what: jax.tree.leaves(decayed(params, what))
+        what: jax.tree.leaves(decay_mask(params, what))
         for what in ("kernels", "matrices", "all")
     }
     assert flat == {  # a/bias, a/kernel, b/table

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gpsattn_jax.visualize import storyboard
-from gpsattn_jax.visualize.storyboard import clock, draw_storyboard, shortened
+from gpsattn_jax.visualize.storyboard import clock, draw_storyboard, shorten
 from gpsattn_jax.visualize.summary_scores import draw_scores
 
 FRAME = np.array((181, 69, 44))  # the colour around chosen shots
@@ -62,7 +62,7 @@ def test_of_very_many_shots_the_summary_and_the_best_are_shown(tmp_path, monkeyp
     monkeypatch.setattr(storyboard, "MOST", 20)
     frames, shots, scores, chosen = made(50)
     chosen = scores < 0.1  # a summary of the worst: shown all the same
-    shown = storyboard._shown(scores, chosen)
+    shown = storyboard._choose_pictures(scores, chosen)
     assert len(shown) == 20 and list(shown) == sorted(shown)
     assert set(np.flatnonzero(chosen)) <= set(shown)
     others = np.setdiff1d(shown, np.flatnonzero(chosen))
@@ -103,8 +103,8 @@ def test_the_clock(seconds, tenths, text):
 
 
 def test_long_titles_lose_their_middle():
-    assert shortened("short.mp4", 10) == "short.mp4"
-    text = shortened("a" * 40 + "z" * 40, 21)
+    assert shorten("short.mp4", 10) == "short.mp4"
+    text = shorten("a" * 40 + "z" * 40, 21)
     assert len(text) <= 21 and text.startswith("aaa") and text.endswith("zzz")
 
 

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
 
 from gpsattn_jax.visualize import figures
-from gpsattn_jax.visualize.dynamic_kernels import kernels_figure, most_changed
+from gpsattn_jax.visualize.dynamic_kernels import kernels_figure, most_changed_channels
 from gpsattn_jax.visualize.overlays import overlay_figure
 
 draw = np.random.default_rng(0)
@@ -28,7 +28,7 @@ def test_the_channels_that_change_most_for_their_size_come_first():
     pair[:, ..., 1] = 10.0
     pair[1, ..., 1] = 10.5  # as great a change, of a greater kernel
     pair[:, ..., 3] = 0.0  # nothing at all is no division by zero
-    np.testing.assert_array_equal(most_changed(pair, 2), [2, 1])
+    np.testing.assert_array_equal(most_changed_channels(pair, 2), [2, 1])
 
 
 def test_kernels_of_two_images_and_what_differs(tmp_path):

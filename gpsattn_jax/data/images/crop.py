@@ -3,14 +3,19 @@
 import dataclasses
 import functools
 import math
+from typing import Annotated
 
 import numpy as np
 
-from gpsattn_jax.data.images.decode import Box, Source, check_method, resized_box
+from gpsattn_jax.configs import Checked, Count, Rule, one_of, rising_pair, within
+from gpsattn_jax.data.images.decode import METHODS, Box, Source, resized_box
+
+WITHIN_ONE = rising_pair("(0, 1]", "be two numbers that rise within (0, 1]")
+POSITIVE = rising_pair("(0, inf)", "be two positive numbers that rise")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Crop:
+class Crop(Checked):
     """How an image of any size becomes a square.
 
     Attributes:
@@ -22,29 +27,12 @@ class Crop:
         method: of interpolation: bilinear, bicubic or lanczos, all antialiased.
     """
 
-    size: int
-    channels: int = 3
-    share: float = 0.875
-    scale: tuple[float, ...] = (0.08, 1.0)
-    ratio: tuple[float, ...] = (3 / 4, 4 / 3)
-    method: str = "bicubic"
-
-    def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"size must be at least 1; got {self.size}.")
-        if self.channels not in (1, 3):
-            raise ValueError(f"channels must be 1 or 3; got {self.channels}.")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"share must be in (0, 1]; got {self.share}.")
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(
-                f"scale must be two numbers that rise within (0, 1]; got {self.scale}."
-            )
-        if len(self.ratio) != 2 or not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(
-                f"ratio must be two positive numbers that rise; got {self.ratio}."
-            )
-        check_method(self.method)
+    size: Count
+    channels: Annotated[int, Rule((1, 3).__contains__, "be 1 or 3")] = 3
+    share: Annotated[float, within("(0, 1]")] = 0.875
+    scale: Annotated[tuple[float, ...], WITHIN_ONE] = (0.08, 1.0)
+    ratio: Annotated[tuple[float, ...], POSITIVE] = (3 / 4, 4 / 3)
+    method: Annotated[str, one_of(METHODS)] = "bicubic"
 
     def __call__(
         self, source: Source, seed: int | None = None, *, name: str = ""

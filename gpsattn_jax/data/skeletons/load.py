@@ -4,7 +4,9 @@ import dataclasses
 import functools
 import os
 import pathlib
+from typing import Annotated
 
+from gpsattn_jax.configs import Checked, Count, at_least, one_of
 from gpsattn_jax.data.skeletons import sets
 from gpsattn_jax.data.skeletons.clip_folder import read_folder
 from gpsattn_jax.data.skeletons.clips import Clips
@@ -19,7 +21,7 @@ MISSING = ("mask", "interpolate")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Checked, prefix="data."):
     """Which clips, and what is done to them before the network sees them.
 
     Attributes:
@@ -41,36 +43,22 @@ class DataConfig:
         unit_size: each clip is divided by the size of its persons.
     """
 
-    name: str = "nw_ucla"
+    name: Annotated[str, one_of((*SETS, *FILES))] = "nw_ucla"
     path: str = ""
     layout: str = ""
-    split: int = 0
+    split: Annotated[int, at_least(0)] = 0
     train_split: str = "train"
     test_split: str = "test"
-    validation_fold: int = -1
-    missing: str = "mask"
-    num_frames: int = 32
+    validation_fold: Annotated[int, at_least(-1)] = -1
+    missing: Annotated[str, one_of(MISSING)] = "mask"
+    num_frames: Count = 32
     unit_size: bool = False
 
-    def __post_init__(self) -> None:
-        """Rejects unknown choices."""
-        for name, choices in (("name", (*SETS, *FILES)), ("missing", MISSING)):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"data.{name} must be one of {', '.join(choices)}; "
-                    f"got {getattr(self, name)!r}."
-                )
-        for name, least in (("split", 0), ("validation_fold", -1), ("num_frames", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"data.{name} must be at least {least}; got {getattr(self, name)}."
-                )
+    def check_together(self) -> None:
+        """Some sets have a path of their own."""
+        wanted = "a file or folder" if self.name in FILES else "empty"
         if bool(self.path) != (self.name in FILES):
-            wanted = "a file or folder" if self.name in FILES else "empty"
-            raise ValueError(
-                f"data.path must be {wanted} for data.name={self.name}; "
-                f"got {self.path!r}."
-            )
+            self.refuse("path", f"be {wanted} for data.name={self.name}")
 
 
 Parts = dict[str, Clips]

@@ -1,14 +1,19 @@
 """The recipe of a training run: what is done to clips, how strongly, in which order."""
 
 import dataclasses
+from typing import Annotated
 
 import jax
 
+from gpsattn_jax.configs import Amount, Checked, Share, rising_pair
 from gpsattn_jax.data.skeletons import augment
+
+WITHIN_ONE = rising_pair("(0, 1]", "rise within (0, 1]")
+POSITIVE = rising_pair("(0, inf)", "rise above 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
+class AugmentConfig(Checked, prefix="augment."):
     """What training does to each clip anew.
 
     Attributes:
@@ -22,37 +27,13 @@ class AugmentConfig:
         drop_frames: share of frames that are hidden.
     """
 
-    crop: tuple[float, float] = (0.7, 1.0)
-    degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    scale: tuple[float, float] = (0.8, 1.2)
-    noise: float = 0.01
-    mirror: float = 0.5
-    drop_joints: float = 0.0
-    drop_frames: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Rejects what cannot be drawn."""
-        for name, count in (("crop", 2), ("scale", 2), ("degrees", 3)):
-            if len(getattr(self, name)) != count:
-                raise ValueError(
-                    f"augment.{name} must be {count} numbers; "
-                    f"got {getattr(self, name)}."
-                )
-        low, high = self.crop
-        if not 0 < low <= high <= 1:
-            raise ValueError(f"augment.crop must rise within (0, 1]; got {self.crop}.")
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(f"augment.scale must rise above 0; got {self.scale}.")
-        if self.noise < 0 or min(self.degrees) < 0:
-            raise ValueError(
-                "augment.noise and augment.degrees must be at least 0; "
-                f"got {self.noise} and {self.degrees}."
-            )
-        for name in ("mirror", "drop_joints", "drop_frames"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"augment.{name} must be in [0, 1); got {getattr(self, name)}."
-                )
+    crop: Annotated[tuple[float, float], WITHIN_ONE] = (0.7, 1.0)
+    degrees: tuple[Amount, Amount, Amount] = (0.0, 0.0, 0.0)
+    scale: Annotated[tuple[float, float], POSITIVE] = (0.8, 1.2)
+    noise: Amount = 0.01
+    mirror: Share = 0.5
+    drop_joints: Share = 0.0
+    drop_frames: Share = 0.0
 
 
 def augment_clips(

@@ -184,22 +184,20 @@ def _parts(recognizer, clips):
         y_down=y_down,
     )
     words = "Joints of a colour share one structural code"
-    if config.partition == "shell" and not config.parts:
+    if config.partition == "shell":
         words += f": they are equally far from {layout.joints[config.root]}"
     return {"Parts": (figure, f"{words}.")}
 
 
 def _part_names(config: Any, layout: Layout, parts: np.ndarray) -> Iterator[str]:
-    kind = "" if config.parts else config.partition
+    kind = config.partition
     for part in range(parts.max() + 1):
         if kind == "shell":
             yield f"{part} bone{'s' * (part != 1)} away"
         elif kind == "voronoi":
             yield f"near {layout.joints[config.anchors[part]]}"
-        elif kind == "joint":
-            yield layout.joints[part]
         else:
-            yield f"part {part}"
+            yield layout.joints[part]
 
 
 def _open(skeletons, axes):

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from gpsattn_jax import convert
-from gpsattn_jax.configs import from_dict
+from gpsattn_jax.configs import from_dict, upgraded
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
 from gpsattn_jax.data.skeletons.layouts import Layout
@@ -145,6 +145,7 @@ def train(
         settings=dataclasses.asdict(config)
         | described
         | {"layout": dataclasses.asdict(clips.layout)},
+        upgrade=functools.partial(upgraded, Config),
         initial=functools.partial(_initial, network, config)
         if config.init_from
         else None,

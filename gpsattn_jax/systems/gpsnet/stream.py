@@ -8,9 +8,11 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 import numpy as np
 
+from gpsattn_jax.configs import Checked, Count, above, within
 from gpsattn_jax.data.skeletons.gaps import interpolated
 from gpsattn_jax.data.skeletons.stream import (
     Frame,
@@ -26,7 +28,7 @@ TINY = 1e-6  # seconds; times are sums of fractions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Checked):
     """How a sequence is cut and told.
 
     Attributes:
@@ -37,26 +39,17 @@ class Config:
         threshold: no action is named whose probability is below.
     """
 
-    fps: float = 30.0
-    window: float = 2.0
-    every: float = 0.5
-    smooth: int = 1
-    threshold: float = 0.0
+    fps: Annotated[float, above(0)] = 30.0
+    window: Annotated[float, above(0)] = 2.0
+    every: Annotated[float, above(0)] = 0.5
+    smooth: Count = 1
+    threshold: Annotated[float, within("[0, 1]")] = 0.0
 
-    def __post_init__(self) -> None:
-        """Rejects what is out of range."""
-        for name in ("fps", "window", "every"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be above 0; got {getattr(self, name)}.")
+    def check_together(self) -> None:
+        """A window must hold a motion."""
         if self.window * self.fps < 2 - TINY:
-            raise ValueError(
-                f"window must hold at least 2 frames, {2 / self.fps:g} s at "
-                f"fps={self.fps:g}; got {self.window}."
-            )
-        if self.smooth < 1:
-            raise ValueError(f"smooth must be at least 1; got {self.smooth}.")
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must be in [0, 1]; got {self.threshold}.")
+            least = f"{2 / self.fps:g} s at fps={self.fps:g}"
+            self.refuse("window", f"hold at least 2 frames, {least}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """PGL-SUM's runs by name: SumMe and TVSum, by CNN features or by shots at hand."""
 
 import dataclasses
+from typing import Annotated
 
+from gpsattn_jax.configs import Checked, Count, at_least, one_of
 from gpsattn_jax.data.videos.feature_transforms import TRANSFORMS
 from gpsattn_jax.models import pglsum
 from gpsattn_jax.training.config import TrainConfig
@@ -13,7 +15,7 @@ REDUCE = ("max", "mean")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Checked, prefix="data."):
     """Which videos, what of them is seen, and how summaries are judged.
 
     Attributes:
@@ -33,37 +35,18 @@ class DataConfig:
 
     file: str = "vsum/summe.h5"
     splits: str = "vsum/splits/summe_splits_pglsum.json"
-    split: int = 0
-    layout: str = "steps"
+    split: Annotated[int, at_least(0)] = 0
+    layout: Annotated[str, one_of(LAYOUTS)] = "steps"
     extractor: str = "googlenet_pool5"
-    transform: str = "l2"
+    transform: Annotated[str, one_of(TRANSFORMS)] = "l2"
     relative_time: bool = False
-    validation_videos: int = 4
-    reduce: str = "max"
-    against: str = "mean_user"
-
-    def __post_init__(self) -> None:
-        """Rejects unknown choices."""
-        for name, choices in (
-            ("layout", LAYOUTS),
-            ("transform", TRANSFORMS),
-            ("reduce", REDUCE),
-            ("against", AGAINST),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"data.{name} must be one of {', '.join(choices)}; "
-                    f"got {getattr(self, name)!r}."
-                )
-        for name, least in (("split", 0), ("validation_videos", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"data.{name} must be at least {least}; got {getattr(self, name)}."
-                )
+    validation_videos: Count = 4
+    reduce: Annotated[str, one_of(REDUCE)] = "max"
+    against: Annotated[str, one_of(AGAINST)] = "mean_user"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Checked):
     """A whole run: network, data, training.
 
     Attributes:
@@ -76,20 +59,14 @@ class Config:
     model: pglsum.Config = pglsum.Config()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig(best_metric="tau")
-    protocol: str = "validation"
+    protocol: Annotated[str, one_of(PROTOCOLS)] = "validation"
     init_from: str = ""
 
-    def __post_init__(self) -> None:
-        """Rejects what cannot be trained so."""
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(
-                f"protocol must be one of {', '.join(PROTOCOLS)}; "
-                f"got {self.protocol!r}."
-            )
+    def check_together(self) -> None:
+        """What cannot be trained so."""
         if self.train.accumulate != 1:
-            raise ValueError(
-                "train.accumulate must be 1, since gradients are sums over videos; "
-                f"got {self.train.accumulate}."
+            self.refuse(
+                "train.accumulate", "be 1, since gradients are sums over videos"
             )
 
 

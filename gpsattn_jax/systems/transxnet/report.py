@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gpsattn_jax.data.images.sources import Images
-from gpsattn_jax.models.transxnet_views import Views, viewer
+from gpsattn_jax.models.transxnet.views import Views, viewer
 from gpsattn_jax.systems import transxnet
 from gpsattn_jax.systems.image_classifier import report as image_classifier_report
 from gpsattn_jax.systems.image_classifier import run as image_classifier

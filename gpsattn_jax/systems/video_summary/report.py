@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 
 from gpsattn_jax.systems.video_summary.run import Summary
-from gpsattn_jax.visualize.storyboard import draw_storyboard, shortened
+from gpsattn_jax.visualize.storyboard import draw_storyboard, shorten
 from gpsattn_jax.visualize.summary_scores import draw_scores
 
 
@@ -37,8 +37,8 @@ def draw_summary(
         OSError: if they cannot be written.
     """
     paths = picture_paths(output, folder)
-    # Who scored is not to be left out where titles are shortened: it comes first.
-    title = f"{summary.scorer} ({shortened(pathlib.Path(output).stem, 15)})"
+    # Who scored is not to be left out where titles are shorten: it comes first.
+    title = f"{summary.scorer} ({shorten(pathlib.Path(output).stem, 15)})"
     sampled, chosen = summary.video, summary.chosen
     frames = [sampled.picture(step) for step in shown_steps(summary)]
     places = np.arange(len(sampled)) / sampled.rate

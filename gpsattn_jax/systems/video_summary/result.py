@@ -1,14 +1,14 @@
 """How a video is summarised, and what comes of it, also in words and as JSON."""
 
 import dataclasses
-import math
 import os
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from gpsattn_jax.configs import Checked, above, at_least, within
 from gpsattn_jax.systems.video_summary import frame_features
 from gpsattn_jax.systems.video_summary import shots as video_shots
 
@@ -19,7 +19,7 @@ RATIO = 0.15  # of the video, unless a length is told
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Checked):
     """How a video is summarised.
 
     Attributes:
@@ -37,34 +37,23 @@ class Config:
             extractor's: 1 for efficientnet_lite0, 0.5 for color_histogram.
     """
 
-    ratio: float | None = None
-    seconds: float | None = None
+    ratio: Annotated[float | None, within("(0, 1]")] = None
+    seconds: Annotated[float | None, above(0)] = None
     checkpoint: str = ""
     extractor: str = ""
-    shortest: float = video_shots.SHORTEST
-    longest: float = video_shots.LONGEST
-    penalty: float | None = None
+    shortest: Annotated[float, above(0)] = video_shots.SHORTEST
+    longest: Annotated[float, above(0)] = video_shots.LONGEST
+    penalty: Annotated[float | None, at_least(0)] = None
 
-    def __post_init__(self) -> None:
-        """Rejects what no summary can be."""
+    def check_together(self) -> None:
+        """What no summary can be."""
         if self.ratio is not None and self.seconds is not None:
             raise ValueError(
                 "ratio and seconds cannot both be given; got "
                 f"{self.ratio} and {self.seconds}."
             )
-        if self.ratio is not None and not 0 < self.ratio <= 1:
-            raise ValueError(f"ratio must be in (0, 1]; got {self.ratio}.")
-        for name in ("seconds", "shortest", "longest"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0; got {value}.")
         if self.longest < 2 * self.shortest:
-            raise ValueError(
-                f"longest must be at least twice shortest={self.shortest}; got "
-                f"{self.longest}."
-            )
-        if self.penalty is not None and not 0 <= self.penalty < math.inf:
-            raise ValueError(f"penalty must be at least 0; got {self.penalty}.")
+            self.refuse("longest", f"be at least twice shortest={self.shortest}")
         if self.extractor:
             frame_features.find_extractor(self.extractor)
 

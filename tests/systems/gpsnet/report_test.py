@@ -117,7 +117,6 @@ def test_options_without_a_picture_leave_it_out(recognizer, held, model, left_ou
         ({"partition": "shell"}, ["0 bones away", "1 bone away", "2 bones away"]),
         ({"partition": "voronoi"}, ["near hip", "near head", "near hand", "near foot"]),
         ({"partition": "joint"}, list(gpsnet_small.LAYOUT.joints)),
-        ({"parts": (1, 0, 0, 1, 1, 1)}, ["part 0", "part 1"]),
     ],
 )  # fmt: skip
 def test_parts_are_named(recognizer, held, model, names):

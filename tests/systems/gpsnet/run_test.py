@@ -12,9 +12,11 @@ import pytest
 from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.models import gpsnet as models
+from gpsattn_jax.models.gpsnet.config import FORMER_FIELDS
 from gpsattn_jax.systems import gpsnet
 from gpsattn_jax.systems.gpsnet import tables
 from gpsattn_jax.systems.gpsnet.clips import augment, fitted
+from gpsattn_jax.training.checkpoints import Checkpoints
 from tests.systems.gpsnet import small as gpsnet_small
 
 
@@ -237,6 +239,28 @@ def test_other_settings_are_refused(folder, run):
     config = changed(gpsnet_small.config(*folder), train={"learning_rate": 0.5})
     with pytest.raises(ValueError, match=r"train\.learning_rate"):
         gpsnet.train(config, run)
+
+
+@pytest.mark.parametrize("name, value", FORMER_FIELDS.items())
+def test_a_run_saved_with_an_option_that_is_gone(folder, run, monkeypatch, name, value):
+    """It is restored and goes on; with another value than all have now, neither."""
+    metadata = Checkpoints.metadata
+
+    def save_with(value):
+        def changed_metadata(self, step):
+            found = metadata(self, step)
+            return found | {"model": found["model"] | {name: value}}
+
+        monkeypatch.setattr(Checkpoints, "metadata", changed_metadata)
+
+    save_with(value[-1])
+    config = gpsnet_small.config(*folder)
+    assert not hasattr(gpsnet.restore(run).config.model, name)
+    gpsnet.train(config, run)
+    save_with(5)
+    for go_on in (lambda: gpsnet.restore(run), lambda: gpsnet.train(config, run)):
+        with pytest.raises(ValueError, match=f"{name} is no option any more.* got 5"):
+            go_on()
 
 
 def test_evaluation_of_one_run(run, capsys):

@@ -49,9 +49,7 @@ def make_clips(folder, count=24, dimensions=2):
 def config(folder, layout):
     """Two blocks of eight channels."""
     return gpsnet.Config(
-        model=models.Config(
-            widths=(8, 8), strides=(2, 1), num_heads=2, embedding_size=8
-        ),
+        model=models.Config(widths=(8, 8), strides=(2, 1), num_heads=2),
         data=gpsnet.DataConfig(
             name="folder", path=str(folder), layout=str(layout), num_frames=FRAMES
         ),

@@ -16,13 +16,13 @@ from gpsattn_jax.data.images.augment.recipe import AugmentConfig
 from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import ImageSet
 from gpsattn_jax.models import transxnet as models
-from gpsattn_jax.models.transxnet_views import viewer
+from gpsattn_jax.models.transxnet.views import viewer
 from gpsattn_jax.systems import gsanet, transxnet
 from gpsattn_jax.systems.image_classifier import run as image_classifier
 from gpsattn_jax.systems.image_classifier import tables
 from gpsattn_jax.training import TrainConfig
 from gpsattn_jax.training.optimizers import (
-    decayed,
+    decay_mask,
     layer_numbers,
     learning_rate_schedule,
 )
@@ -239,7 +239,7 @@ def shapes_of(name):
 def test_decay_spares_what_the_recipe_spares():
     """Vectors and biases alone: not tables, dynamic kernels or layer scales."""
     params = shapes_of("imagenet")
-    found = flatten(decayed(params, transxnet.SETUPS["imagenet"].train.decayed))
+    found = flatten(decay_mask(params, transxnet.SETUPS["imagenet"].train.decayed))
     shapes = {name: leaf.shape for name, leaf in flatten(params).items()}
     for name, decays in found.items():
         assert decays == (len(shapes[name]) > 1 and not name.endswith("/bias")), name

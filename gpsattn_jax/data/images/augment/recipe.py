@@ -1,31 +1,31 @@
 """The recipe of a training run: which augmentations, how strong, in the usual order."""
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
+from gpsattn_jax.configs import Checked, Rule, at_least, one_of, rising_pair, within
 from gpsattn_jax.data.images.augment import boxes, color, mixing, randaugment
 from gpsattn_jax.data.images.augment import geometry as augment
 
-_SHARES = (
-    "zoom", "randaugment_probability", "erase", "mix_probability", "switch_probability",
-)  # fmt: skip
-_AMOUNTS = (
-    "pad_crop", "degrees", "shift", "shear", "randaugment_ops", "randaugment_std",
-    "mixup", "cutmix",
-)  # fmt: skip
-_RANGES = ("crop_scale", "crop_ratio", "erase_area", "erase_ratio")
-_CHOICES = {
-    "crop_method": ("bilinear", "bicubic"),
-    "pad_mode": ("zero", "reflect"),
-    "erase_mode": ("noise", "zero", "mean"),
-}
+Share = Annotated[float, within("[0, 1]", "be in 0..1")]
+Amount = Annotated[float, at_least(0, "be 0 or more")]
+Number = Annotated[int, at_least(0, "be 0 or more")]
+Range = Annotated[
+    tuple[float, ...], rising_pair("(0, inf)", "be two rising numbers above 0")
+]
+SHARES = Rule(lambda area: area[1] <= 1, "be shares of at most 1")
+JITTER = Rule(
+    lambda strengths: len(strengths) == 4 and min(strengths) >= 0,
+    "be four numbers of 0 or more",
+)
+HUE = Rule(lambda strengths: strengths[3] <= 0.5, "be of hue at most 0.5")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
+class AugmentConfig(Checked, prefix="augment."):
     """What training does to images in 0..1; as it stands, nothing.
 
     Attributes:
@@ -57,51 +57,30 @@ class AugmentConfig:
         switch_probability: of cutmix where both are on.
     """
 
-    crop_scale: tuple[float, ...] = (1.0, 1.0)
-    crop_ratio: tuple[float, ...] = (3 / 4, 4 / 3)
-    crop_method: str = "bilinear"
-    pad_crop: int = 0
-    pad_mode: str = "zero"
+    crop_scale: Annotated[Range, SHARES] = (1.0, 1.0)
+    crop_ratio: Range = (3 / 4, 4 / 3)
+    crop_method: Annotated[str, one_of(("bilinear", "bicubic"))] = "bilinear"
+    pad_crop: Number = 0
+    pad_mode: Annotated[str, one_of(("zero", "reflect"))] = "zero"
     flip: bool = False
-    degrees: float = 0.0
-    zoom: float = 0.0
-    shift: float = 0.0
-    shear: float = 0.0
-    randaugment_ops: int = 0
-    randaugment_magnitude: float = 9.0
-    randaugment_std: float = 0.5
-    randaugment_probability: float = 0.5
+    degrees: Amount = 0.0
+    zoom: Share = 0.0
+    shift: Amount = 0.0
+    shear: Amount = 0.0
+    randaugment_ops: Number = 0
+    randaugment_magnitude: Annotated[float, within("[0, 10]", "be in 0..10")] = 9.0
+    randaugment_std: Amount = 0.5
+    randaugment_probability: Share = 0.5
     randaugment_increasing: bool = True
-    color_jitter: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
-    erase: float = 0.0
-    erase_area: tuple[float, ...] = (0.02, 1 / 3)
-    erase_ratio: tuple[float, ...] = (0.3, 10 / 3)
-    erase_mode: str = "noise"
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    mix_probability: float = 1.0
-    switch_probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Rejects what no augmentation can be."""
-        for name in _SHARES:
-            _check(self, name, 0 <= getattr(self, name) <= 1, "in 0..1")
-        for name in _AMOUNTS:
-            _check(self, name, getattr(self, name) >= 0, "0 or more")
-        for name in _RANGES:
-            value = getattr(self, name)
-            rising = len(value) == 2 and 0 < value[0] <= value[1]
-            _check(self, name, rising, "two rising numbers above 0")
-        for name in ("crop_scale", "erase_area"):
-            _check(self, name, getattr(self, name)[1] <= 1, "shares of at most 1")
-        for name, choices in _CHOICES.items():
-            known = getattr(self, name) in choices
-            _check(self, name, known, f"one of {', '.join(choices)}")
-        strong = 0 <= self.randaugment_magnitude <= 10
-        _check(self, "randaugment_magnitude", strong, "in 0..10")
-        jitter = len(self.color_jitter) == 4 and min(self.color_jitter) >= 0
-        _check(self, "color_jitter", jitter, "four numbers of 0 or more")
-        _check(self, "color_jitter", self.color_jitter[3] <= 0.5, "of hue at most 0.5")
+    color_jitter: Annotated[tuple[float, ...], JITTER, HUE] = (0.0, 0.0, 0.0, 0.0)
+    erase: Share = 0.0
+    erase_area: Annotated[Range, SHARES] = (0.02, 1 / 3)
+    erase_ratio: Range = (0.3, 10 / 3)
+    erase_mode: Annotated[str, one_of(("noise", "zero", "mean"))] = "noise"
+    mixup: Amount = 0.0
+    cutmix: Amount = 0.0
+    mix_probability: Share = 1.0
+    switch_probability: Share = 0.5
 
     @property
     def mixes(self) -> bool:
@@ -197,10 +176,3 @@ def _recolor(config, images, drawing, jittering):
             increasing=config.randaugment_increasing,
         )
     return color.color_jitter(images, jittering, strengths=config.color_jitter)
-
-
-def _check(config, name, fits, wanted):
-    if not fits:
-        raise ValueError(
-            f"augment.{name} must be {wanted}; got {getattr(config, name)!r}."
-        )

@@ -1,11 +1,5 @@
-"""TransXNet: a backbone of blocks that attend and convolve, each in its own way.
+"""TransXNet's network: a stem, stages of blocks, a head."""
 
-"TransXNet: Learning Both Global and Local Dynamics with a Dual Dynamic Token Mixer for
-Visual Recognition" (arXiv 2310.19380); exact to the official code's
-(LMMMEng/TransXNet) outputs, gradients and batch statistics.
-"""
-
-import dataclasses
 import functools
 import itertools
 import math
@@ -15,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from gpsattn_jax.kernels import resize_bicubic
+from gpsattn_jax.models.transxnet.config import NORMS, Config
+from gpsattn_jax.models.transxnet.tables import fit_table
 from gpsattn_jax.modules.dual_mixer import DualMixer
 from gpsattn_jax.modules.feedforward import MultiScaleFeedForward
 from gpsattn_jax.modules.functional import Functional, rematerialized, scanned
@@ -26,139 +21,20 @@ from gpsattn_jax.modules.layers import (
     PatchEmbed,
     drop_path,
 )
-from gpsattn_jax.modules.norms import BatchNorm, GroupNorm
-
-NORMS = {"group": GroupNorm, "batch": BatchNorm}
-RESIZES = ("flat", "grid")
-PER_STAGE = (
-    "widths",
-    "num_heads",
-    "num_groups",
-    "kernel_sizes",
-    "reductions",
-    "mlp_ratios",
-    "remat",
-)
+from gpsattn_jax.modules.norms import GroupNorm
 
 # Longer stages are compiled as one block in training: half the time to the first step.
 UNROLLED = 4
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """A TransXNet; the defaults are the published tiny one.
-
-    Attributes:
-        depths: blocks in each stage.
-        widths: channels of each stage, even.
-        num_heads: heads of the attention in each stage.
-        num_groups: groups of kernels of the dynamic convolutions in each stage.
-        kernel_sizes: of the dynamic convolutions in each stage, odd.
-        reductions: spatial reduction of the attention's keys in each stage.
-        mlp_ratios: hidden width of the feed-forward net, in widths, in each stage.
-        image_size: side of the images in pixels; sets the sizes of the position
-            tables. Images of other sizes run too: the tables are then resized.
-        table_resize: how: "flat" (the official way, as a plane of tokens by reduced
-            tokens) or "grid" (along the rows and columns of both).
-        norm: before the mixer and the feed-forward net: "group" or "batch".
-        layer_scale: initial factor of the residual branches; None for no layer scale.
-        scale: factor on the attention's logits; 1 / sqrt(head width) if None.
-        drop_path: share of examples whose branch is dropped in the last block; grows
-            linearly from 0 over all blocks.
-        dropout: rate inside the feed-forward nets.
-        features_only: return the four stages' maps, each normalised, instead of logits.
-        remat: stages whose blocks' insides the backward pass computes again, to save
-            memory; the first stages hold the most.
-        in_channels: channels of the images.
-        num_classes: classes.
-    """
-
-    depths: tuple[int, ...] = (3, 3, 9, 3)
-    widths: tuple[int, ...] = (48, 96, 224, 448)
-    num_heads: tuple[int, ...] = (1, 2, 4, 8)
-    num_groups: tuple[int, ...] = (2, 2, 2, 2)
-    kernel_sizes: tuple[int, ...] = (7, 7, 7, 7)
-    reductions: tuple[int, ...] = (8, 4, 2, 1)
-    mlp_ratios: tuple[float, ...] = (4, 4, 4, 4)
-    image_size: int = 224
-    table_resize: str = "flat"
-    norm: str = "group"
-    layer_scale: float | None = 1e-5
-    scale: float | None = None
-    drop_path: float = 0.1
-    dropout: float = 0.0
-    features_only: bool = False
-    remat: tuple[bool, ...] = (False, False, False, False)
-    in_channels: int = 3
-    num_classes: int = 1000
-
-    def __post_init__(self) -> None:
-        """Checks the fields against each other."""
-        for name in PER_STAGE:
-            if len(getattr(self, name)) != len(self.depths):
-                raise ValueError(
-                    f"{name} must have one entry for each of the {len(self.depths)} "
-                    f"stages of depths={self.depths}; got {getattr(self, name)}."
-                )
-        for name, choices in (("norm", tuple(NORMS)), ("table_resize", RESIZES)):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}; "
-                    f"got {getattr(self, name)!r}."
-                )
-        for width, heads in zip(self.widths, self.num_heads, strict=True):
-            if width % (2 * heads):
-                raise ValueError(
-                    "widths must be multiples of twice num_heads="
-                    f"{self.num_heads}; got {self.widths}."
-                )
-        if any(size % 2 == 0 for size in self.kernel_sizes):
-            raise ValueError(f"kernel_sizes must be odd; got {self.kernel_sizes}.")
-        if any(reduction > 1 and reduction % 2 for reduction in self.reductions):
-            raise ValueError(f"reductions must be 1 or even; got {self.reductions}.")
-        if self.image_size < self.stride:
-            raise ValueError(
-                f"image_size must be at least {self.stride}, the network's stride; "
-                f"got {self.image_size}."
-            )
-
-    @property
-    def stride(self) -> int:
-        """Pixels of the image for one of the last map."""
-        return 4 * 2 ** (len(self.depths) - 1)
-
-    def grids(self, height: int, width: int) -> list[tuple[int, int, int, int]]:
-        """Each stage's (rows, columns) and reduced (rows, columns) for an image."""
-        found = []
-        for stage, reduction in enumerate(self.reductions):
-            sides = [-(-side // (4 * 2**stage)) for side in (height, width)]
-            found.append((*sides, *(-(-side // reduction) for side in sides)))
-        return found
-
-
-VARIANTS = {
-    "tiny": Config(),
-    "small": Config(
-        depths=(4, 4, 12, 4),
-        widths=(64, 128, 320, 512),
-        num_heads=(1, 2, 5, 8),
-        num_groups=(2, 2, 3, 4),
-        mlp_ratios=(6, 6, 4, 4),
-        drop_path=0.2,
-    ),
-    "base": Config(
-        depths=(4, 4, 21, 4),
-        widths=(76, 152, 336, 672),
-        num_heads=(2, 4, 8, 16),
-        num_groups=(2, 2, 4, 4),
-        mlp_ratios=(8, 8, 4, 4),
-        drop_path=0.4,
-    ),
-}
-
-
 class Block(nnx.Module):
-    """Place, mix tokens, mix channels, each a residual: [B, H, W, C] -> same."""
+    """Place, mix tokens, mix channels, each a residual: [B, H, W, C] -> same.
+
+    Args:
+        config: the network's.
+        stage: number of the stage.
+        rngs: random streams for the initial values.
+    """
 
     def __init__(self, config: Config, stage: int, *, rngs: nnx.Rngs):
         channels = config.widths[stage]
@@ -196,17 +72,31 @@ class Block(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """`position` [N, H W, S] is added to the logits; `rate` is the drop path's."""
+        """Mixes.
+
+        Args:
+            x: [B, H, W, C].
+            position: optional [N, H W, S], added to the attention's logits.
+            rate: share of examples that skip a branch in training.
+            train: updates the statistics of the norms and draws what is dropped.
+            rngs: random streams for that.
+        """
         how: dict[str, Any] = {"train": train, "rngs": rngs}
         x = x + self.place(x)
         branch = self.mixer(self.mixer_norm(x, train=train), position, **how)
-        x = x + drop_path(_scaled(self.mixer_scale, branch), rate, **how)
+        x = x + drop_path(_scale_branch(self.mixer_scale, branch), rate, **how)
         branch = self.feedforward(self.feedforward_norm(x, train=train), **how)
-        return x + drop_path(_scaled(self.feedforward_scale, branch), rate, **how)
+        return x + drop_path(_scale_branch(self.feedforward_scale, branch), rate, **how)
 
 
 class Stage(nnx.Module):
-    """Blocks that share one table of positions: [B, H, W, C] -> same."""
+    """Blocks that share one table of positions: [B, H, W, C] -> same.
+
+    Args:
+        config: the network's.
+        stage: its number.
+        rngs: random streams for the initial values.
+    """
 
     def __init__(self, config: Config, stage: int, *, rngs: nnx.Rngs):
         side = config.image_size
@@ -224,7 +114,13 @@ class Stage(nnx.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """[B, H, W, C] -> same; the table is fitted to the map once."""
+        """The table is fitted to the map once.
+
+        Args:
+            x: [B, H, W, C].
+            train: updates the statistics of the norms and draws what is dropped.
+            rngs: random streams for that.
+        """
         rows, columns = x.shape[1:3]
         reduced = [-(-side // self.reduction) for side in (rows, columns)]
         grid = (rows, columns, reduced[0], reduced[1])
@@ -275,6 +171,11 @@ class TransXNet(nnx.Module):
 
         With `features_only`: the tuple of each stage's map [B, H / 4, W / 4, widths[0]]
         to [B, H / 32, W / 32, widths[3]], sizes rounded up.
+
+        Args:
+            images: [B, H, W, in_channels].
+            train: updates the statistics of the norms and draws what is dropped.
+            rngs: random streams for that.
 
         Raises:
             ValueError: if the images are no normalised [B, H, W, in_channels], or
@@ -336,57 +237,7 @@ def _is_drawn(path, leaf):
     return name in ("kernel", "kernels") or (name == "bias" and leaf.ndim > 1)
 
 
-def resize_tables(
-    config: Config, params: dict, height: int, width: int | None = None
-) -> dict:
-    """Position tables for another size of image, so that no call resizes them.
-
-    Args:
-        config: what `params` belong to.
-        params: as from `init`.
-        height: of the images, in pixels.
-        width: likewise; the height if None.
-
-    Returns:
-        Parameters for images of that size; for square ones they also are those of
-        `dataclasses.replace(config, image_size=height)`.
-    """
-    side, width = config.image_size, height if width is None else width
-    grids = zip(config.grids(side, side), config.grids(height, width), strict=True)
-    stages = {
-        place: stage
-        | {"position": fit_table(stage["position"], *grid, config.table_resize)}
-        for (place, stage), grid in zip(
-            sorted(params["stages"].items()), grids, strict=True
-        )
-    }
-    return params | {"stages": stages}
-
-
-def fit_table(
-    table: jax.Array,
-    grid: tuple[int, int, int, int],
-    wanted: tuple[int, int, int, int],
-    how: str,
-) -> jax.Array:
-    """A table of positions [N, T, S] for a map of another size.
-
-    Args:
-        table: for `grid`, or already for `wanted`.
-        grid: rows, columns, reduced rows and columns that it was made for.
-        wanted: those of the map.
-        how: "flat" or "grid", see `Config.table_resize`.
-    """
-    shape = (wanted[0] * wanted[1], wanted[2] * wanted[3])
-    if table.shape[1:] == shape:
-        return table
-    if how == "flat":
-        return resize_bicubic(table, (len(table), *shape))
-    planes = table.reshape(len(table), *grid)
-    return resize_bicubic(planes, (len(table), *wanted)).reshape(-1, *shape)
-
-
-def _scaled(scale, branch):
+def _scale_branch(scale, branch):
     return branch if scale is None else scale(branch)
 
 

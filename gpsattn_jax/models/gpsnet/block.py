@@ -1,0 +1,172 @@
+"""A block of GPS-Net, and the codes of time and structure that its attentions see."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from gpsattn_jax.kernels import gelu
+from gpsattn_jax.models.gpsnet.config import Config
+from gpsattn_jax.models.gpsnet.skeleton import skeleton_parts
+from gpsattn_jax.modules.layers import Dense, drop_path
+from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
+from gpsattn_jax.modules.temporal_conv import TemporalConv, every
+
+FFN_RATIO = 2  # hidden width of the feed-forward net, in widths
+
+
+class Block(nnx.Module):
+    """Both attentions, a convolution along time, a feed-forward net; norms before each.
+
+    A block that is wider than the one before begins with a projection.
+
+    Args:
+        config: the network's.
+        before: channels of what comes in.
+        width: channels of the block.
+        stride: of the frames.
+        rate: share of clips that skip a residual branch in training.
+        distances: [V, V], edges between joints.
+        rngs: random streams for the initial values.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        before: int,
+        width: int,
+        stride: int,
+        rate: float,
+        distances: np.ndarray,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.widen = Dense(before, width, rngs=rngs) if before != width else None
+        attends = config.spatial_attention or config.channel_attention
+        parts = skeleton_parts(config) if attends else None
+        self.parts = None if parts is None else tuple(parts.tolist())
+        learned = parts is not None and not config.fixed_codes
+        self.codes = _codes(parts, width, rngs) if learned else None
+        self.spatial = (
+            SpatialAttention(
+                width, config.num_heads, share_time=config.share_time,
+                distances=distances if config.geodesic_bias else None, rngs=rngs,
+            )
+            if config.spatial_attention
+            else None
+        )  # fmt: skip
+        self.spatial_norm = (
+            layer_norm(width, rngs) if config.spatial_attention else None
+        )
+        self.channel = (
+            ChannelAttention(width, config.num_heads, rngs=rngs)
+            if config.channel_attention
+            else None
+        )
+        self.channel_norm = (
+            layer_norm(width, rngs) if config.channel_attention else None
+        )
+        self.temporal = (
+            TemporalConv(width, stride=stride, rngs=rngs)
+            if config.temporal_conv
+            else None
+        )
+        self.temporal_norm = layer_norm(width, rngs) if config.temporal_conv else None
+        self.hidden_norm = layer_norm(width, rngs)
+        self.hidden = Dense(width, FFN_RATIO * width, rngs=rngs)
+        self.out = Dense(FFN_RATIO * width, width, rngs=rngs)
+        self.stride, self.rate = stride, rate
+        self.time_code, self.parallel = config.time_code, config.order == "parallel"
+
+    def __call__(
+        self,
+        x: jax.Array,
+        time: jax.Array,
+        mask: jax.Array | None = None,
+        *,
+        attention: bool = False,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Attends, convolves and mixes channels.
+
+        Args:
+            x: [B, T, V, C].
+            time: [B, T], where in its clip a frame stands.
+            mask: optional boolean [B, T, V]; where joints are.
+            attention: give the weights of both attentions back, too.
+            train: draws which clips skip branches.
+            rngs: random streams for that.
+
+        Returns:
+            ([B, ceil(T / stride), V, C'], {"spatial": [B, T, N, V, V], "channel":
+            [B, N, D, D]} or {}).
+        """
+        rate = self.rate or None
+        drop = functools.partial(drop_path, rate=rate, train=train, rngs=rngs)
+        x = x if self.widen is None else self.widen(x)
+        start, maps = x, {}
+        for name, norm, module in self._attentions():
+            normal = norm(start if self.parallel else x)
+            codes = self._codes_of(name, time, x.dtype)
+            if attention:
+                maps[name] = module.weights(normal, *codes, mask)
+            x = x + drop(module(normal, *codes, mask))
+        if self.temporal is None or self.temporal_norm is None:
+            x = every(x, self.stride)
+        else:
+            mixed = self.temporal(self.temporal_norm(x), mask)
+            x = every(x, self.stride) + drop(mixed)
+        return x + drop(self.out(gelu(self.hidden(self.hidden_norm(x))))), maps
+
+    def _attentions(self) -> list[tuple[str, Any, Any]]:
+        """(name, norm, module) of each, in their order."""
+        both = (
+            ("spatial", self.spatial_norm, self.spatial),
+            ("channel", self.channel_norm, self.channel),
+        )
+        return [(name, norm, m) for name, norm, m in both if m is not None]
+
+    def _codes_of(self, name, time, dtype):
+        """What an attention sees of time and structure, beside its input."""
+        code = self._code(dtype)
+        if name == "spatial":
+            return (code,)
+        width = self.hidden.in_features
+        return (sinusoids(time, width) if self.time_code else None, code)
+
+    def _code(self, dtype):
+        """The joints' structural codes [V, C]."""
+        if self.parts is None:
+            return None
+        if self.codes is not None:
+            return self.codes[...][np.array(self.parts)].astype(dtype)
+        places = np.array(self.parts) / max(1, *self.parts)
+        return sinusoids(jnp.asarray(2 * places - 1, dtype), self.hidden.in_features)
+
+
+def sinusoids(place: jax.Array, channels: int) -> jax.Array:
+    """Codes of places in -1..1: [...] -> [..., channels], sines then cosines.
+
+    The wavelengths fall geometrically from 4 (every place differs from every other) to
+    1/8 (neighbours among 32 differ).
+    """
+    count = -(-channels // 2)
+    frequencies = jnp.asarray(np.geomspace(0.25, 8.0, count) * 2 * np.pi, place.dtype)
+    angles = place[..., None] * frequencies.reshape((1,) * place.ndim + (-1,))
+    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+    return waves[..., :channels]
+
+
+def _codes(parts, width, rngs):
+    """A code for each part, normal(0.02)."""
+    start = nnx.initializers.normal(0.02)
+    return nnx.Param(start(rngs.params(), (int(parts.max()) + 1, width)))
+
+
+def layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """A norm over channels, as everywhere in the network."""
+    return nnx.LayerNorm(width, epsilon=1e-6, use_fast_variance=False, rngs=rngs)

@@ -1,0 +1,164 @@
+"""GPS-Net's network: embedding, blocks, a mean over joints, frames and persons."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from gpsattn_jax.kernels import bone_parents
+from gpsattn_jax.models.gpsnet.block import Block, layer_norm
+from gpsattn_jax.models.gpsnet.config import Config
+from gpsattn_jax.models.gpsnet.skeleton import skeleton_distances
+from gpsattn_jax.models.gpsnet.streams import view
+from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.modules.joint_embedding import JointEmbedding
+from gpsattn_jax.modules.layers import Dense
+from gpsattn_jax.modules.temporal_conv import every, seen_within
+
+EMBEDDING_SIZE = 64  # hidden width of the inputs' embeddings
+
+
+@functools.lru_cache(maxsize=32)
+def build(config: Config) -> Functional:
+    """The network, as pure functions.
+
+    `apply(params, state, joints [B, M, T, V, C], mask=None, time=None,
+    attention=False)` gives logits [B, classes]. `mask` [B, M, T, V] is False at padded
+    frames, absent persons and missing joints, which change no logit; `time` [B, T] in
+    -1..1 is where in its clip a frame stands, by default evenly from the first to the
+    last valid frame. With `attention` also {"spatial": [blocks] of [B, M, T', N, V, V],
+    "channel": [blocks] of [B, M, N, D, D]} come back. T may vary between calls.
+    Training draws dropout: give `rng`.
+    """
+    return Functional(functools.partial(_make, config))
+
+
+def _make(config, rngs):
+    return GPSNet(config, rngs=rngs)
+
+
+class GPSNet(nnx.Module):
+    """Embedding, blocks, and a mean over joints, frames and persons."""
+
+    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+        distances = skeleton_distances(config)
+        self.parents = tuple(bone_parents(distances, config.root).tolist())
+        self.embedding = JointEmbedding(
+            config.num_joints, config.in_channels, config.widths[0],
+            hidden=EMBEDDING_SIZE, positions=config.positions,
+            motions=config.motions, distances=config.distances,
+            distance_motions=config.distance_motions, rngs=rngs,
+        )  # fmt: skip
+        rates = np.linspace(0, config.drop_path, len(config.widths)).tolist()
+        before = (config.widths[0], *config.widths)
+        self.blocks = nnx.List(
+            Block(config, old, width, stride, rate, distances, rngs=rngs)
+            for old, width, stride, rate in zip(
+                before, config.widths, config.strides, rates, strict=False
+            )
+        )
+        self.norm = layer_norm(config.widths[-1], rngs)
+        self.dropout = nnx.Dropout(config.dropout)
+        self.channel_dropout = nnx.Dropout(
+            config.channel_dropout, broadcast_dims=(1, 2)
+        )
+        self.pooling = config.pooling
+        pooled = config.widths[-1] * (2 if config.pooling == "mean_max" else 1)
+        self.head = Dense(pooled, config.num_classes, rngs=rngs)
+        self.stream = config.stream
+        self.in_channels = config.in_channels
+
+    def __call__(
+        self,
+        joints: jax.Array,
+        mask: jax.Array | None = None,
+        time: jax.Array | None = None,
+        *,
+        attention: bool = False,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Any:
+        """Recognises clips; see `build`.
+
+        Args:
+            joints: [B, M, T, V, C].
+            mask: optional boolean [B, M, T, V].
+            time: optional [B, T] in -1..1.
+            attention: give the weights of all attentions back, too.
+            train: updates batch statistics and draws dropout.
+            rngs: random streams for that.
+
+        Returns:
+            Logits [B, classes], or (logits, maps).
+        """
+        self._check(joints, mask, time)
+        batch, persons = joints.shape[:2]
+        time = _time(joints, mask) if time is None else time
+        if mask is not None:
+            time = jnp.where(mask.any((1, 3)), time, 0)
+        time = jnp.repeat(time, persons, axis=0).astype(joints.dtype)
+        joints = joints.reshape(-1, *joints.shape[2:])
+        if mask is not None:  # whatever stands in the place of a missing joint
+            mask = mask.reshape(-1, *mask.shape[2:])
+            joints = jnp.where(mask[..., None], joints, 0)
+        stream, visible = view(joints, mask, self.stream, self.parents)
+        drop = functools.partial(
+            self.channel_dropout, deterministic=not train, rngs=rngs
+        )
+        x = drop(self.embedding(joints, mask, stream, visible, train=train))
+        maps: dict[str, list[jax.Array]] = {"spatial": [], "channel": []}
+        for block in self.blocks:
+            x, own = block(x, time, mask, attention=attention, train=train, rngs=rngs)
+            for name, weights in own.items():
+                maps[name].append(weights.reshape(batch, persons, *weights.shape[1:]))
+            time = every(time, block.stride)
+            # What a convolution has not carried to a kept frame is not there.
+            thinned = every if block.temporal is None else seen_within
+            mask = None if mask is None else thinned(mask, block.stride)
+        pooled = _pool(self.norm(x), mask, batch, self.pooling)
+        pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)
+        logits = self.head(pooled)
+        return (logits, maps) if attention else logits
+
+    def _check(self, joints, mask, time):
+        axes = f"[B, M, T, V={len(self.parents)}, C={self.in_channels}]"
+        sizes = (len(self.parents), self.in_channels)
+        if joints.ndim != 5 or joints.shape[3:] != sizes or not joints.shape[2]:
+            raise ValueError(f"joints must be {axes}; got {joints.shape}.")
+        for name, array, shape in (
+            ("mask", mask, joints.shape[:4]),
+            ("time", time, (joints.shape[0], joints.shape[2])),
+        ):
+            if array is not None and array.shape != shape:
+                raise ValueError(f"{name} must be {list(shape)}; got {array.shape}.")
+
+
+def _time(joints, mask):
+    """Places of frames in their clips, -1..1, up to the last one with a joint."""
+    steps = jnp.arange(joints.shape[2], dtype=joints.dtype)
+    last = jnp.full((joints.shape[0],), joints.shape[2] - 1, joints.dtype)
+    if mask is not None:
+        valid = mask.any((1, 3))
+        last = jnp.max(jnp.where(valid, steps[None], 0), axis=1)
+    return 2 * steps[None] / (last[:, None] + 1) - 1
+
+
+def _pool(x, mask, batch, pooling):
+    """Over a person's visible joints and frames, then over persons with any."""
+    if mask is None:
+        mask = jnp.ones(x.shape[:3], bool)
+    count = mask.sum((1, 2))[:, None]
+    sums = jnp.where(mask[..., None], x, 0).sum(2)  # [B M, T, C]
+    means = sums.sum(1) / jnp.maximum(count, 1)
+    if pooling == "mean_max":
+        frames = sums / jnp.maximum(mask.sum(2), 1)[..., None]
+        least = jnp.finfo(x.dtype).min
+        most = jnp.where(mask.any(2)[..., None], frames, least).max(1)
+        means = jnp.concatenate([means, jnp.where(count > 0, most, 0)], axis=-1)
+    means = means.reshape(batch, -1, means.shape[-1])
+    persons = (count > 0).reshape(batch, -1)
+    weights = persons / jnp.maximum(persons.sum(1, keepdims=True), 1)
+    return (means * weights[..., None]).sum(1).astype(x.dtype)
