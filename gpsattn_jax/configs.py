@@ -17,10 +17,17 @@ def field_types(config_class: type) -> dict[str, Any]:
 def from_dict(config_class: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """The inverse of `dataclasses.asdict`, through JSON: lists become tuples again.
 
+    Fields of older versions are read as today's, see `upgraded`.
+
+    Args:
+        config_class: a dataclass.
+        values: by field; nested dataclasses as dicts.
+        where: what stands before a field's name in an error.
+
     Raises:
         ValueError: names a field that the dataclass does not have.
     """
-    types = field_types(config_class)
+    types, values = field_types(config_class), upgraded(config_class, values)
     unknown = sorted(set(values) - set(types))
     if unknown:
         raise ValueError(
@@ -34,6 +41,23 @@ def from_dict(config_class: type[T], values: Mapping[str, Any], where: str = "")
         return _tuples(value)
 
     return config_class(**{name: restore(name, v) for name, v in values.items()})
+
+
+def upgraded(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Saved fields of older versions under today's names; what is unknown stays.
+
+    A dataclass whose fields have changed has a static method `upgrade`, which makes the
+    new dict out of an old one.
+
+    Args:
+        config_class: a dataclass.
+        values: by field; nested dataclasses as dicts.
+    """
+    found = dict(getattr(config_class, "upgrade", dict)(values))
+    for name, kind in field_types(config_class).items():
+        if dataclasses.is_dataclass(kind) and isinstance(found.get(name), Mapping):
+            found[name] = upgraded(kind, found[name])
+    return found
 
 
 def _tuples(value):

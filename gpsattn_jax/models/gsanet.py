@@ -1,5 +1,7 @@
 """GSA-ResNet: a bottleneck ResNet whose 3x3 convolutions are GSA modules.
 
+Or whatever else `MIXERS` names: each group of blocks has its own.
+
 "Global Self-Attention Networks for Image Recognition" (arXiv 2010.03019). The table of
 layers and its parameter counts and FLOPs, which these networks have, are recollected:
 there is no official repository to confirm them.
@@ -7,6 +9,7 @@ there is no official repository to confirm them.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -16,6 +19,7 @@ from gpsattn_jax.modules.attention_maps import attention_maps
 from gpsattn_jax.modules.functional import Functional, rematerialized
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.modules.layers import conv
+from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
 from gpsattn_jax.modules.norms import BatchNorm
 
 STEMS = ("imagenet", "small", "patch")
@@ -23,14 +27,15 @@ STEMS = ("imagenet", "small", "patch")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """A GSA-ResNet; with `attention` all False, the plain ResNet beside it.
+    """A GSA-ResNet; with `mixers` all "conv", the plain ResNet beside it.
 
     Attributes:
         layers: bottleneck blocks in each group.
         widths: bottleneck width of each group; a group's output is `expansion` wider.
         expansion: see `widths`.
-        attention: which groups have GSA modules instead of 3x3 convolutions.
-        num_heads: heads of each module.
+        mixers: what mixes the pixels in each group's blocks, keys of `MIXERS`: "gsa",
+            "conv" (3x3), "softmax", "content", or a name given to `build`.
+        num_heads: heads of each attention.
         image_size: side of the images in pixels; sets the reach of the relative tables.
             Larger images run too: distances outside the tables then weigh 0.
         window: caps the tables (distances below it count); None is global attention.
@@ -50,7 +55,7 @@ class Config:
     layers: tuple[int, ...] = (3, 4, 6, 3)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     expansion: int = 4
-    attention: tuple[bool, ...] = (True, True, True, True)
+    mixers: tuple[str, ...] = ("gsa", "gsa", "gsa", "gsa")
     num_heads: int = 8
     image_size: int = 224
     window: int | None = None
@@ -71,12 +76,24 @@ class Config:
             raise ValueError(
                 f"stem must be one of {', '.join(STEMS)}; got {self.stem!r}."
             )
-        for name in ("widths", "attention"):
+        for name in ("widths", "mixers"):
             if len(getattr(self, name)) != len(self.layers):
                 raise ValueError(
                     f"{name} must have one entry for each of the {len(self.layers)} "
                     f"groups of layers={self.layers}; got {getattr(self, name)}."
                 )
+
+    @staticmethod
+    def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields as older files have them -> as they are now.
+
+        Until mixers had names, `attention` said which groups had GSA modules.
+        """
+        switches = values.get("attention")
+        if not isinstance(switches, list | tuple):
+            return dict(values)
+        found = {name: value for name, value in values.items() if name != "attention"}
+        return found | {"mixers": ["gsa" if on else "conv" for on in switches]}
 
 
 VARIANTS = {
@@ -87,7 +104,7 @@ VARIANTS = {
     "32px": Config(
         layers=(3, 3, 3),
         widths=(32, 64, 128),
-        attention=(True,) * 3,
+        mixers=("gsa",) * 3,
         image_size=32,
         stem="small",
         num_classes=100,
@@ -96,7 +113,7 @@ VARIANTS = {
     "32px_patches": Config(
         layers=(2, 2),
         widths=(32, 64),
-        attention=(True,) * 2,
+        mixers=("gsa",) * 2,
         num_heads=4,
         image_size=32,
         stem="patch",
@@ -106,7 +123,7 @@ VARIANTS = {
         layers=(2, 2),
         widths=(32, 64),
         expansion=2,
-        attention=(True,) * 2,
+        mixers=("gsa",) * 2,
         num_heads=4,
         image_size=8,
         stem="small",
@@ -117,10 +134,19 @@ VARIANTS = {
 
 
 class Bottleneck(nnx.Module):
-    """1x1, GSA module or 3x3, 1x1, around a shortcut: [B, H, W, C] -> [B, H', W', C'].
+    """1x1, a mixer, 1x1, around a shortcut: [B, H, W, C] -> [B, H', W', C'].
 
-    A stride of two is 2x2 average pooling after the module; a 3x3 convolution strides
-    by itself (as in torchvision).
+    A stride of two is 2x2 average pooling after the mixer; one that takes a stride, as
+    a 3x3 convolution does, strides by itself (as in torchvision).
+
+    Args:
+        in_channels: C.
+        width: channels that the mixer sees.
+        expansion: C' is so many times wider.
+        stride: of rows and columns, 1 or 2.
+        mixer: a value of `MIXERS`, or a user's own.
+        options: what the mixer may take, see `mixer_options`.
+        rngs: random streams for the initial values.
     """
 
     def __init__(
@@ -130,19 +156,16 @@ class Bottleneck(nnx.Module):
         *,
         expansion: int,
         stride: int,
-        attention: dict[str, Any] | None,
+        mixer: Mixer,
+        options: Mapping[str, Any],
         rngs: nnx.Rngs,
     ):
         channels = expansion * width
         self.reduce = conv(in_channels, width, 1, rngs=rngs)
         self.reduce_norm = BatchNorm(width, rngs=rngs)
-        self.attends = attention is not None
-        self.mix: Any = (
-            conv(width, width, 3, stride=stride, rngs=rngs)
-            if attention is None
-            else GlobalSelfAttention(width, **attention, rngs=rngs)
-        )
-        self.pool = self.attends and stride > 1
+        options = {**options, "stride": stride}
+        self.mix: Any = make_mixer(mixer, width, options, rngs=rngs)
+        self.pool = stride > 1 and not takes(mixer, "stride")
         self.mix_norm = BatchNorm(width, rngs=rngs)
         self.expand = conv(width, channels, 1, rngs=rngs)
         self.expand_norm = BatchNorm(channels, scale=0.0, rngs=rngs)
@@ -159,7 +182,7 @@ class Bottleneck(nnx.Module):
     ) -> jax.Array:
         """[B, H, W, C] -> [B, H / stride, W / stride, expansion * width]."""
         out = nnx.relu(self.reduce_norm(self.reduce(x), train=train))
-        out = self.mix(out, train=train, rngs=rngs) if self.attends else self.mix(out)
+        out = self.mix(out, train=train, rngs=rngs)
         if self.pool:
             out = halve(out)
         out = nnx.relu(self.mix_norm(out, train=train))
@@ -167,6 +190,11 @@ class Bottleneck(nnx.Module):
         if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x), train=train)
         return nnx.relu(out + x)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the mixer is a GSA module, whose attention can be drawn."""
+        return isinstance(self.mix, GlobalSelfAttention)
 
     def maps(self, x: jax.Array, at: tuple[float, float]) -> dict[str, jax.Array]:
         """The module's attention maps at a point of the image, in evaluation."""
@@ -180,7 +208,9 @@ class Bottleneck(nnx.Module):
 class GSAResNet(nnx.Module):
     """The network: [B, H, W, in_channels] -> logits [B, num_classes]."""
 
-    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+    def __init__(
+        self, config: Config, mixers: Mapping[str, Mixer] = MIXERS, *, rngs: nnx.Rngs
+    ):
         channels = config.widths[0]
         self.stem = _stem(config, channels, rngs)
         self.stem_norm = BatchNorm(channels, rngs=rngs)
@@ -192,16 +222,14 @@ class GSAResNet(nnx.Module):
         for group, width in enumerate(config.widths):
             for layer in range(config.layers[group]):
                 stride = 2 if group > 0 and layer == 0 else 1
-                attention = (
-                    module_options(config, side) if config.attention[group] else None
-                )
                 blocks.append(
                     Bottleneck(
                         channels,
                         width,
                         expansion=config.expansion,
                         stride=stride,
-                        attention=attention,
+                        mixer=mixers[config.mixers[group]],
+                        options=mixer_options(config, side),
                         rngs=rngs,
                     )
                 )
@@ -234,7 +262,7 @@ class GSAResNet(nnx.Module):
             x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         maps = {}
         for place, block in enumerate(self.blocks):
-            if attention_at is not None and block.attends:
+            if attention_at is not None and block.has_maps:
                 maps[place] = block.maps(x, attention_at)
             if self.remat and train:
                 x = rematerialized(block, x, train=train, rngs=rngs)
@@ -254,22 +282,42 @@ def _stem(config, channels, rngs):
     return conv(config.in_channels, channels, size, stride=stride, rngs=rngs)
 
 
-@functools.cache
-def build(config: Config) -> Functional:
-    """Config -> a network; the same one for equal configs, so that it compiles once.
+def build(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> Functional:
+    """Config -> a network; the same one for equal arguments, so that it compiles once.
 
     It is called as `apply(params, state, images [B, H, W, C]) -> (logits, state)`.
+
+    Args:
+        config: of the network.
+        mixers: what the names in `config.mixers` mean. A new one is
+            `MIXERS | {"mine": Mine}`, with `Mine(channels, rngs=…)` a module that maps
+            [B, H, W, C] to the same; of what `mixer_options` lists, and of `stride`, it
+            gets what its signature names.
+
+    Raises:
+        ValueError: if a name in `config.mixers` is unknown.
     """
-    return Functional(functools.partial(_make, config))
+    unknown = [name for name in config.mixers if name not in mixers]
+    if unknown:
+        raise ValueError(
+            f"mixers must be among {', '.join(mixers)}; got {unknown[0]!r}."
+        )
+    return _build(config, tuple(mixers.items()))
 
 
-def _make(config, rngs):
-    return GSAResNet(config, rngs=rngs)
+@functools.cache
+def _build(config, mixers):
+    return Functional(functools.partial(_make, config, dict(mixers)))
 
 
-def module_options(config: Config, side: int) -> dict[str, Any]:
-    """The arguments of the GSA module on a map of `side` x `side` pixels."""
+def _make(config, mixers, rngs):
+    return GSAResNet(config, mixers, rngs=rngs)
+
+
+def mixer_options(config: Config, side: int) -> dict[str, Any]:
+    """What a mixer may take, on a map of `side` x `side` pixels."""
     return {
+        "side": side,
         "num_heads": config.num_heads,
         "window": side if config.window is None else min(side, config.window),
         "content": config.content,

@@ -175,3 +175,19 @@ def conv(
         kernel_init=start,
         rngs=rngs,
     )
+
+
+def check_heads(name: str, width: int, num_heads: int) -> None:
+    """Raises ValueError unless a width is divided by a number of heads, 1 at least.
+
+    Args:
+        name: of the width, for the message.
+        width: channels, 1 at least.
+        num_heads: N.
+    """
+    if num_heads < 1:
+        raise ValueError(f"num_heads must be at least 1; got {num_heads}.")
+    if width < 1 or width % num_heads:
+        raise ValueError(
+            f"{name} must be a multiple of num_heads={num_heads}; got {width}."
+        )

@@ -45,6 +45,7 @@ def fit(
     *,
     augment: Augment | None = None,
     settings: dict[str, Any] | None = None,
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     initial: Callable[[], tuple[Any, Any]] | None = None,
     layers: Sequence[str] = (),
     machine: Machine | None = None,
@@ -65,6 +66,7 @@ def fit(
         augment: optional pure function (batch, random key) -> batch, run on the device.
         settings: the whole run's configuration as a plain dict, kept in the checkpoint;
             resuming with another one is an error.
+        upgrade: makes of settings that an older version saved those of today.
         initial: gives (params, model state) that a new run starts from; not called
             where there is a checkpoint.
         layers: patterns of the network's layers, see `optimizers.layer_numbers`.
@@ -98,7 +100,8 @@ def fit(
         init_state, network, optimizer, key, averaged=config.ema_decay > 0
     )
     with _open(config, workdir) as checkpoints, Interrupts() as interrupts:
-        state = _start(create, initial, batches, checkpoints, settings, placement)
+        _check(checkpoints, settings, upgrade)
+        state = _start(create, initial, batches, checkpoints, placement)
         shardings = placement.shardings(state)
         advance = _compiled_step(shardings, network, loss, optimizer, config)
         prepare = _compiled_augment(augment, config.seed)
@@ -171,7 +174,15 @@ def _open(config, workdir):
     )
 
 
-def _start(create, initial, batches, checkpoints, settings, placement):
+def _check(checkpoints, settings, upgrade):
+    """Raises ValueError if the newest checkpoint belongs to other settings."""
+    latest = checkpoints.latest()
+    if latest is not None:
+        saved = upgrade(checkpoints.metadata(latest))
+        check_settings(saved, settings, checkpoints.folder)
+
+
+def _start(create, initial, batches, checkpoints, placement):
     """The state of the newest checkpoint, or a new one, where the mesh wants it."""
     target = placement.shapes(jax.eval_shape(create))
     latest = checkpoints.latest()
@@ -183,7 +194,6 @@ def _start(create, initial, batches, checkpoints, settings, placement):
         state = create(initial=None if initial is None else initial())
         # A copy: the step gives the memory of its arguments away.
         return jax.device_put(copy(state), shardings)
-    check_settings(checkpoints.metadata(latest), settings, checkpoints.folder)
     state, position = checkpoints.restore(latest, target)
     if position != batches.position(latest):
         raise ValueError(
