@@ -43,7 +43,7 @@ def from_dict(config_class: type[T], values: Mapping[str, Any], where: str = "")
     return config_class(**{name: restore(name, v) for name, v in values.items()})
 
 
-def upgraded(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def upgraded(config_class: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Saved fields of older versions under today's names; what is unknown stays.
 
     A dataclass whose fields have changed has a static method `upgrade`, which makes the

@@ -8,7 +8,7 @@ the sizes and the TensorFlow padding are those of the public Lite networks
 import dataclasses
 import functools
 
-import jax
+import chex
 import jax.numpy as jnp
 from flax import nnx
 
@@ -75,8 +75,8 @@ class SameDepthwiseConv(DepthwiseConv):
     """
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """Padded by as little as needed; the odd row and column of zeros is behind."""
         kernel = self.kernel[...]
         around = same_padding(x.shape[1:3], len(kernel), self.stride)
@@ -121,8 +121,8 @@ class Block(nnx.Module):
         self.residual = stride == 1 and in_channels == channels
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """A residual where the shapes allow it."""
         out = x
         if self.expand is not None and self.expand_norm is not None:
@@ -173,11 +173,11 @@ class EfficientNetLite(nnx.Module):
 
     def __call__(
         self,
-        images: jax.Array,
+        images: chex.Array,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """[B, H, W, C], normalised -> logits [B, num_classes].
 
         Or, with `features_only`, the last map's mean [B, head_width].

@@ -16,18 +16,19 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from gpsattn_jax.kernels import (
+from gpsattn_jax.graphs import (
     bone_parents,
-    gelu,
     geodesic_distances,
+    neighbours_of,
     shells,
     voronoi_parts,
 )
+from gpsattn_jax.kernels import gelu
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.joint_embedding import JointEmbedding, motion
 from gpsattn_jax.modules.layers import Dense, drop_path
 from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
-from gpsattn_jax.modules.temporal_conv import TemporalConv, every, seen_within
+from gpsattn_jax.modules.temporal_conv import TemporalConv, thin, thin_mask
 
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 PARTITIONS = ("shell", "voronoi", "joint", "none")
@@ -247,7 +248,8 @@ class GPSNet(nnx.Module):
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         distances = skeleton_distances(config)
-        self.parents = tuple(bone_parents(distances, config.root).tolist())
+        neighbours = neighbours_of(config.num_joints, config.edges)
+        self.parents = bone_parents(config.root, neighbours)
         self.embedding = JointEmbedding(
             config.num_joints, config.in_channels, config.widths[0],
             hidden=config.embedding_size, positions=config.positions,
@@ -304,9 +306,9 @@ class GPSNet(nnx.Module):
             x, found = block(x, time, seen, attention=attention, train=train, rngs=rngs)
             for name, weights in found.items():
                 maps[name].append(weights.reshape(batch, persons, *weights.shape[1:]))
-            time = every(time, block.stride)
+            time = thin(time, block.stride)
             # What a convolution has not carried to a kept frame is not there.
-            thinned = every if block.temporal is None else seen_within
+            thinned = thin if block.temporal is None else thin_mask
             seen = None if seen is None else thinned(seen, block.stride)
         pooled = _pooled(self.norm(x), seen, batch, self.pooling)
         pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)
@@ -401,10 +403,10 @@ class Block(nnx.Module):
                 maps[name] = module.weights(seen, *codes, mask)
             x = x + drop(module(seen, *codes, mask))
         if self.temporal is None or self.temporal_norm is None:
-            x = every(x, self.stride)
+            x = thin(x, self.stride)
         else:
             mixed = self.temporal(self.temporal_norm(x), mask)
-            x = every(x, self.stride) + drop(mixed)
+            x = thin(x, self.stride) + drop(mixed)
         return x + drop(self.out(gelu(self.hidden(self.hidden_norm(x))))), maps
 
     def _attentions(self) -> list[tuple[str, Any, Any]]:

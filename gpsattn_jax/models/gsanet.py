@@ -12,7 +12,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import jax
+import chex
 from flax import nnx
 
 from gpsattn_jax.modules.attention_maps import attention_maps
@@ -178,8 +178,8 @@ class Bottleneck(nnx.Module):
         self.shortcut_norm = BatchNorm(channels, rngs=rngs) if reshaped else None
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """[B, H, W, C] -> [B, H / stride, W / stride, expansion * width]."""
         out = nnx.relu(self.reduce_norm(self.reduce(x), train=train))
         out = self.mix(out, train=train, rngs=rngs)
@@ -196,7 +196,7 @@ class Bottleneck(nnx.Module):
         """Whether the mixer is a GSA module, whose attention can be drawn."""
         return isinstance(self.mix, GlobalSelfAttention)
 
-    def maps(self, x: jax.Array, at: tuple[float, float]) -> dict[str, jax.Array]:
+    def maps(self, x: chex.Array, at: tuple[float, float]) -> dict[str, chex.Array]:
         """The module's attention maps at a point of the image, in evaluation."""
         place = [
             int(share * side) for share, side in zip(at, x.shape[1:3], strict=True)
@@ -245,7 +245,7 @@ class GSAResNet(nnx.Module):
 
     def __call__(
         self,
-        images: jax.Array,
+        images: chex.Array,
         *,
         attention_at: tuple[float, float] | None = None,
         train: bool = False,
@@ -328,7 +328,7 @@ def mixer_options(config: Config, side: int) -> dict[str, Any]:
     }
 
 
-def halve(x: jax.Array) -> jax.Array:
+def halve(x: chex.Array) -> chex.Array:
     """2x2 average pooling; an odd last row or column is averaged over what is there."""
     pooled = nnx.avg_pool(
         x, (2, 2), strides=(2, 2), padding="SAME", count_include_pad=False

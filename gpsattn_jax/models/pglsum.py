@@ -9,6 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -17,7 +18,7 @@ from gpsattn_jax.kernels import POSITION_BIASES
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.positional_attention import PositionalAttention
 
-FUSIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array] | None] = {
+FUSIONS: dict[str, Callable[[chex.Array, chex.Array], chex.Array] | None] = {
     "add": jnp.add,
     "mult": jnp.multiply,
     "avg": lambda whole, part: (whole + part) / 2,
@@ -149,13 +150,13 @@ class PGLSum(nnx.Module):
 
     def __call__(
         self,
-        features: jax.Array,
-        length: jax.Array | None = None,
+        features: chex.Array,
+        length: chex.Array | None = None,
         *,
         attention: bool = False,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array | tuple[jax.Array, jax.Array]:
+    ) -> chex.Array | tuple[chex.Array, chex.Array]:
         """See `build`."""
         length = _checked_length(features, length, self.norm.num_features)
         drop = functools.partial(self.dropout, deterministic=not train, rngs=rngs)
@@ -193,12 +194,12 @@ class MultiAttention(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        length: jax.Array,
+        x: chex.Array,
+        length: chex.Array,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """[B, T, C], [B] -> [B, T, C]."""
         whole = self.whole(x, length, train=train, rngs=rngs)
         fuse = FUSIONS[self.fusion]

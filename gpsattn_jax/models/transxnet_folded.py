@@ -8,7 +8,7 @@ depthwise convolution stays: the zeros around the map are not shifted by it.
 import functools
 from typing import Any
 
-import jax
+import chex
 import jax.numpy as jnp
 from flax import nnx
 
@@ -50,18 +50,18 @@ def _make(config, rngs):
 class Shift(nnx.Module):
     """What is left of a norm after a layer: its offset, [..., C] -> [..., C]."""
 
-    def __init__(self, offset: jax.Array):
+    def __init__(self, offset: chex.Array):
         self.offset = nnx.Param(offset)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """X + offset."""
         return x + self.affine(x, train=train)[1].reshape((1,) * (x.ndim - 1) + (-1,))
 
     def affine(
-        self, x: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, jax.Array]:
+        self, x: chex.Array, *, train: bool = False
+    ) -> tuple[chex.Array, chex.Array]:
         """As `BatchNorm.affine`."""
         _refuse(train)
         return jnp.ones_like(self.offset[...]), self.offset[...]
@@ -71,8 +71,8 @@ class Nothing(nnx.Module):
     """What is left of a norm before a layer."""
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """X itself."""
         _refuse(train)
         return x

@@ -68,9 +68,11 @@ def make_mixer(
 
 
 def takes(mixer: Mixer, option: str) -> bool:
-    """Whether a mixer's signature names an option."""
+    """Whether a mixer's signature names an option, which is not bound yet."""
     while isinstance(mixer, functools.partial):
+        if option in mixer.keywords:
+            return False
         mixer = mixer.func
     # A Flax class hides its own signature behind its metaclass's.
-    function = mixer.__init__ if isinstance(mixer, type) else mixer
+    function = mixer.__init__ if isinstance(mixer, type) else mixer  # type: ignore[misc]
     return option in inspect.signature(function).parameters

@@ -15,6 +15,7 @@ from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict, upgraded
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.modules.attention import MultiHeadAttention
+from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.systems.gsanet import Config
 from tests.models import made_up_attention
 
@@ -88,6 +89,16 @@ def test_a_module_of_ones_own_gets_what_its_signature_names():
     assert tables == [(8, 8, 4), (8, 8, 8)]  # the stride follows the mixer
     losses = losses_of_two_steps(network)
     assert losses[2] < losses[0]
+
+
+def test_an_option_that_a_row_binds_stays():
+    local = functools.partial(GlobalSelfAttention, window=2)
+    config = dataclasses.replace(TWO, mixers=("gsa", "local"))
+    network = gsanet.build(config, mixers=gsanet.MIXERS | {"local": local})
+    params, _ = network.shapes()
+    tables = [block["mix"]["row_table"] for block in params["blocks"].values()]
+    rows = [table.shape[0] for table in tables]
+    assert rows == [15, 3]
 
 
 def test_an_unknown_mixer_lists_the_choices():

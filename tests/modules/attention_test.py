@@ -32,7 +32,10 @@ def test_heads_one_by_one(kernel, places):
     x = draw(2, *places, 6)
     out, _ = jax.jit(network.apply)(params, state, x)
     assert out.shape == x.shape
-    twin, weights = getattr(reference, kernel.__name__), jax.tree.map(np.float64, params)
+    twin, weights = (
+        getattr(reference, kernel.__name__),
+        jax.tree.map(np.float64, params),
+    )
     for flat, found in zip(x.reshape(2, -1, 6), out.reshape(2, -1, 6), strict=True):
         expected = np.zeros(flat.shape)
         for head in range(2):
@@ -54,4 +57,6 @@ def test_heads_one_by_one(kernel, places):
 )
 def test_what_does_not_fit(options, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        MultiHeadAttention(**{"channels": 6, "num_heads": 2} | options, rngs=nnx.Rngs(0))
+        MultiHeadAttention(
+            **{"channels": 6, "num_heads": 2} | options, rngs=nnx.Rngs(0)
+        )
