@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 SMALL = (
     "--model.layers=1",
     "--model.widths=8",
-    "--model.attention=true",
+    "--model.mixers=gsa",
     "--train.evaluate_every=10",
     "--train.log_every=5",
 )

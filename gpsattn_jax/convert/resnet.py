@@ -36,7 +36,7 @@ def load_resnet(
     config = gsanet.Config(
         layers=layers,
         widths=tuple(len(arrays[f"layer{g}.0.conv3.weight"][0]) for g in groups),
-        attention=(False,) * len(groups),
+        mixers=("conv",) * len(groups),
         num_classes=len(arrays["fc.weight"]),
     )
     network = gsanet.build(config)

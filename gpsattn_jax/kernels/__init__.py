@@ -1,10 +1,43 @@
 """Attention kernels: pure functions of arrays, one head of one example each.
 
-Exceptions: `axial_attention` sees many lines at once, to save memory, `depthwise_conv`
-a whole batch, for its gradients, and `attend_blocked` all heads, to make their bias
-once.
+Softmax attention
+    attend              query, key and value of one head; bias and mask
+    attention_weights   its weights alone
+    attend_blocked      long sequences, in memory that grows with the length alone
+Attention without a [T, S] matrix
+    content_attention   global, linear in the number of positions (GSA-Net)
+    content_weights     its weights, for pictures of few queries
+    channel_attention   channels attend to channels (GPS-Net)
+    channel_weights     its weights
+Attention by distance
+    relative_attention  along one line, by a table of distances (GSA-Net)
+    relative_weights    its weights
+    axial_attention     along many lines that share a table
+Positions as a bias on the logits
+    POSITION_BIASES     the three below, by name
+    absolute_bias       PGL-SUM's sinusoids of rows
+    relative_bias       PGL-SUM's sinusoids of distances
+    no_bias             zero everywhere
+    geodesic_bias       a learned number for each distance on a graph (GPS-Net)
+Convolutions
+    depthwise_conv      each channel of a map by itself, filters shared or by example
+    temporal_conv       each channel of a sequence by itself
+    mix_kernels         one kernel out of groups of them (TransXNet)
+Maps and sequences
+    adaptive_average_pool  a map of any size to a small square one
+    resize_bicubic      tables of positions to another size
+    split_segments      a sequence cut into equal segments (PGL-SUM)
+    join_segments       and joined again
+    gelu                exact, by a polynomial
 
-Batch, heads, rows and columns are `jax.vmap`, written where they are used. The axes:
+Exceptions to "one head of one example": `axial_attention` sees many lines at once, to
+save memory, `depthwise_conv` a whole batch, for its gradients, and `attend_blocked` all
+heads, to make their bias once.
+
+What holds for all: integers are computed in float32; an axis of size zero gives an
+empty result, zeros (a sum over nothing) or a ValueError; what a mask hides has no
+influence, whatever stands there. Batch, heads, rows and columns are `jax.vmap`, written
+where they are used. The axes:
 
     T  queries, frames         S  keys                    N  heads
     D  query/key channels      E  value channels          R  rows of a table
@@ -29,20 +62,9 @@ from gpsattn_jax.kernels.positions import (
 )
 from gpsattn_jax.kernels.relative import relative_attention, relative_weights
 from gpsattn_jax.kernels.resize import resize_bicubic
-from gpsattn_jax.kernels.segments import (
-    join_segments,
-    segment_lengths,
-    split_segments,
-)
-from gpsattn_jax.kernels.shapes import check_shapes
+from gpsattn_jax.kernels.segments import join_segments, split_segments
 from gpsattn_jax.kernels.softmax import attend, attention_weights
-from gpsattn_jax.kernels.structure import (
-    bone_parents,
-    geodesic_bias,
-    geodesic_distances,
-    shells,
-    voronoi_parts,
-)
+from gpsattn_jax.kernels.structure import geodesic_bias
 from gpsattn_jax.kernels.temporal import temporal_conv
 
 __all__ = [
@@ -53,16 +75,13 @@ __all__ = [
     "attend_blocked",
     "attention_weights",
     "axial_attention",
-    "bone_parents",
     "channel_attention",
     "channel_weights",
-    "check_shapes",
     "content_attention",
     "content_weights",
     "depthwise_conv",
     "gelu",
     "geodesic_bias",
-    "geodesic_distances",
     "join_segments",
     "mix_kernels",
     "no_bias",
@@ -70,9 +89,6 @@ __all__ = [
     "relative_bias",
     "relative_weights",
     "resize_bicubic",
-    "segment_lengths",
-    "shells",
     "split_segments",
     "temporal_conv",
-    "voronoi_parts",
 ]

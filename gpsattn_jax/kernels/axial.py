@@ -1,15 +1,20 @@
 """Relative attention along many lines at once: what axial attention is made of."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
 from gpsattn_jax.kernels.relative import relative_attention
-from gpsattn_jax.kernels.shapes import check_shapes
+from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 
 def axial_attention(
-    query: jax.Array, value: jax.Array, table: jax.Array, *, tile_bytes: int = 1 << 30
-) -> jax.Array:
+    query: chex.Array,
+    value: chex.Array,
+    table: chex.Array,
+    *,
+    tile_bytes: int = 1 << 30,
+) -> chex.Array:
     """`relative_attention` of many lines that share a table.
 
     The lines are the columns, then the rows, of all heads and images. This is
@@ -27,9 +32,10 @@ def axial_attention(
         [L, T, E] in value's dtype.
 
     Raises:
-        ValueError: if the shapes do not fit or R is even.
+        ValueError: if the shapes do not fit, R is even or `tile_bytes` is below 1.
     """
     check_shapes(query=(query, "L T D"), value=(value, "L T E"), table=(table, "R D"))
+    check_least(1, tile_bytes=tile_bytes)
     lines, length = query.shape[:2]
     attend = jax.checkpoint(jax.vmap(relative_attention, in_axes=(0, 0, None)))
     parts = min(lines, -(-4 * lines * length * length // tile_bytes))

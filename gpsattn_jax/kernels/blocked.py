@@ -12,80 +12,125 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.shapes import check_shapes
-from gpsattn_jax.kernels.softmax import accumulator
+from gpsattn_jax.kernels.dtypes import accumulator, floating, vary_alike
+from gpsattn_jax.kernels.shapes import check_bias_and_mask, check_least, check_shapes
 
-BiasOf = Callable[[jax.Array, jax.Array, Any], jax.Array]
-FactorOf = Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
+BiasOf = Callable[..., chex.Array]
+FactorOf = Callable[[Any, chex.Array, chex.Array, chex.Array], chex.Array]
 
 HIDDEN = -1e30  # a logit that weighs nothing, and is finite
 
 
 def attend_blocked(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
+    query: chex.Array,
+    key: chex.Array,
+    value: chex.Array,
     bias_of: BiasOf,
-    length: jax.Array | int,
+    length: chex.Array | int,
     *,
     block: int = 256,
     scale: float | None = None,
+    bias_data: chex.ArrayTree | None = None,
     factor_of: FactorOf | None = None,
-    factor_data: Any = None,
-) -> jax.Array:
+    factor_data: chex.ArrayTree | None = None,
+) -> chex.Array:
     """Softmax attention of heads that share a bias: [N, T, D], … -> [N, T, E].
 
     Equals `attend` with `bias_of` spelled out and keys from `length` on hidden. It sees
     all heads, where other kernels see one, to make the bias once.
+
+    It can be differentiated in reverse mode, twice too (`grad`, `vjp`, `jacrev`);
+    forward mode (`jvp`, `linearize`, `jacfwd`, `hessian`) raises a TypeError.
 
     Args:
         query: [N, T, D], or [T, D] for one head; likewise the next two.
         key: [N, S, D].
         value: [N, S, E].
         bias_of: (rows [t, 1], columns [1, S], length) -> a bias that broadcasts to
-            [t, S]; one of `POSITION_BIASES` with its options bound. It must not close
-            over traced arrays, and is not differentiated.
-        length: keys from here on are hidden; may be traced. No key: zeros.
+            [t, S]; one of `POSITION_BIASES` with its options bound. -inf hides a key.
+            It must not close over traced arrays: see `bias_data`.
+        length: keys from here on are hidden, whatever stands there, NaN too; may be
+            traced. No key: zeros.
         block: the most queries that are worked off at a time.
         scale: factor on the logits; 1/sqrt(D) by default. PGL-SUM uses 1.
+        bias_data: arrays of a bias that is learned. `bias_of` then takes them first,
+            (bias_data, rows, columns, length), and they have gradients.
         factor_of: optional (factor_data, head [], rows, columns) -> factors [t, S] on
             the weights after the softmax, as dropout makes them. It is called again in
-            the backward pass and must give the same.
+            the backward pass and must give the same. It must not close over traced
+            arrays.
         factor_data: arrays that `factor_of` needs; not differentiated.
 
     Returns:
         [N, T, E] (or [T, E]) in value's dtype.
 
     Raises:
-        ValueError: if the shapes do not fit, or the block is empty.
+        ValueError: if the shapes do not fit, the block is empty, the bias is boolean,
+            or one of the functions closes over traced arrays.
     """
     if query.ndim == 2:
         check_shapes(query=(query, "T D"), key=(key, "S D"), value=(value, "S E"))
         query, key, value = query[None], key[None], value[None]
         out = attend_blocked(
             query, key, value, bias_of, length, block=block, scale=scale,
-            factor_of=factor_of, factor_data=factor_data,
+            bias_data=bias_data, factor_of=factor_of, factor_data=factor_data,
         )  # fmt: skip
         return out[0]
     check_shapes(query=(query, "N T D"), key=(key, "N S D"), value=(value, "N S E"))
-    if block < 1:
-        raise ValueError(f"block must be at least 1; got {block}.")
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    count = -(-query.shape[1] // block)
-    block = -(-query.shape[1] // max(count, 1))  # even blocks: less padding
-    how = (bias_of, factor_of, block, scale)
-    return _attend(query, key, value, jnp.asarray(length), factor_data, how)
+    check_least(1, block=block)
+    length = jnp.asarray(length)
+    num_steps, num_keys = query.shape[1], key.shape[1]
+    block = -(-num_steps // max(-(-num_steps // block), 1))  # even blocks: less padding
+    _check_functions(
+        bias_of, bias_data, factor_of, factor_data, length, block, num_keys
+    )
+    learned, tree = jax.tree.flatten(bias_data)
+    query, key, value = floating(query, key, value)
+    if not (len(query) and num_steps and num_keys):  # nothing to do, or nobody to see
+        return jnp.zeros((*query.shape[:2], value.shape[-1]), value.dtype)
+    scale = max(query.shape[-1], 1) ** -0.5 if scale is None else scale
+    seen = (jnp.arange(num_keys) < length)[None, :, None]
+    key, value = (jnp.where(seen, array, 0) for array in (key, value))
+    query, key, value, *learned = vary_alike(query, key, value, *learned)
+    how = (bias_of, factor_of, tree, block, scale)
+    return _attend(query, key, value, learned, length, factor_data, how)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
-def _attend(query, key, value, length, factor_data, how):
-    return _forward(query, key, value, length, factor_data, how)[0]
+def _check_functions(
+    bias_of, bias_data, factor_of, factor_data, length, block, num_keys
+):
+    """Traces both functions once, on a block's indices, without computing anything."""
+    rows, columns = jnp.zeros((block, 1), int), jnp.zeros((1, num_keys), int)
+    data = () if bias_data is None else (bias_data,)
+    for leaf in jax.tree.leaves(bias_data):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise ValueError(f"bias_data must be floating point; got {leaf.dtype}.")
+    bias = jax.make_jaxpr(bias_of)(*data, rows, columns, length)
+    check_bias_and_mask(bias.out_avals[0], None, "what bias_of returns")
+    _check_closed("bias", bias.consts)
+    if factor_of is not None:
+        arguments = (factor_data, jnp.int32(0), rows, columns)
+        _check_closed("factor", jax.make_jaxpr(factor_of)(*arguments).consts)
 
 
-def _forward(query, key, value, length, factor_data, how):
+def _check_closed(name, constants):
+    if any(isinstance(constant, jax.core.Tracer) for constant in constants):
+        raise ValueError(
+            f"{name}_of must not close over traced arrays, which have no gradient "
+            f"there; give them as {name}_data, and {name}_of takes it first."
+        )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(6,))
+def _attend(query, key, value, learned, length, factor_data, how):
+    return _forward(query, key, value, learned, length, factor_data, how)[0]
+
+
+def _forward(query, key, value, learned, length, factor_data, how):
     """Output, and what the backward pass needs: inputs, output, log of row sums."""
     *_, block, scale = how
     num_heads, num_steps, _ = query.shape
@@ -93,70 +138,87 @@ def _forward(query, key, value, length, factor_data, how):
 
     def one_block(start_queries):
         start, queries = start_queries
-        bias, factor = _of_block(start, key.shape[1], length, factor_data, how)
+        indices = _indices(start, block, key.shape[1])
+        bias = _bias(learned, indices, length, how)
+        factor = _factor(indices, factor_data, how)
 
         def one_head(inputs):
             head, query, keys, value = inputs
-            logits = _product(query * scale, keys) + bias
+            # The factor comes last: float16 must not overflow before the sum.
+            logits = _product(query, keys) * scale + bias
             top = logits.max(-1, keepdims=True)
-            weights = jnp.exp(logits - top)
-            total = weights.sum(-1, keepdims=True)
+            blind = top < HIDDEN / 2  # rows that see no key weigh nothing
+            weights = jnp.exp(logits - jnp.where(blind, 0, top))
+            total = jnp.where(blind, 1, weights.sum(-1, keepdims=True))
+            log_sum = jnp.where(blind, jnp.inf, top + jnp.log(total))
             if factor is not None:
                 weights = weights * factor(head)
             out = _product(weights.astype(value.dtype), value) / total
-            return out, (top + jnp.log(total))[:, 0]
+            return out, log_sum[:, 0]
 
         return jax.lax.map(one_head, (heads, queries, columns, value))
 
     starts, queries = _starts(num_steps, block), _blocks(query, block)
     out, log_sum = jax.lax.map(one_block, (starts, queries))
-    out = _joined(out, num_steps)
-    out = jnp.where(length > 0, out, 0).astype(value.dtype)
+    out = _joined(out, num_steps).astype(value.dtype)
     log_sum = _joined(log_sum, num_steps)
-    return out, (query, key, value, length, factor_data, out, log_sum)
+    return out, (query, key, value, learned, length, factor_data, out, log_sum)
 
 
 def _backward(how, kept, out_grad):
-    """Gradients of query, key, value; everything [t, S] is made again."""
+    """Gradients of query, key, value and bias; everything [t, S] is made again."""
     *_, block, scale = how
-    query, key, value, length, factor_data, out, log_sum = kept
-    out_grad = jnp.where(length > 0, out_grad, 0)
+    query, key, value, learned, length, factor_data, out, log_sum = kept
     wide = accumulator(query)
+    narrow = wide if query.dtype == jnp.float16 else query.dtype  # it would overflow
     # sum_s weights * d weights, from what is at hand (FlashAttention, algorithm 4).
     drift = (out.astype(wide) * out_grad.astype(wide)).sum(-1)
 
-    def one_block(grads, inputs):
+    def one_block(sums, inputs):
         start, *rows = inputs
-        bias, factor = _of_block(start, key.shape[1], length, factor_data, how)
+        grads, learned_grads = sums
+        indices = _indices(start, block, key.shape[1])
+        bias, bias_back = jax.vjp(lambda x: _bias(x, indices, length, how), learned)
+        factor = _factor(indices, factor_data, how)
 
         def one_head(inputs):
             head, query, out_grad, log_sum, drift, key, value, key_grad, value_grad = (
                 inputs
             )
-            logits = _product(query * scale, key.T) + bias
+            logits = _product(query, key.T) * scale + bias
             weights = jnp.exp(logits - log_sum[:, None])
             kept, weights_grad = weights, _product(out_grad, value.T)
             if factor is not None:
                 factors = factor(head)
                 kept, weights_grad = weights * factors, weights_grad * factors
             value_grad += _product(kept.astype(value.dtype).T, out_grad)
-            slope = (weights * (weights_grad - drift[:, None]) * scale).astype(
-                query.dtype
-            )
-            return _product(slope, key), key_grad + _product(slope.T, query), value_grad
+            slope = weights * (weights_grad - drift[:, None])
+            scaled = (slope * scale).astype(narrow)
+            query_grad = _product(scaled, key.astype(narrow))
+            key_grad += _product(scaled.T, query.astype(narrow))
+            return query_grad, key_grad, value_grad, slope if learned else None
 
         heads = jnp.arange(len(key))
-        query_grad, *grads = jax.lax.map(one_head, (heads, *rows, key, value, *grads))
-        return tuple(grads), query_grad
+        query_grad, *grads, slopes = jax.lax.map(
+            one_head, (heads, *rows, key, value, *grads)
+        )
+        if learned:
+            (more,) = bias_back(slopes.sum(0).astype(bias.dtype))
+            learned_grads = jax.tree.map(jnp.add, learned_grads, more)
+        return (grads, learned_grads), query_grad
 
-    zeros = (jnp.zeros(key.shape, wide), jnp.zeros(value.shape, wide))
+    zeros = [jnp.zeros_like(array, wide) for array in (key, value)]
+    zeros += map(jnp.zeros_like, learned)
+    _, *zeros = vary_alike(query, *zeros)
     rows = [_blocks(array, block) for array in (query, out_grad, log_sum, drift)]
     starts = _starts(query.shape[1], block)
-    (key_grad, value_grad), query_grad = jax.lax.scan(one_block, zeros, (starts, *rows))
+    sums, query_grad = jax.lax.scan(one_block, (zeros[:2], zeros[2:]), (starts, *rows))
+    (key_grad, value_grad), learned_grads = sums
     return (
         _joined(query_grad, query.shape[1]).astype(query.dtype),
         key_grad.astype(key.dtype),
         value_grad.astype(value.dtype),
+        learned_grads,
         None,
         None,
     )
@@ -165,16 +227,27 @@ def _backward(how, kept, out_grad):
 _attend.defvjp(_forward, _backward)
 
 
-def _of_block(start, num_keys, length, factor_data, how):
-    """The bias of a block of rows, hidden keys included, and its heads' factors."""
-    bias_of, factor_of, block, _ = how
-    rows = (start + jnp.arange(block))[:, None]
-    columns = jnp.arange(num_keys)[None]
-    bias = bias_of(rows, columns, length)
-    bias = jnp.where(columns < length, bias, HIDDEN)
+def _indices(start, block, num_keys):
+    """Rows [t, 1] and columns [1, S] of a block."""
+    return (start + jnp.arange(block))[:, None], jnp.arange(num_keys)[None]
+
+
+def _bias(learned, indices, length, how):
+    """The bias [t, S] of a block of rows, hidden keys included."""
+    bias_of, _, tree, *_ = how
+    rows, columns = indices
+    data = tree.unflatten(learned)
+    bias = bias_of(*(() if data is None else (data,)), rows, columns, length)
+    bias = jnp.where(columns < length, bias.astype(accumulator(bias)), HIDDEN)
+    return jnp.broadcast_to(jnp.maximum(bias, HIDDEN), (len(rows), columns.shape[1]))
+
+
+def _factor(indices, factor_data, how):
+    """A head's number -> the factors of a block of rows, or None."""
+    factor_of = how[1]
     if factor_of is None:
-        return bias, None
-    return bias, lambda head: factor_of(factor_data, head, rows, columns)
+        return None
+    return lambda head: factor_of(factor_data, head, *indices)
 
 
 def _columns(key):

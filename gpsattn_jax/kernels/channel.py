@@ -1,20 +1,21 @@
 """Attention of channels to channels; each channel is a token, seen at all places."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.shapes import check_shapes
-from gpsattn_jax.kernels.softmax import accumulator
+from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.shapes import check_bias_and_mask, check_shapes
 
 EPSILON = 1e-6  # the least length that a channel is divided by
 
 
 def channel_weights(
-    query: jax.Array,
-    key: jax.Array,
-    temperature: jax.Array,
-    mask: jax.Array | None = None,
-) -> jax.Array:
+    query: chex.Array,
+    key: chex.Array,
+    temperature: chex.Array,
+    mask: chex.Array | None = None,
+) -> chex.Array:
     """Softmax weights of one head between channels.
 
     softmax(temperature * q^T k), where q and k have unit length along T:
@@ -24,14 +25,14 @@ def channel_weights(
         query: [T, D], T places of D channels.
         key: [T, E].
         temperature: [], learned.
-        mask: optional boolean [T]; False hides a place.
+        mask: optional boolean [T]; False hides a place, whatever stands there.
 
     Returns:
         [D, E] in query's dtype; each row sums to one. Products and softmax are float32
         (float64 for float64 inputs).
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or the mask is not boolean.
     """
     check_shapes(
         query=(query, "T D"),
@@ -39,6 +40,8 @@ def channel_weights(
         temperature=(temperature, ""),
         mask=(mask, "T"),
     )
+    check_bias_and_mask(None, mask)
+    query, key = floating(query, key)
     if mask is not None:
         query, key = (jnp.where(mask[:, None], x, 0) for x in (query, key))
     wide = accumulator(query)
@@ -50,12 +53,12 @@ def channel_weights(
 
 
 def channel_attention(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    temperature: jax.Array,
-    mask: jax.Array | None = None,
-) -> jax.Array:
+    query: chex.Array,
+    key: chex.Array,
+    value: chex.Array,
+    temperature: chex.Array,
+    mask: chex.Array | None = None,
+) -> chex.Array:
     """Channels gather channels: [T, D], [T, E], [T, E] -> [T, D].
 
     The cost grows linearly with T. Without a code of the place in query and key the
@@ -66,16 +69,18 @@ def channel_attention(
         key: [T, E].
         value: [T, E].
         temperature: [], learned.
-        mask: optional boolean [T]; hidden places neither count nor get anything but 0.
+        mask: optional boolean [T]; hidden places neither count, whatever
+            stands there, nor get anything but 0.
 
     Returns:
         [T, D] in value's dtype.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or the mask is not boolean.
     """
     check_shapes(key=(key, "T E"), value=(value, "T E"))
     weights = channel_weights(query, key, temperature, mask)
+    value = floating(value)
     if mask is not None:
         value = jnp.where(mask[:, None], value, 0)
     out = jnp.matmul(value, weights.T, preferred_element_type=accumulator(value))

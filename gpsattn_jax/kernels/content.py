@@ -1,13 +1,16 @@
 """Global content attention, linear in the number of positions (GSA-Net)."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
+from gpsattn_jax.kernels.dtypes import accumulator, floating
 from gpsattn_jax.kernels.shapes import check_shapes
-from gpsattn_jax.kernels.softmax import accumulator
 
 
-def content_attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+def content_attention(
+    query: chex.Array, key: chex.Array, value: chex.Array
+) -> chex.Array:
     """Global attention without a [T, S] matrix.
 
     query (softmax_S(key)^T value): each key channel spreads one unit of weight over all
@@ -27,16 +30,18 @@ def content_attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax
         ValueError: if the shapes do not fit.
     """
     check_shapes(query=(query, "T D"), key=(key, "S D"), value=(value, "S E"))
+    query, key, value = floating(query, key, value)
     dtype = accumulator(value)
     # exp first, one division of the small [D, E] context last: no normalised keys.
     logits = key.astype(dtype)
-    top = jax.lax.stop_gradient(logits.max(axis=0, keepdims=True))
-    spread = jnp.exp(logits - top)
-    context = jnp.matmul(spread.T, value.astype(dtype)) / spread.sum(axis=0)[:, None]
+    top = logits.max(axis=0, keepdims=True, initial=-jnp.inf)
+    spread = jnp.exp(logits - jax.lax.stop_gradient(top))
+    total = spread.sum(axis=0) if len(key) else jnp.ones(key.shape[1], dtype)
+    context = jnp.matmul(spread.T, value.astype(dtype)) / total[:, None]
     return jnp.matmul(query.astype(dtype), context).astype(value.dtype)
 
 
-def content_weights(query: jax.Array, key: jax.Array) -> jax.Array:
+def content_weights(query: chex.Array, key: chex.Array) -> chex.Array:
     """What `content_attention` multiplies the values with, for pictures of few queries.
 
     Args:
@@ -50,5 +55,6 @@ def content_weights(query: jax.Array, key: jax.Array) -> jax.Array:
         ValueError: if the shapes do not fit.
     """
     check_shapes(query=(query, "T D"), key=(key, "S D"))
+    query, key = floating(query, key)
     spread = jax.nn.softmax(key.astype(accumulator(key)), axis=0)
     return jnp.matmul(query.astype(spread.dtype), spread.T).astype(query.dtype)

@@ -8,27 +8,29 @@ import functools
 import itertools
 import operator
 
+import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.shapes import check_shapes
-from gpsattn_jax.kernels.softmax import accumulator
+from gpsattn_jax.kernels.dtypes import accumulator, floating, vary_alike
+from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 TILE = 8  # The filters' gradient sums at most so many rows and columns in one go.
 
 
 def depthwise_conv(
-    x: jax.Array,
-    filters: jax.Array,
+    x: chex.Array,
+    filters: chex.Array,
     *,
     stride: int = 1,
     padding: int | None = None,
-) -> jax.Array:
+) -> chex.Array:
     """Convolves each channel with its own filter: PyTorch's conv2d with groups=C.
 
     A cross-correlation with zeros around the map (MobileNets, arXiv 1704.04861; with a
     filter for each example as in TransXNet, arXiv 2310.19380, equation 4). It can be
-    differentiated in reverse mode only.
+    differentiated in reverse mode, twice too; forward mode (`jvp`, `linearize`,
+    `jacfwd`, `hessian`) raises a TypeError.
 
     Args:
         x: [B, H, W, C].
@@ -41,8 +43,8 @@ def depthwise_conv(
         kept in float32 at least.
 
     Raises:
-        ValueError: if the shapes do not fit, or the padded map is smaller than the
-            filter.
+        ValueError: if the shapes do not fit, the padded map is smaller than the filter,
+            or a number is too small.
     """
     if filters.ndim not in (3, 4):
         raise ValueError(
@@ -52,6 +54,9 @@ def depthwise_conv(
     check_shapes(x=(x, "B H W C"), filters=(filters, axes))
     size = filters.shape[-2]
     padding = size // 2 if padding is None else padding
+    check_least(1, stride=stride, K=size)
+    check_least(0, padding=padding)
+    x, filters = vary_alike(*floating(x, filters))
     rows, columns = (length + 2 * padding for length in x.shape[1:3])
     if min(rows, columns) < size:
         raise ValueError(
@@ -196,6 +201,7 @@ def _filter_gradient_by_tile(x, filters, slope, stride, padding):
 
     sums = filters.shape[0] if filters.ndim == 4 else 1
     total = jnp.zeros((sums, size, size, channels), wide)
+    total, _ = vary_alike(total, x)
     out = jax.lax.fori_loop(0, x.shape[0] * counts[0] * counts[1], add, total)
     return out.reshape(filters.shape).astype(filters.dtype)
 

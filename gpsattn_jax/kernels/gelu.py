@@ -2,8 +2,11 @@
 
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
+
+from gpsattn_jax.kernels.dtypes import floating
 
 # The normal distribution's Phi(z) = 1/2 + z P(s), s = 2 (z / REACH)^2 - 1 in [-1, 1]:
 # in s, unlike in z^2, the powers hardly cancel. A minimax fit (Lawson's weights on
@@ -27,8 +30,7 @@ COEFFICIENTS = (
 )
 
 
-@jax.custom_jvp
-def gelu(x: jax.Array) -> jax.Array:
+def gelu(x: chex.Array) -> chex.Array:
     """The exact GELU, x times the normal distribution Phi(x): no tanh.
 
     Hendrycks and Gimpel, arXiv 1606.08415. In float32 Phi is a polynomial: the largest
@@ -37,11 +39,16 @@ def gelu(x: jax.Array) -> jax.Array:
     differentiation.
 
     Args:
-        x: of any shape, floating point.
+        x: of any shape; integers become float32.
 
     Returns:
         As x in shape and dtype; NaN where x is NaN.
     """
+    return _gelu(floating(x))
+
+
+@jax.custom_jvp
+def _gelu(x):
     if x.dtype == jnp.float64:
         return jnp.maximum(x, -40) * jax.scipy.stats.norm.cdf(x)  # as below
     wide = x.astype(jnp.float32)
@@ -49,10 +56,10 @@ def gelu(x: jax.Array) -> jax.Array:
     return (jnp.maximum(wide, -REACH) * _phi(wide)).astype(x.dtype)
 
 
-@gelu.defjvp
+@_gelu.defjvp
 def _gelu_jvp(primals, tangents):
     (x,), (tangent,) = primals, tangents
-    return gelu(x), tangent * _slope(x).astype(x.dtype)
+    return _gelu(x), tangent * _slope(x).astype(x.dtype)
 
 
 def _slope(x):

@@ -1,13 +1,14 @@
 """Kernels made for each example: a softmax-gated sum of groups of kernels."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
+from gpsattn_jax.kernels.dtypes import accumulator, floating
 from gpsattn_jax.kernels.shapes import check_shapes
-from gpsattn_jax.kernels.softmax import accumulator
 
 
-def mix_kernels(logits: jax.Array, kernels: jax.Array) -> jax.Array:
+def mix_kernels(logits: chex.Array, kernels: chex.Array) -> chex.Array:
     """One depthwise kernel out of G: sum over g of softmax_g(logits) * kernels.
 
     Each channel at each place of the window chooses among the groups by itself.
@@ -24,6 +25,7 @@ def mix_kernels(logits: jax.Array, kernels: jax.Array) -> jax.Array:
         ValueError: if the shapes do not fit.
     """
     check_shapes(logits=(logits, "K K G C"), kernels=(kernels, "K K G C"))
+    logits, kernels = floating(logits, kernels)
     gates = jax.nn.softmax(logits.astype(accumulator(logits)), axis=-2)
     mixed = jnp.sum(gates * kernels.astype(gates.dtype), axis=-2)
     return mixed.astype(kernels.dtype)

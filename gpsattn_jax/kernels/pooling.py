@@ -1,14 +1,14 @@
 """Adaptive average pooling: a map of any size -> a small square one."""
 
-import jax
+import chex
 import jax.numpy as jnp
 import numpy as np
 
-from gpsattn_jax.kernels.shapes import check_shapes
-from gpsattn_jax.kernels.softmax import accumulator
+from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 
-def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
+def adaptive_average_pool(x: chex.Array, size: int) -> chex.Array:
     """Means over `size` x `size` bins that cover the map: [H, W, C] -> [K, K, C].
 
     Bin i goes from floor(i H / K) to ceil((i + 1) H / K), as in PyTorch's
@@ -22,12 +22,12 @@ def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
         [K, K, C] in x's dtype; sums are float32 at least.
 
     Raises:
-        ValueError: if x has another rank or `size` is below one.
+        ValueError: if x has another rank, no pixels, or `size` is below one.
     """
     check_shapes(x=(x, "H W C"))
-    if size < 1:
-        raise ValueError(f"size must be at least 1; got {size}.")
     height, width, channels = x.shape
+    check_least(1, size=size, H=height, W=width)
+    x = floating(x)
     wide = accumulator(x)
     if height % size == 0 and width % size == 0:
         bins = x.reshape(size, height // size, size, width // size, channels)

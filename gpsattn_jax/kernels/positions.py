@@ -7,20 +7,20 @@ indices broadcast: rows [T, 1] and columns [1, S] give [T, S].
 
 from collections.abc import Callable
 
-import jax
+import chex
 import jax.numpy as jnp
 
-Bias = Callable[..., jax.Array]
+Bias = Callable[..., chex.Array]
 
 
 def absolute_bias(
-    rows: jax.Array,
-    columns: jax.Array,
-    length: jax.Array | int,
+    rows: chex.Array,
+    columns: chex.Array,
+    length: chex.Array | int,
     *,
     frequency: float = 10_000.0,
     channels: int,
-) -> jax.Array:
+) -> chex.Array:
     """PGL-SUM's sinusoids, added to the logits (IEEE ISM 2021, section III-B).
 
     sin (even columns) or cos (odd ones) of row / frequency^(2k / channels), where
@@ -42,13 +42,13 @@ def absolute_bias(
 
 
 def relative_bias(
-    rows: jax.Array,
-    columns: jax.Array,
-    length: jax.Array | int,
+    rows: chex.Array,
+    columns: chex.Array,
+    length: chex.Array | int,
     *,
     frequency: float = 10_000.0,
     channels: int | None = None,
-) -> jax.Array:
+) -> chex.Array:
     """PGL-SUM's relative sinusoids.
 
     sin (even columns) or cos (odd ones) of
@@ -71,13 +71,13 @@ def relative_bias(
 
 
 def no_bias(
-    rows: jax.Array,
-    columns: jax.Array,
-    length: jax.Array | int,
+    rows: chex.Array,
+    columns: chex.Array,
+    length: chex.Array | int,
     *,
     frequency: float | None = None,
     channels: int | None = None,
-) -> jax.Array:
+) -> chex.Array:
     """Zero everywhere: attention that knows nothing of positions."""
     del length, frequency, channels
     shape = jnp.broadcast_shapes(rows.shape, columns.shape)

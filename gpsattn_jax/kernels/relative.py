@@ -1,15 +1,15 @@
 """Attention by distance alone along one axis (GSA-Net's positional branch)."""
 
-import jax
+import chex
 import jax.numpy as jnp
 
+from gpsattn_jax.kernels.dtypes import accumulator, floating
 from gpsattn_jax.kernels.shapes import check_shapes
-from gpsattn_jax.kernels.softmax import accumulator
 
 
 def relative_attention(
-    query: jax.Array, value: jax.Array, table: jax.Array
-) -> jax.Array:
+    query: chex.Array, value: chex.Array, table: chex.Array
+) -> chex.Array:
     """Attention by distance alone: weight(t, s) = query[t] . table[s - t].
 
     Raw signed weights: no softmax, no scale. GSA-Net (arXiv 2010.03019), the column and
@@ -29,28 +29,39 @@ def relative_attention(
         ValueError: if the shapes do not fit or R is even.
     """
     check_shapes(query=(query, "T D"), value=(value, "T E"), table=(table, "R D"))
+    value = floating(value)
     scores = relative_weights(query, table)
     out = jnp.matmul(scores, value, preferred_element_type=accumulator(value))
     return out.astype(value.dtype)
 
 
-def relative_weights(query: jax.Array, table: jax.Array) -> jax.Array:
+def relative_weights(query: chex.Array, table: chex.Array) -> chex.Array:
     """The weights of `relative_attention`: [T, D], [R, D] -> [T, S], S = T.
 
-    They are float32 at least, as `relative_attention` uses them.
+    Args:
+        query: [T, D].
+        table: [R, D], R odd; see `relative_attention`.
+
+    Returns:
+        [T, T], float32 at least, as `relative_attention` uses them.
 
     Raises:
         ValueError: if the shapes do not fit or R is even.
     """
     check_shapes(query=(query, "T D"), table=(table, "R D"))
+    query, table = floating(query, table)
     keys = relative_keys(table, query.shape[0])
     return jnp.einsum(
         "td,tsd->ts", query, keys, preferred_element_type=accumulator(query)
     )
 
 
-def relative_keys(table: jax.Array, length: int) -> jax.Array:
+def relative_keys(table: chex.Array, length: int) -> chex.Array:
     """The table laid out by (query, key): [R, D] -> [T, T, D], zero outside the table.
+
+    Args:
+        table: [R, D], R odd; the middle row is distance zero.
+        length: T.
 
     Raises:
         ValueError: if R is even, so that no row is distance zero.
@@ -60,6 +71,8 @@ def relative_keys(table: jax.Array, length: int) -> jax.Array:
             "table must be [R, D] with R odd (distances -r..r, the middle row zero); "
             f"got {table.shape}."
         )
+    if length == 0:
+        return jnp.zeros((0, 0, table.shape[1]), table.dtype)
     reach, farthest = table.shape[0] // 2, length - 1
     outside = max(farthest - reach, 0)
     rows = jnp.pad(table, ((outside, outside), (0, 0)))
@@ -68,8 +81,8 @@ def relative_keys(table: jax.Array, length: int) -> jax.Array:
     # Query t sees rows[farthest - t :][:length]. Copies of the rows, read in lines one
     # longer, begin one place later each: no gather, so no scatter in the backward pass.
     width = len(rows) + 1
-    copies = jnp.broadcast_to(rows, (length + 1, *rows.shape)).reshape(
-        -1, rows.shape[1]
-    )
-    shifted = copies[: length * width].reshape(length, width, -1)
+    channels = rows.shape[1]
+    copies = jnp.broadcast_to(rows, (length + 1, *rows.shape))
+    copies = copies.reshape((length + 1) * len(rows), channels)
+    shifted = copies[: length * width].reshape(length, width, channels)
     return shifted[::-1, :length]

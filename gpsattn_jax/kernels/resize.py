@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-import jax
+import chex
 import jax.numpy as jnp
 import numpy as np
 
-from gpsattn_jax.kernels.softmax import accumulator
+from gpsattn_jax.kernels.dtypes import accumulator, floating
 
 SHARPNESS = -0.75  # Keys' a; `jax.image.resize` has -0.5
 
 
-def resize_bicubic(array: jax.Array, shape: Sequence[int]) -> jax.Array:
+def resize_bicubic(array: chex.Array, shape: Sequence[int]) -> chex.Array:
     """Resizes along every axis: of rank r -> `shape`, r sizes.
 
     Cubic convolution (Keys 1981) with a = -0.75, half-pixel centres, borders repeated
@@ -28,11 +28,12 @@ def resize_bicubic(array: jax.Array, shape: Sequence[int]) -> jax.Array:
     Raises:
         ValueError: if the ranks differ or a size is below one.
     """
-    if len(shape) != array.ndim or min(*shape, *array.shape) < 1:
+    if len(shape) != array.ndim or min((*shape, *array.shape), default=1) < 1:
         raise ValueError(
             f"shape must be {array.ndim} sizes of at least 1; got {tuple(shape)} "
             f"for an array {array.shape}."
         )
+    array = floating(array)
     out = array.astype(accumulator(array))
     for axis, size in enumerate(shape):
         if size != out.shape[axis]:

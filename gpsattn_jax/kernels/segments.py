@@ -3,21 +3,22 @@
 The cuts follow the true length, so a padded sequence is cut where the unpadded one is.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 
 from gpsattn_jax.kernels.shapes import check_shapes
 
 
-def segment_lengths(length: jax.Array | int, num_segments: int) -> jax.Array:
+def segment_lengths(length: chex.Array | int, num_segments: int) -> chex.Array:
     """Steps of each segment [M]: n = ceil(length / M), the last ones fewer or none."""
     size = _size(length, num_segments)
     return jnp.clip(length - jnp.arange(num_segments) * size, 0, size)
 
 
 def split_segments(
-    x: jax.Array, length: jax.Array | int, num_segments: int
-) -> jax.Array:
+    x: chex.Array, length: chex.Array | int, num_segments: int
+) -> chex.Array:
     """Cuts a sequence into segments: [T, C] -> [M, ceil(T / M), C].
 
     Segment m holds the steps from m n on, n = ceil(length / M). What lies beyond a
@@ -42,8 +43,8 @@ def split_segments(
 
 
 def join_segments(
-    segments: jax.Array, length: jax.Array | int, num_steps: int
-) -> jax.Array:
+    segments: chex.Array, length: chex.Array | int, num_steps: int
+) -> chex.Array:
     """The inverse of `split_segments`: [M, n', C] -> [T, C].
 
     Args:

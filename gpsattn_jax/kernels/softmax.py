@@ -1,19 +1,21 @@
 """Softmax attention of one head: the weights, and what they gather."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.shapes import check_shapes
+from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.shapes import check_bias_and_mask, check_shapes
 
 
 def attention_weights(
-    query: jax.Array,
-    key: jax.Array,
-    bias: jax.Array | None = None,
-    mask: jax.Array | None = None,
+    query: chex.Array,
+    key: chex.Array,
+    bias: chex.Array | None = None,
+    mask: chex.Array | None = None,
     *,
     scale: float | None = None,
-) -> jax.Array:
+) -> chex.Array:
     """Softmax weights of one attention head.
 
     softmax(scale * query key^T + bias), Vaswani et al. 2017 (arXiv 1706.03762), eq. 1.
@@ -22,8 +24,9 @@ def attention_weights(
         query: [T, D].
         key: [S, D].
         bias: optional [T, S], added to the logits; positional encodings enter here.
-        mask: optional boolean [T, S]; False hides a key. A query that sees no key has
-            weights of zero.
+            -inf hides a key, as a mask does.
+        mask: optional boolean [T, S]; False hides a key, whatever stands there, NaN
+            too. A query that sees no key has weights of zero.
         scale: factor on the logits; 1/sqrt(D) by default. PGL-SUM uses 1.
 
     Returns:
@@ -31,46 +34,72 @@ def attention_weights(
         (float64 for float64 inputs).
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, the bias is boolean or the mask is not.
     """
     check_shapes(
         query=(query, "T D"), key=(key, "S D"), bias=(bias, "T S"), mask=(mask, "T S")
     )
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    check_bias_and_mask(bias, mask)
+    query, key = floating(query, key)
+    scale = max(query.shape[-1], 1) ** -0.5 if scale is None else scale
+    if mask is not None:  # what nobody sees must not reach a gradient either
+        query, key = _cleared(query, mask.any(1)), _cleared(key, mask.any(0))
     logits = scale * jnp.matmul(query, key.T, preferred_element_type=accumulator(query))
     if bias is not None:
         logits += bias
-    if mask is not None:
-        logits = jnp.where(mask, logits, jnp.finfo(logits.dtype).min)
+        finite = bias != -jnp.inf
+        mask = finite if mask is None else mask & finite
+    if mask is None:
+        return jax.nn.softmax(logits, axis=-1).astype(query.dtype)
+    blind = ~mask.any(-1, keepdims=True)
+    logits = jnp.where(blind, 0, jnp.where(mask, logits, -jnp.inf))
     weights = jax.nn.softmax(logits, axis=-1)
-    if mask is not None:
-        weights = jnp.where(mask, weights, 0)  # a row that sees no key returns 0
-    return weights.astype(query.dtype)
+    return jnp.where(blind, 0, weights).astype(query.dtype)
 
 
 def attend(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    bias: jax.Array | None = None,
-    mask: jax.Array | None = None,
+    query: chex.Array,
+    key: chex.Array,
+    value: chex.Array,
+    bias: chex.Array | None = None,
+    mask: chex.Array | None = None,
     *,
     scale: float | None = None,
-) -> jax.Array:
+) -> chex.Array:
     """Softmax attention of one head: [T, D], [S, D], [S, E] -> [T, E].
 
-    Arguments beyond `value` are those of `attention_weights`; the result has value's
-    dtype.
+    Args:
+        query: [T, D].
+        key: [S, D].
+        value: [S, E].
+        bias: optional [T, S], see `attention_weights`.
+        mask: optional boolean [T, S]; False hides a key and its value, NaN too.
+        scale: factor on the logits; 1/sqrt(D) by default.
+
+    Returns:
+        [T, E] in value's dtype.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, the bias is boolean or the mask is not.
     """
     check_shapes(key=(key, "S D"), value=(value, "S E"))
+    value = floating(value)
     weights = attention_weights(query, key, bias, mask, scale=scale)
+    if mask is None:
+        return _gathered(weights, value)
+    # A weight of zero times NaN is NaN: what is not finite is taken out, and put back
+    # where a query does see it.
+    sound = jnp.isfinite(value).all(1)
+    out = _gathered(weights, _cleared(value, sound))
+    spoilt = (mask & ~sound[None]).any(1, keepdims=True)
+    return jnp.where(spoilt, jnp.nan, out)
+
+
+def _gathered(weights, value):
     out = jnp.matmul(weights, value, preferred_element_type=accumulator(value))
     return out.astype(value.dtype)
 
 
-def accumulator(array: jax.Array) -> jnp.dtype:
-    """The dtype in which sums over `array` are kept: float32 at least."""
-    return jnp.promote_types(array.dtype, jnp.float32)
+def _cleared(array, rows):
+    """Zeros in the rows that are False."""
+    return jnp.where(rows[:, None], array, 0)

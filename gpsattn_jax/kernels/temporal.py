@@ -3,14 +3,14 @@
 import functools
 import operator
 
-import jax
+import chex
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.shapes import check_shapes
-from gpsattn_jax.kernels.softmax import accumulator
+from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 
-def temporal_conv(x: jax.Array, filters: jax.Array, *, stride: int = 1) -> jax.Array:
+def temporal_conv(x: chex.Array, filters: chex.Array, *, stride: int = 1) -> chex.Array:
     """Convolves each channel with its own filter: PyTorch's conv1d with groups=C.
 
     A cross-correlation, with K // 2 zeros before and behind.
@@ -25,9 +25,11 @@ def temporal_conv(x: jax.Array, filters: jax.Array, *, stride: int = 1) -> jax.A
         float32 at least.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or `stride` or K is below one.
     """
     check_shapes(x=(x, "T C"), filters=(filters, "K C"))
+    check_least(1, stride=stride, K=len(filters))
+    x, filters = floating(x, filters)
     size, wide = len(filters), accumulator(x)
     padded = jnp.pad(x, ((size // 2, size // 2), (0, 0)))
     last = len(padded) - size

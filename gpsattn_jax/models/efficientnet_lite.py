@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from typing import Annotated
 
-import jax
+import chex
 import jax.numpy as jnp
 from flax import nnx
 
@@ -70,8 +70,8 @@ class SameDepthwiseConv(DepthwiseConv):
     """
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """Padded by as little as needed; the odd row and column of zeros is behind.
 
         Args:
@@ -122,8 +122,8 @@ class Block(nnx.Module):
         self.residual = stride == 1 and in_channels == channels
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """A residual where the shapes allow it.
 
         Args:
@@ -180,11 +180,11 @@ class EfficientNetLite(nnx.Module):
 
     def __call__(
         self,
-        images: jax.Array,
+        images: chex.Array,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """[B, H, W, C], normalised -> logits [B, num_classes].
 
         Or, with `features_only`, the last map's mean [B, head_width].

@@ -1,5 +1,7 @@
 """GSA-ResNet: a bottleneck ResNet whose 3x3 convolutions are GSA modules.
 
+Or whatever else `MIXERS` names: each group of blocks has its own.
+
 "Global Self-Attention Networks for Image Recognition" (arXiv 2010.03019). The table of
 layers and its parameter counts and FLOPs, which these networks have, are recollected:
 there is no official repository to confirm them.
@@ -7,9 +9,10 @@ there is no official repository to confirm them.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-import jax
+import chex
 from flax import nnx
 
 from gpsattn_jax.configs import Checked, Count, at_least, one_of
@@ -17,6 +20,7 @@ from gpsattn_jax.modules.attention_maps import attention_maps
 from gpsattn_jax.modules.functional import Functional, rematerialized
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.modules.layers import conv
+from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
 from gpsattn_jax.modules.norms import BatchNorm
 
 STEMS = ("imagenet", "small", "patch")
@@ -24,14 +28,15 @@ STEMS = ("imagenet", "small", "patch")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(Checked):
-    """A GSA-ResNet; with `attention` all False, the plain ResNet beside it.
+    """A GSA-ResNet; with `mixers` all "conv", the plain ResNet beside it.
 
     Attributes:
         layers: bottleneck blocks in each group.
         widths: bottleneck width of each group; a group's output is `expansion` wider.
         expansion: see `widths`.
-        attention: which groups have GSA modules instead of 3x3 convolutions.
-        num_heads: heads of each module.
+        mixers: what mixes the pixels in each group's blocks, keys of `MIXERS`: "gsa",
+            "conv" (3x3), "softmax", "content", or a name given to `build`.
+        num_heads: heads of each attention.
         image_size: side of the images in pixels; sets the reach of the relative tables.
             Larger images run too: distances outside the tables then weigh 0.
         window: caps the tables (distances below it count); None is global attention.
@@ -51,7 +56,7 @@ class Config(Checked):
     layers: tuple[Count, ...] = (3, 4, 6, 3)
     widths: tuple[Count, ...] = (64, 128, 256, 512)
     expansion: Count = 4
-    attention: tuple[bool, ...] = (True, True, True, True)
+    mixers: tuple[str, ...] = ("gsa", "gsa", "gsa", "gsa")
     num_heads: Count = 8
     image_size: Count = 224
     window: Annotated[int | None, at_least(1)] = None
@@ -68,7 +73,19 @@ class Config(Checked):
 
     def check_together(self) -> None:
         """Each group has its entries."""
-        self.check_lengths(("widths", "attention"), "layers", "groups")
+        self.check_lengths(("widths", "mixers"), "layers", "groups")
+
+    @staticmethod
+    def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields as older files have them -> as they are now.
+
+        Until mixers had names, `attention` said which groups had GSA modules.
+        """
+        switches = values.get("attention")
+        if not isinstance(switches, list | tuple):
+            return dict(values)
+        found = {name: value for name, value in values.items() if name != "attention"}
+        return found | {"mixers": ["gsa" if on else "conv" for on in switches]}
 
 
 VARIANTS = {
@@ -79,7 +96,7 @@ VARIANTS = {
     "32px": Config(
         layers=(3, 3, 3),
         widths=(32, 64, 128),
-        attention=(True,) * 3,
+        mixers=("gsa",) * 3,
         image_size=32,
         stem="small",
         num_classes=100,
@@ -88,7 +105,7 @@ VARIANTS = {
     "32px_patches": Config(
         layers=(2, 2),
         widths=(32, 64),
-        attention=(True,) * 2,
+        mixers=("gsa",) * 2,
         num_heads=4,
         image_size=32,
         stem="patch",
@@ -98,7 +115,7 @@ VARIANTS = {
         layers=(2, 2),
         widths=(32, 64),
         expansion=2,
-        attention=(True,) * 2,
+        mixers=("gsa",) * 2,
         num_heads=4,
         image_size=8,
         stem="small",
@@ -109,10 +126,19 @@ VARIANTS = {
 
 
 class Bottleneck(nnx.Module):
-    """1x1, GSA module or 3x3, 1x1, around a shortcut: [B, H, W, C] -> [B, H', W', C'].
+    """1x1, a mixer, 1x1, around a shortcut: [B, H, W, C] -> [B, H', W', C'].
 
-    A stride of two is 2x2 average pooling after the module; a 3x3 convolution strides
-    by itself (as in torchvision).
+    A stride of two is 2x2 average pooling after the mixer; one that takes a stride, as
+    a 3x3 convolution does, strides by itself (as in torchvision).
+
+    Args:
+        in_channels: C.
+        width: channels that the mixer sees.
+        expansion: C' is so many times wider.
+        stride: of rows and columns, 1 or 2.
+        mixer: a value of `MIXERS`, or a user's own.
+        options: what the mixer may take, see `mixer_options`.
+        rngs: random streams for the initial values.
     """
 
     def __init__(
@@ -122,19 +148,16 @@ class Bottleneck(nnx.Module):
         *,
         expansion: int,
         stride: int,
-        attention: dict[str, Any] | None,
+        mixer: Mixer,
+        options: Mapping[str, Any],
         rngs: nnx.Rngs,
     ):
         channels = expansion * width
         self.reduce = conv(in_channels, width, 1, rngs=rngs)
         self.reduce_norm = BatchNorm(width, rngs=rngs)
-        self.attends = attention is not None
-        self.mix: Any = (
-            conv(width, width, 3, stride=stride, rngs=rngs)
-            if attention is None
-            else GlobalSelfAttention(width, **attention, rngs=rngs)
-        )
-        self.pool = self.attends and stride > 1
+        options = {**options, "stride": stride}
+        self.mix: Any = make_mixer(mixer, width, options, rngs=rngs)
+        self.pool = stride > 1 and not takes(mixer, "stride")
         self.mix_norm = BatchNorm(width, rngs=rngs)
         self.expand = conv(width, channels, 1, rngs=rngs)
         self.expand_norm = BatchNorm(channels, scale=0.0, rngs=rngs)
@@ -147,11 +170,11 @@ class Bottleneck(nnx.Module):
         self.shortcut_norm = BatchNorm(channels, rngs=rngs) if reshaped else None
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """[B, H, W, C] -> [B, H / stride, W / stride, expansion * width]."""
         out = nnx.relu(self.reduce_norm(self.reduce(x), train=train))
-        out = self.mix(out, train=train, rngs=rngs) if self.attends else self.mix(out)
+        out = self.mix(out, train=train, rngs=rngs)
         if self.pool:
             out = halve(out)
         out = nnx.relu(self.mix_norm(out, train=train))
@@ -160,7 +183,12 @@ class Bottleneck(nnx.Module):
             x = self.shortcut_norm(self.shortcut(x), train=train)
         return nnx.relu(out + x)
 
-    def maps(self, x: jax.Array, at: tuple[float, float]) -> dict[str, jax.Array]:
+    @property
+    def has_maps(self) -> bool:
+        """Whether the mixer is a GSA module, whose attention can be drawn."""
+        return isinstance(self.mix, GlobalSelfAttention)
+
+    def maps(self, x: chex.Array, at: tuple[float, float]) -> dict[str, chex.Array]:
         """The module's attention maps at a point of the image, in evaluation."""
         place = [
             int(share * side) for share, side in zip(at, x.shape[1:3], strict=True)
@@ -172,7 +200,9 @@ class Bottleneck(nnx.Module):
 class GSAResNet(nnx.Module):
     """The network: [B, H, W, in_channels] -> logits [B, num_classes]."""
 
-    def __init__(self, config: Config, *, rngs: nnx.Rngs):
+    def __init__(
+        self, config: Config, mixers: Mapping[str, Mixer] = MIXERS, *, rngs: nnx.Rngs
+    ):
         channels = config.widths[0]
         self.stem = _stem(config, channels, rngs)
         self.stem_norm = BatchNorm(channels, rngs=rngs)
@@ -184,16 +214,14 @@ class GSAResNet(nnx.Module):
         for group, width in enumerate(config.widths):
             for layer in range(config.layers[group]):
                 stride = 2 if group > 0 and layer == 0 else 1
-                attention = (
-                    module_options(config, side) if config.attention[group] else None
-                )
                 blocks.append(
                     Bottleneck(
                         channels,
                         width,
                         expansion=config.expansion,
                         stride=stride,
-                        attention=attention,
+                        mixer=mixers[config.mixers[group]],
+                        options=mixer_options(config, side),
                         rngs=rngs,
                     )
                 )
@@ -209,7 +237,7 @@ class GSAResNet(nnx.Module):
 
     def __call__(
         self,
-        images: jax.Array,
+        images: chex.Array,
         *,
         attention_at: tuple[float, float] | None = None,
         train: bool = False,
@@ -226,7 +254,7 @@ class GSAResNet(nnx.Module):
             x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         maps = {}
         for place, block in enumerate(self.blocks):
-            if attention_at is not None and block.attends:
+            if attention_at is not None and block.has_maps:
                 maps[place] = block.maps(x, attention_at)
             if self.remat and train:
                 x = rematerialized(block, x, train=train, rngs=rngs)
@@ -246,22 +274,42 @@ def _stem(config, channels, rngs):
     return conv(config.in_channels, channels, size, stride=stride, rngs=rngs)
 
 
-@functools.cache
-def build(config: Config) -> Functional:
-    """Config -> a network; the same one for equal configs, so that it compiles once.
+def build(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> Functional:
+    """Config -> a network; the same one for equal arguments, so that it compiles once.
 
     It is called as `apply(params, state, images [B, H, W, C]) -> (logits, state)`.
+
+    Args:
+        config: of the network.
+        mixers: what the names in `config.mixers` mean. A new one is
+            `MIXERS | {"mine": Mine}`, with `Mine(channels, rngs=…)` a module that maps
+            [B, H, W, C] to the same; of what `mixer_options` lists, and of `stride`, it
+            gets what its signature names.
+
+    Raises:
+        ValueError: if a name in `config.mixers` is unknown.
     """
-    return Functional(functools.partial(_make, config))
+    unknown = [name for name in config.mixers if name not in mixers]
+    if unknown:
+        raise ValueError(
+            f"mixers must be among {', '.join(mixers)}; got {unknown[0]!r}."
+        )
+    return _build(config, tuple(mixers.items()))
 
 
-def _make(config, rngs):
-    return GSAResNet(config, rngs=rngs)
+@functools.cache
+def _build(config, mixers):
+    return Functional(functools.partial(_make, config, dict(mixers)))
 
 
-def module_options(config: Config, side: int) -> dict[str, Any]:
-    """The arguments of the GSA module on a map of `side` x `side` pixels."""
+def _make(config, mixers, rngs):
+    return GSAResNet(config, mixers, rngs=rngs)
+
+
+def mixer_options(config: Config, side: int) -> dict[str, Any]:
+    """What a mixer may take, on a map of `side` x `side` pixels."""
     return {
+        "side": side,
         "num_heads": config.num_heads,
         "window": side if config.window is None else min(side, config.window),
         "content": config.content,
@@ -272,7 +320,7 @@ def module_options(config: Config, side: int) -> dict[str, Any]:
     }
 
 
-def halve(x: jax.Array) -> jax.Array:
+def halve(x: chex.Array) -> chex.Array:
     """2x2 average pooling; an odd last row or column is averaged over what is there."""
     pooled = nnx.avg_pool(
         x, (2, 2), strides=(2, 2), padding="SAME", count_include_pad=False

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Annotated
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -19,7 +20,7 @@ from gpsattn_jax.kernels import POSITION_BIASES
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.positional_attention import PositionalAttention
 
-FUSIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array] | None] = {
+FUSIONS: dict[str, Callable[[chex.Array, chex.Array], chex.Array] | None] = {
     "add": jnp.add,
     "mult": jnp.multiply,
     "avg": lambda whole, part: (whole + part) / 2,
@@ -137,13 +138,13 @@ class PGLSum(nnx.Module):
 
     def __call__(
         self,
-        features: jax.Array,
-        length: jax.Array | None = None,
+        features: chex.Array,
+        length: chex.Array | None = None,
         *,
         attention: bool = False,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array | tuple[jax.Array, jax.Array]:
+    ) -> chex.Array | tuple[chex.Array, chex.Array]:
         """Scores time steps; see `build`.
 
         Args:
@@ -192,12 +193,12 @@ class MultiAttention(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        length: jax.Array,
+        x: chex.Array,
+        length: chex.Array,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """[B, T, C] -> [B, T, C].
 
         Args:

@@ -1,5 +1,6 @@
 """What one pixel attends to in a GSA module, for pictures."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -9,8 +10,8 @@ from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 
 
 def attention_maps(
-    module: GlobalSelfAttention, x: jax.Array, row: int, column: int
-) -> dict[str, jax.Array]:
+    module: GlobalSelfAttention, x: chex.Array, row: int, column: int
+) -> dict[str, chex.Array]:
     """The weights of one pixel's queries; beyond the projections O(H W D) work.
 
     Args:

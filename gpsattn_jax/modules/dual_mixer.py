@@ -1,5 +1,6 @@
 """The dual token mixer: half the channels attend, half are convolved."""
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -55,12 +56,12 @@ class DualMixer(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        position: jax.Array | None = None,
+        x: chex.Array,
+        position: chex.Array | None = None,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """`position` [N, H W, S] goes to the attention."""
         first, second = jnp.split(x, 2, axis=-1)
         local = self.local(first, train=train)
@@ -87,8 +88,8 @@ class TokenEnhancer(nnx.Module):
         self.expand_norm = BatchNorm(channels, rngs=rngs)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """X + the bottleneck of x."""
         out = self.conv_norm(gelu(self.conv(x)), train=train)
         out = self.squeeze_norm(gelu(self.squeeze(out)), train=train)

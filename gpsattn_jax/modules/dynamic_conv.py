@@ -1,5 +1,6 @@
 """Input-dependent depthwise convolution: a kernel of its own for each example."""
 
+import chex
 import jax
 from flax import nnx
 
@@ -56,16 +57,16 @@ class DynamicConv(nnx.Module):
         )
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """Convolves each example with its own kernel, padded by K // 2."""
         kernels, bias = self.kernels_of(x, train=train)
         out = depthwise_conv(x, kernels)
         return out if bias is None else out + bias
 
     def kernels_of(
-        self, x: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, jax.Array | None]:
+        self, x: chex.Array, *, train: bool = False
+    ) -> tuple[chex.Array, chex.Array | None]:
         """[B, H, W, C] -> (kernels [B, K, K, C], bias [B, 1, 1, C] or None)."""
         size = self.kernels.shape[0]
         pooled = jax.vmap(adaptive_average_pool, in_axes=(0, None))(x, size)

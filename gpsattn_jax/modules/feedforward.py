@@ -3,7 +3,7 @@
 import functools
 import operator
 
-import jax
+import chex
 from flax import nnx
 
 from gpsattn_jax.kernels import gelu
@@ -39,8 +39,8 @@ class MultiScaleFeedForward(nnx.Module):
         self.dropout = nnx.Dropout(dropout)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """Needs `rngs` in training if there is dropout."""
         parts = (branch(x, train=train, rngs=rngs) for branch in self.branches)
         out = self.norm(functools.reduce(operator.add, parts), train=train)
@@ -65,8 +65,8 @@ class Branch(nnx.Module):
         self.dropout = nnx.Dropout(dropout)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """[B, H, W, C] -> its share of the sum, [B, H, W, C]."""
         x = self.expand_norm(gelu(self.expand(x)), train=train)
         x = self.conv_norm(gelu(self.conv(x) + x), train=train)

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -25,7 +26,7 @@ class Functional:
 
     make: Callable[[nnx.Rngs], nnx.Module]
 
-    def init(self, key: jax.Array) -> tuple[dict, dict]:
+    def init(self, key: chex.PRNGKey) -> tuple[dict, dict]:
         """Random key -> (params, state), nested dicts; state holds batch statistics.
 
         Compiled as one program: a deep network starts in seconds.
@@ -33,7 +34,7 @@ class Functional:
         return self._init(key)
 
     @functools.cached_property
-    def _init(self) -> Callable[[jax.Array], tuple[dict, dict]]:
+    def _init(self) -> Callable[[chex.Array], tuple[dict, dict]]:
         @jax.jit
         def init(key):
             module = self.make(nnx.Rngs(key))
@@ -57,7 +58,7 @@ class Functional:
         state: dict,
         *inputs: Any,
         train: bool = False,
-        rng: jax.Array | None = None,
+        rng: chex.PRNGKey | None = None,
         **named_inputs: Any,
     ) -> tuple[Any, dict]:
         """Runs the network.
@@ -84,7 +85,7 @@ def rematerialized(
     *inputs: Any,
     train: bool = False,
     rngs: nnx.Rngs | None = None,
-) -> jax.Array:
+) -> chex.Array:
     """`module(*inputs)`, whose insides the backward pass computes again.
 
     So only one module's activations at a time need memory, for one more forward pass.
@@ -106,13 +107,13 @@ def rematerialized(
 
 def scanned(
     modules: Sequence[nnx.Module],
-    x: jax.Array,
+    x: chex.Array,
     *inputs: Any,
-    each: jax.Array | None = None,
+    each: chex.Array | None = None,
     train: bool = False,
     rngs: nnx.Rngs | None = None,
     remat: bool = False,
-) -> jax.Array:
+) -> chex.Array:
     """`x = module(x, *inputs, each[i])` for module after module, compiled once.
 
     It runs a little slower than one after the other, since arrays are stacked and cut.

@@ -4,12 +4,13 @@ import functools
 import itertools
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.kernels import axial_attention, content_attention
-from gpsattn_jax.kernels.softmax import accumulator
+from gpsattn_jax.kernels.dtypes import accumulator
 from gpsattn_jax.modules.norms import BatchNorm
 
 NORMS = ("channel", "head", "none")
@@ -122,8 +123,8 @@ class GlobalSelfAttention(nnx.Module):
         self.query_softmax = query_softmax
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """[B, H, W, C] -> [B, H, W, out_channels or value_channels].
 
         The dtype is that of x and the parameters together; for bfloat16 cast both.

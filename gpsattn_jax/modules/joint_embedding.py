@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,14 +59,14 @@ class JointEmbedding(nnx.Module):
 
     def __call__(
         self,
-        joints: jax.Array,
-        mask: jax.Array | None,
-        stream: jax.Array,
-        visible: jax.Array | None,
+        joints: chex.Array,
+        mask: chex.Array | None,
+        stream: chex.Array,
+        visible: chex.Array | None,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """Embeds.
 
         Args:
@@ -100,15 +101,15 @@ class TwoLayers(nnx.Module):
         self.out = Dense(hidden, outputs, rngs=rngs)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """[..., inputs] -> [..., outputs]."""
         return self.out(jax.nn.relu(self.hidden(x)))
 
 
 def motion(
-    x: jax.Array, mask: jax.Array | None, lag: int
-) -> tuple[jax.Array, jax.Array | None]:
+    x: chex.Array, mask: chex.Array | None, lag: int
+) -> tuple[chex.Array, chex.Array | None]:
     """Differences over `lag` frames, and where both are seen; 0 in the first `lag`.
 
     Args:
@@ -128,8 +129,8 @@ def motion(
 
 
 def joint_distances(
-    joints: jax.Array, mask: jax.Array | None
-) -> tuple[jax.Array, jax.Array | None]:
+    joints: chex.Array, mask: chex.Array | None
+) -> tuple[chex.Array, chex.Array | None]:
     """Distances between all joints of a frame, standardised within a clip.
 
     Args:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -21,7 +22,7 @@ class Dense(nnx.Linear):
     makes transposed copies on CPUs; joined into one there is nothing to copy.
     """
 
-    def __call__(self, inputs: jax.Array, out_sharding: Any = None) -> jax.Array:
+    def __call__(self, inputs: chex.Array, out_sharding: Any = None) -> chex.Array:
         """Dense layer of the last axis."""
         out = super().__call__(inputs.reshape(-1, inputs.shape[-1]), out_sharding)
         return out.reshape(*inputs.shape[:-1], -1)
@@ -53,8 +54,8 @@ class DepthwiseConv(nnx.Module):
         self.stride = stride
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """Padded by K // 2 on each side."""
         out = depthwise_conv(x, self.kernel[...], stride=self.stride)
         if self.bias is None:
@@ -88,8 +89,8 @@ class PatchEmbed(nnx.Module):
         self.norm = BatchNorm(channels, rngs=rngs)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """[B, H, W, C] -> [B, (H + 2 (K // 2) - K) / stride + 1, …, C']."""
         return self.norm(self.conv(x), train=train)
 
@@ -113,8 +114,8 @@ class LayerScale(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((channels,)))
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """X * factor + bias."""
         factor, bias = (
             along_channels(vector, x.ndim)
@@ -124,12 +125,12 @@ class LayerScale(nnx.Module):
 
 
 def drop_path(
-    x: jax.Array,
-    rate: float | jax.Array | None,
+    x: chex.Array,
+    rate: float | chex.Array | None,
     *,
     train: bool = False,
     rngs: nnx.Rngs | None = None,
-) -> jax.Array:
+) -> chex.Array:
     """Drops whole examples of a residual branch in training: [B, …] -> [B, …].
 
     Stochastic depth (arXiv 1603.09382) for each example; what stays is divided by the
@@ -175,3 +176,19 @@ def conv(
         kernel_init=start,
         rngs=rngs,
     )
+
+
+def check_heads(name: str, width: int, num_heads: int) -> None:
+    """Raises ValueError unless a width is divided by a number of heads, 1 at least.
+
+    Args:
+        name: of the width, for the message.
+        width: channels, 1 at least.
+        num_heads: N.
+    """
+    if num_heads < 1:
+        raise ValueError(f"num_heads must be at least 1; got {num_heads}.")
+    if width < 1 or width % num_heads:
+        raise ValueError(
+            f"{name} must be a multiple of num_heads={num_heads}; got {width}."
+        )

@@ -1,5 +1,6 @@
 """Norms as PyTorch has them: batch norm, and group norm of one group."""
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -39,12 +40,12 @@ class BatchNorm(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        mask: jax.Array | None = None,
+        x: chex.Array,
+        mask: chex.Array | None = None,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """Normalises x, in float32 at least; training also updates the statistics.
 
         Values where the mask (x's shape) is False do not count in them.
@@ -56,8 +57,8 @@ class BatchNorm(nnx.Module):
         return (x * multiplier + offset).astype(x.dtype)
 
     def affine(
-        self, x: jax.Array, mask: jax.Array | None = None, *, train: bool = False
-    ) -> tuple[jax.Array, jax.Array]:
+        self, x: chex.Array, mask: chex.Array | None = None, *, train: bool = False
+    ) -> tuple[chex.Array, chex.Array]:
         """The normalisation of x as (multiplier [C], offset [C]), to be folded."""
         mean, var = self.mean[...], self.var[...]
         if train:
@@ -115,8 +116,8 @@ class GroupNorm(nnx.Module):
         self.epsilon = epsilon
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """Normalises each example by itself."""
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         mean = wide.mean((1, 2, 3), keepdims=True)
@@ -128,6 +129,6 @@ class GroupNorm(nnx.Module):
         return (wide * multiplier + offset).astype(x.dtype)
 
 
-def along_channels(vector: jax.Array, rank: int) -> jax.Array:
+def along_channels(vector: chex.Array, rank: int) -> chex.Array:
     """[C] -> [1, …, 1, C] of the given rank: no axis is added silently."""
     return vector.reshape((1,) * (rank - 1) + (-1,))

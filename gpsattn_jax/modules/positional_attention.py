@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -12,16 +13,16 @@ from gpsattn_jax.kernels import (
     attend_blocked,
     attention_weights,
     join_segments,
-    segment_lengths,
     split_segments,
 )
+from gpsattn_jax.kernels.segments import segment_lengths
 
 # From this many steps on, attention is worked off in blocks: it needs less memory, and
 # on a processor no more time (benchmarks/RESULTS.md).
 LONG = 256
 BLOCK = 320
 
-Start = Callable[[jax.Array, tuple[int, int]], jax.Array]
+Start = Callable[[chex.Array, tuple[int, int]], chex.Array]
 
 
 class PositionalAttention(nnx.Module):
@@ -80,12 +81,12 @@ class PositionalAttention(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        length: jax.Array,
+        x: chex.Array,
+        length: chex.Array,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """Attends; steps from a sequence's length [B] on are hidden.
 
         Raises:
@@ -98,7 +99,7 @@ class PositionalAttention(nnx.Module):
         along_batch = jax.vmap(self._one, in_axes=(0, 0, 0 if drops else None))
         return along_batch(x, length, _keys(key, x.shape[0]))
 
-    def weights(self, x: jax.Array, length: jax.Array, head: int = -1) -> jax.Array:
+    def weights(self, x: chex.Array, length: chex.Array, head: int = -1) -> chex.Array:
         """A head's attention weights [B, T, T] in evaluation; without segments."""
 
         def one(x, length):
@@ -169,7 +170,7 @@ class PositionalAttention(nnx.Module):
 class Kernel(nnx.Module):
     """An array of weights under the name that optimizers and sharding rules know."""
 
-    def __init__(self, kernel: jax.Array):
+    def __init__(self, kernel: chex.Array):
         self.kernel = nnx.Param(kernel)
 
 

@@ -1,5 +1,6 @@
 """Attention of every pixel to a spatially reduced map."""
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -51,12 +52,12 @@ class ReducedAttention(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        position: jax.Array | None = None,
+        x: chex.Array,
+        position: chex.Array | None = None,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """Softmax attention; `position` [N, H W, S] is added to the logits."""
 
         def one_head(query, key, value, bias):
@@ -68,7 +69,7 @@ class ReducedAttention(nnx.Module):
         out = jax.vmap(heads, in_axes=(0, 0, 0, None))(query, key, value, position)
         return out.reshape(x.shape)
 
-    def weights(self, x: jax.Array, position: jax.Array | None = None) -> jax.Array:
+    def weights(self, x: chex.Array, position: chex.Array | None = None) -> chex.Array:
         """The attention weights [B, N, H W, S] of evaluation, for pictures."""
 
         def one_head(query, key, bias):
@@ -110,8 +111,8 @@ class SpatialReduction(nnx.Module):
         self.scale_norm = BatchNorm(channels, rngs=rngs)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
         """The reduced map."""
         if self.reduction == 1:
             return x

@@ -1,5 +1,6 @@
 """Attention between joints that know their place on the skeleton; between channels."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +29,7 @@ class _Heads(nnx.Module):
         )
         self.num_heads = num_heads
 
-    def project(self, x: jax.Array, *codes: jax.Array | None) -> list[jax.Array]:
+    def project(self, x: chex.Array, *codes: chex.Array | None) -> list[chex.Array]:
         """Query and key of x + codes, value of x: [..., C] -> three of [..., N, D].
 
         Codes broadcast against x, or are None. Their projections are added to x's: the
@@ -91,13 +92,13 @@ class SpatialAttention(_Heads):
 
     def __call__(
         self,
-        x: jax.Array,
-        code: jax.Array | None = None,
-        mask: jax.Array | None = None,
+        x: chex.Array,
+        code: chex.Array | None = None,
+        mask: chex.Array | None = None,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """Attends.
 
         Args:
@@ -116,10 +117,10 @@ class SpatialAttention(_Heads):
 
     def weights(
         self,
-        x: jax.Array,
-        code: jax.Array | None = None,
-        mask: jax.Array | None = None,
-    ) -> jax.Array:
+        x: chex.Array,
+        code: chex.Array | None = None,
+        mask: chex.Array | None = None,
+    ) -> chex.Array:
         """The attention weights [B, T, N, V, V], or [B, 1, N, V, V] with share_time."""
         query, key, _ = self.project(x, _on_joints(code))
         if self.share_time:
@@ -220,14 +221,14 @@ class ChannelAttention(_Heads):
 
     def __call__(
         self,
-        x: jax.Array,
-        time: jax.Array | None = None,
-        code: jax.Array | None = None,
-        mask: jax.Array | None = None,
+        x: chex.Array,
+        time: chex.Array | None = None,
+        code: chex.Array | None = None,
+        mask: chex.Array | None = None,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """Attends.
 
         Args:
@@ -245,11 +246,11 @@ class ChannelAttention(_Heads):
 
     def weights(
         self,
-        x: jax.Array,
-        time: jax.Array | None = None,
-        code: jax.Array | None = None,
-        mask: jax.Array | None = None,
-    ) -> jax.Array:
+        x: chex.Array,
+        time: chex.Array | None = None,
+        code: chex.Array | None = None,
+        mask: chex.Array | None = None,
+    ) -> chex.Array:
         """The attention weights [B, N, D, D]."""
         query, key, _ = self._flat(x, time, code)
         mapped = self._mapped(channel_weights, 2, mask, out_axes=0)

@@ -1,5 +1,6 @@
 """A depthwise separable convolution along time."""
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -30,12 +31,12 @@ class TemporalConv(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        mask: jax.Array | None = None,
+        x: chex.Array,
+        mask: chex.Array | None = None,
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
+    ) -> chex.Array:
         """Convolves; places where the mask [B, T, V] is False count as zeros."""
         if mask is not None:
             x = jnp.where(mask[..., None], x, 0)
@@ -48,15 +49,15 @@ class TemporalConv(nnx.Module):
         return self.point(x + along_channels(self.bias[...].astype(x.dtype), x.ndim))
 
 
-def every(x: jax.Array, stride: int) -> jax.Array:
-    """Frames 0, s, 2 s, … of [B, T, …], as a convolution of stride s sees them."""
+def thin(x: chex.Array, stride: int) -> chex.Array:
+    """Frames 0, s, 2 s, … of [B, T, …], as a convolution of stride s has them."""
     return x if stride == 1 else x[:, ::stride]
 
 
-def seen_within(mask: jax.Array, stride: int) -> jax.Array:
-    """Whether a joint is seen in frames t s … t s + s - 1: [B, T, V] -> [B, T', V].
+def thin_mask(mask: chex.Array, stride: int) -> chex.Array:
+    """Whether a joint is there in frames t s … t s + s - 1: [B, T, V] -> [B, T', V].
 
-    What is seen between the frames that `every` keeps is not lost: a convolution has
+    What stands between the frames that `thin` keeps is not lost: a convolution has
     carried it to them.
     """
     if stride == 1:

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import chex
 import jax
 
 from gpsattn_jax.training.checkpoints import Checkpoints
@@ -22,7 +23,7 @@ from gpsattn_jax.training.state import Network, TrainState, copy, init_state
 from gpsattn_jax.training.step import train_step
 
 Evaluate = Callable[[Any, Any], dict[str, float]]
-Augment = Callable[[dict[str, Any], jax.Array], dict[str, Any]]
+Augment = Callable[[dict[str, Any], chex.Array], dict[str, Any]]
 
 
 class BatchSource(Protocol):

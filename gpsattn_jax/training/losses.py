@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
 
-Loss = Callable[[Any, dict[str, jax.Array]], tuple[jax.Array, dict[str, jax.Array]]]
+Loss = Callable[[Any, dict[str, chex.Array]], tuple[chex.Array, dict[str, chex.Array]]]
 
 
 def summed_squares() -> Loss:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import jax
+import chex
 import numpy as np
 
 from gpsattn_jax.training.sharding import Placement, on_every_process
 
 
 def predict(
-    forward: Callable[[Any, Any, dict[str, Any]], jax.Array],
+    forward: Callable[[Any, Any, dict[str, Any]], chex.Array],
     params: Any,
     model_state: Any,
     batches: Iterable[tuple[dict[str, Any], int]],

@@ -3,6 +3,7 @@
 import collections
 import pathlib
 
+import chex
 import jax
 
 from gpsattn_jax.training.config import TrainConfig
@@ -31,7 +32,7 @@ class Reports:
         if first and self._log is not None:
             self._progress.note(f"Going on from step {first} in {workdir}.")
 
-    def add(self, done: int, metrics: dict[str, jax.Array]) -> None:
+    def add(self, done: int, metrics: dict[str, chex.Array]) -> None:
         """Takes the metrics of a step under way; reads those of an earlier one.
 
         Raises:

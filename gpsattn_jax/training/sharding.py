@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
@@ -168,7 +169,7 @@ def place(machine: Machine | None = None) -> Placement:
     return Placement(mesh, RULES[machine.sharding])
 
 
-def on_every_process(array: jax.Array) -> np.ndarray:
+def on_every_process(array: chex.Array) -> np.ndarray:
     """An array that may be split over devices and processes, whole, on the host."""
     if jax.process_count() == 1:
         return np.asarray(array)

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple, Protocol
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -10,7 +11,7 @@ import optax
 class Network(Protocol):
     """What training asks of a network; `modules.Functional` is one."""
 
-    def init(self, key: jax.Array) -> tuple[Any, Any]:
+    def init(self, key: chex.PRNGKey) -> tuple[Any, Any]:
         """Random key -> (params, state)."""
 
     def apply(
@@ -41,7 +42,7 @@ class TrainState(NamedTuple):
         ema: moving averages {"params", "model_state"}, or None.
     """
 
-    step: jax.Array
+    step: chex.Array
     params: Any
     model_state: Any
     opt_state: Any
@@ -51,7 +52,7 @@ class TrainState(NamedTuple):
 def init_state(
     network: Network,
     optimizer: optax.GradientTransformation,
-    key: jax.Array,
+    key: chex.PRNGKey,
     *,
     averaged: bool = False,
     initial: tuple[Any, Any] | None = None,

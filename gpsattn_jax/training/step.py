@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -14,8 +15,8 @@ from gpsattn_jax.training.state import Network, TrainState
 
 def train_step(
     state: TrainState,
-    batch: dict[str, dict[str, jax.Array]],
-    key: jax.Array,
+    batch: dict[str, dict[str, chex.Array]],
+    key: chex.PRNGKey,
     *,
     network: Network,
     loss: Loss,

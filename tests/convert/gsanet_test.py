@@ -93,16 +93,12 @@ def test_golden(golden, name):
         assert_close(new_state["norm"][statistic], wanted, 2e-5, statistic)
 
 
+# The golden files are this module's numbers for every option, so two rows do: they
+# show that the package that is installed is the one that the files came from.
 @pytest.mark.slow
-@pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"rel_pos_length": 9},
-        {"rel_pos_length": 3, "norm_queries": True},
-        {"rel_pos_length": 7, "batch_norm": False, "dim_out": 11},
-    ],
+    ("options", "train"),
+    [({"rel_pos_length": 3, "norm_queries": True}, False), ({"dim_out": 11}, True)],
 )
 def test_parity_with_the_installed_module(torch, gsa_pytorch, tmp_path, options, train):
     torch.manual_seed(0)

@@ -105,7 +105,7 @@ def test_weights_are_grafted_with_a_new_head(theirs):
     arrays = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
     network, params, state = convert.load("gsanet", arrays)
     config = gsanet.Config(
-        layers=(2, 1, 1), widths=(4, 6, 8), attention=(False,) * 3, num_classes=7
+        layers=(2, 1, 1), widths=(4, 6, 8), mixers=("conv",) * 3, num_classes=7
     )
     other = gsanet.build(config)
     new, _, lines = convert.graft(other, jax.random.key(0), params, state)

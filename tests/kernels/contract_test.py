@@ -1,312 +1,46 @@
-"""What every kernel promises, one row each: shapes, dtypes, gradients, transforms."""
+"""What every kernel promises: shapes, dtypes, gradients, transforms.
 
-import dataclasses
-from collections.abc import Callable
+What covers what: mapping twice over chosen axes covers mapping once over the first; the
+twins' compiled variant, the compiled gradients and `jit_test.py` cover `jax.jit`; one
+test asks for three dtypes, since it traces and computes nothing.
+"""
 
+import chex
 import jax
 import jax.numpy as jnp
 import jax.test_util
 import numpy as np
 import pytest
+from absl.testing import parameterized
 
 from gpsattn_jax import kernels
-from tests.kernels import reference
-
-SIZES = {"L": 7, "T": 5, "S": 7, "D": 4, "E": 3, "R": 7}
-SIZES |= {"N": 2, "B": 2, "H": 5, "W": 6, "C": 4, "K": 3, "G": 2}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Row:
-    """One kernel, or one way of calling it.
-
-    Attributes:
-        kernel: the function.
-        twin: its slow NumPy twin.
-        arguments: positional arguments by name, as axis letters; "T S?" is boolean,
-            a number is a size that no test changes.
-        out: the result's axes, likewise.
-        options: keyword arguments.
-        out_dtype: the result's dtype if not that of the inputs.
-    """
-
-    kernel: Callable
-    twin: Callable
-    arguments: dict[str, str]
-    out: str
-    options: dict = dataclasses.field(default_factory=dict)
-    out_dtype: str | None = None
-
-    def make(self, seed=0, draw=np.random.Generator.standard_normal, **sizes):
-        """Arguments in the widest float that is on; each query sees a key."""
-        generator, arrays = np.random.default_rng(seed), []
-        for axes in self.arguments.values():
-            array = draw(generator, size=shape_of(axes.rstrip("?"), sizes))
-            if axes.endswith("?"):
-                array = array > 0.3
-                array[..., 0] = True
-            arrays.append(jnp.asarray(array))
-        return tuple(arrays)
-
-    def shape(self, **sizes):
-        return shape_of(self.out, sizes)
-
-    @property
-    def differentiable(self):
-        """Positions of the float arguments."""
-        kinds = enumerate(self.arguments.values())
-        return tuple(place for place, axes in kinds if not axes.endswith("?"))
-
-    def __call__(self, *arrays):
-        return self.kernel(*arrays, **self.options)
-
-    def expected(self, arrays):
-        wide = [a if a.dtype == bool else np.asarray(a, np.float64) for a in arrays]
-        return self.twin(*wide, **self.options)
-
-
-def shape_of(axes, sizes):
-    sizes = SIZES | sizes
-    return tuple(sizes.get(axis) or int(axis) for axis in axes.split())
-
-
-WEIGHTS = {"query": "T D", "key": "S D"}
-ATTEND = WEIGHTS | {"value": "S E"}
-BIAS_MASK = {"bias": "T S", "mask": "T S?"}
-RELATIVE = {"query": "T D", "table": "R D"}
-MIX = {"logits": "K K G C", "kernels": "K K G C"}
-SHARED = {"x": "B H W C", "filters": "K K C"}
-PER_EXAMPLE = {"x": "B H W C", "filters": "B K K C"}
-HEADS = {"query": "N T D", "key": "N S D", "value": "N S E"}
-CHANNEL_WEIGHTS = {"query": "S D", "key": "S E", "temperature": ""}
-CHANNELS = {"query": "S D", "key": "S E", "value": "S E", "temperature": ""}
-DISTANCES = np.array([[0, 1, 4], [1, 0, 3], [4, 3, 0]], np.int32)
-
-
-def wave(rows, columns, length):
-    """A bias that tells rows from columns."""
-    return jnp.sin(0.7 * rows + 1.3 * columns + length)
-
-
-def halves(data, head, rows, columns):
-    """Factors on the weights, as dropout's, other ones for each head."""
-    return data * ((rows + 2 * columns + head) % 3)
-
-
-# The first word of a row's name is the kernel's.
-KERNELS = {
-    "attention_weights": Row(
-        kernels.attention_weights, reference.attention_weights, WEIGHTS, "T S"
-    ),
-    "attention_weights with bias and mask": Row(
-        kernels.attention_weights,
-        reference.attention_weights,
-        WEIGHTS | BIAS_MASK,
-        "T S",
-        options={"scale": 0.7},
-    ),
-    "attend": Row(kernels.attend, reference.attend, ATTEND, "T E"),
-    "attend with bias and mask": Row(
-        kernels.attend,
-        reference.attend,
-        ATTEND | BIAS_MASK,
-        "T E",
-        options={"scale": 0.7},
-    ),
-    "attend_blocked": Row(
-        kernels.attend_blocked,
-        reference.attend_blocked,
-        HEADS,
-        "N T E",
-        options={"bias_of": wave, "length": 2048, "block": 2},  # no key is hidden
-    ),
-    "attend_blocked with hidden keys and factors": Row(
-        kernels.attend_blocked,
-        reference.attend_blocked,
-        HEADS,
-        "N T E",
-        options={
-            "bias_of": wave,
-            "length": 4,
-            "block": 3,
-            "scale": 0.7,
-            "factor_of": halves,
-            "factor_data": 0.5,
-        },  # fmt: skip
-    ),
-    "content_attention": Row(
-        kernels.content_attention, reference.content_attention, ATTEND, "T E"
-    ),
-    "content_weights": Row(
-        kernels.content_weights, reference.content_weights, WEIGHTS, "T S"
-    ),
-    "relative_attention": Row(
-        kernels.relative_attention,
-        reference.relative_attention,
-        {"query": "T D", "value": "T E", "table": "R D"},
-        "T E",
-    ),
-    "axial_attention": Row(
-        kernels.axial_attention,
-        reference.axial_attention,
-        {"query": "L T D", "value": "L T E", "table": "R D"},
-        "L T E",
-    ),
-    "axial_attention in parts": Row(
-        kernels.axial_attention,
-        reference.axial_attention,
-        {"query": "L T D", "value": "L T E", "table": "R D"},
-        "L T E",
-        options={"tile_bytes": 250},  # parts of three lines, the last one filled up
-    ),
-    "relative_weights": Row(
-        kernels.relative_weights,
-        reference.relative_weights,
-        RELATIVE,
-        "T T",
-        out_dtype="float32",
-    ),
-    "mix_kernels": Row(kernels.mix_kernels, reference.mix_kernels, MIX, "K K C"),
-    "adaptive_average_pool": Row(
-        kernels.adaptive_average_pool,
-        reference.adaptive_average_pool,
-        {"x": "H W C"},
-        "3 3 C",
-        options={"size": 3},
-    ),
-    "adaptive_average_pool of equal bins": Row(
-        kernels.adaptive_average_pool,
-        reference.adaptive_average_pool,
-        {"x": "4 6 C"},
-        "2 2 C",
-        options={"size": 2},
-    ),
-    "adaptive_average_pool of a small map": Row(
-        kernels.adaptive_average_pool,
-        reference.adaptive_average_pool,
-        {"x": "3 4 C"},
-        "7 7 C",
-        options={"size": 7},
-    ),
-    "resize_bicubic": Row(
-        kernels.resize_bicubic,
-        reference.resize_bicubic,
-        {"array": "T S"},
-        "9 4",
-        options={"shape": (9, 4)},
-    ),
-    "resize_bicubic of three axes": Row(
-        kernels.resize_bicubic,
-        reference.resize_bicubic,
-        {"array": "2 T S"},
-        "2 3 8",
-        options={"shape": (2, 3, 8)},
-    ),
-    "depthwise_conv": Row(
-        kernels.depthwise_conv, reference.depthwise_conv, SHARED, "B H W C"
-    ),
-    "depthwise_conv by example": Row(
-        kernels.depthwise_conv, reference.depthwise_conv, PER_EXAMPLE, "B H W C"
-    ),
-    "depthwise_conv strided": Row(
-        kernels.depthwise_conv,
-        reference.depthwise_conv,
-        SHARED,
-        "B 3 3 C",
-        options={"stride": 2},
-    ),
-    "depthwise_conv by example, strided": Row(
-        kernels.depthwise_conv,
-        reference.depthwise_conv,
-        PER_EXAMPLE,
-        "B 4 4 C",
-        options={"stride": 2, "padding": 2},
-    ),
-    "channel_weights": Row(
-        kernels.channel_weights, reference.channel_weights, CHANNEL_WEIGHTS, "D E"
-    ),
-    "channel_weights with a mask": Row(
-        kernels.channel_weights,
-        reference.channel_weights,
-        CHANNEL_WEIGHTS | {"mask": "S?"},
-        "D E",
-    ),
-    "channel_attention": Row(
-        kernels.channel_attention, reference.channel_attention, CHANNELS, "S D"
-    ),
-    "channel_attention with a mask": Row(
-        kernels.channel_attention,
-        reference.channel_attention,
-        CHANNELS | {"mask": "S?"},
-        "S D",
-    ),
-    "geodesic_bias": Row(
-        kernels.geodesic_bias,
-        reference.geodesic_bias,
-        {"table": "6"},
-        "3 3",
-        options={"distances": DISTANCES},
-    ),
-    "temporal_conv": Row(
-        kernels.temporal_conv,
-        reference.temporal_conv,
-        {"x": "T C", "filters": "7 C"},  # longer than the sequence
-        "T C",
-    ),
-    "temporal_conv strided": Row(
-        kernels.temporal_conv,
-        reference.temporal_conv,
-        {"x": "5 C", "filters": "K C"},
-        "3 C",
-        options={"stride": 2},
-    ),
-    "temporal_conv of an even size, strided": Row(
-        kernels.temporal_conv,
-        reference.temporal_conv,
-        {"x": "8 C", "filters": "4 C"},
-        "3 C",
-        options={"stride": 3},
-    ),
-    "gelu": Row(kernels.gelu, reference.gelu, {"x": "T D"}, "T D"),
-    "split_segments": Row(
-        kernels.split_segments,
-        reference.split_segments,
-        {"x": "7 C"},
-        "3 3 C",
-        options={"length": 7, "num_segments": 3},
-    ),
-    "join_segments": Row(
-        kernels.join_segments,
-        reference.join_segments,
-        {"segments": "3 3 C"},
-        "7 C",
-        options={"length": 7, "num_steps": 7},
-    ),
-}
-# Functions of indices and lengths, in positions_test.py and segments_test.py.
-OF_INDICES = {"absolute_bias", "no_bias", "relative_bias", "segment_lengths"}
-# Of plain numbers, in structure_test.py.
-OF_GRAPHS = {"bone_parents", "geodesic_distances", "shells", "voronoi_parts"}
-NO_KERNELS = {"check_shapes", "POSITION_BIASES"}
+from tests.kernels.rows import KERNELS, NO_ROWS, cast
 
 each_kernel = pytest.mark.parametrize("row", KERNELS.values(), ids=KERNELS.keys())
 
 
 def test_every_public_kernel_has_a_row():
     rows = {name.split()[0] for name in KERNELS}
-    assert rows == set(kernels.__all__) - NO_KERNELS - OF_INDICES - OF_GRAPHS
+    assert rows == set(kernels.__all__) - NO_ROWS
     for name, row in KERNELS.items():
-        assert row.kernel is getattr(kernels, name.split()[0])
+        name = name.split()[0]
+        assert row.kernel.__name__.startswith(name) and hasattr(kernels, name)
 
 
-@each_kernel
-def test_agrees_with_its_twin(row):
-    ones = [{"T": 1, "S": 1, "E": 1, "B": 1}, {"D": 1, "R": 1, "C": 1, "G": 1}]
-    for seed, sizes in enumerate([{}, *ones]):
-        arrays = row.make(seed, **sizes)
-        out = row(*arrays)
-        assert out.shape == row.shape(**sizes)
-        np.testing.assert_allclose(out, row.expected(arrays), rtol=1e-5, atol=1e-6)
+class Twins(chex.TestCase):
+    """Every kernel against its twin, as it is and compiled."""
+
+    @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.named_parameters(*KERNELS.items())
+    def test_agrees_with_its_twin(self, row):
+        ones = [{"T": 1, "S": 1, "E": 1, "B": 1}, {"D": 1, "R": 1, "C": 1, "G": 1}]
+        call = self.variant(row.__call__)
+        for seed, sizes in enumerate([{}, *ones]):
+            arrays = row.make(seed, **sizes)
+            out = call(*arrays)
+            chex.assert_shape(out, row.shape(**sizes))
+            expected = np.asarray(row.expected(arrays), out.dtype)
+            chex.assert_trees_all_close(out, expected, rtol=1e-5, atol=1e-6)
 
 
 @each_kernel
@@ -314,15 +48,15 @@ def test_agrees_with_its_twin_in_double_precision(row, x64):
     arrays = row.make()
     out = row(*arrays)
     assert out.dtype == np.float64
-    np.testing.assert_allclose(out, row.expected(arrays), rtol=1e-12, atol=1e-13)
+    chex.assert_trees_all_close(out, row.expected(arrays), rtol=1e-12, atol=1e-13)
 
 
 @each_kernel
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_dtype(row, dtype):
-    out = jax.eval_shape(row, *cast(row.make(), dtype))
-    assert out.shape == row.shape()
-    assert out.dtype == (row.out_dtype or dtype)
+def test_dtypes(row):
+    for dtype in ("float16", "bfloat16", "float32"):
+        out = jax.eval_shape(row, *cast(row.make(), dtype))
+        assert out.shape == row.shape()
+        assert out.dtype == (row.out_dtype or dtype)
 
 
 @pytest.mark.parametrize("name", ["attend", "content_attention", "relative_attention"])
@@ -331,23 +65,6 @@ def test_the_result_has_the_dtype_of_value(name):
     arrays = dict(zip(row.arguments, row.make(), strict=True))
     arrays["value"] = arrays["value"].astype(jnp.bfloat16)
     assert jax.eval_shape(row, *arrays.values()).dtype == jnp.bfloat16
-
-
-@each_kernel
-def test_jit(row):
-    arrays = row.make()
-    np.testing.assert_allclose(
-        jax.jit(row)(*arrays), row(*arrays), rtol=1e-5, atol=1e-6
-    )
-
-
-@each_kernel
-def test_vmap_equals_a_loop(row):
-    examples = [row.make(seed) for seed in range(3)]
-    stacked = [jnp.stack(arrays) for arrays in zip(*examples, strict=True)]
-    out = jax.vmap(row.__call__)(*stacked)
-    looped = np.stack([row(*arrays) for arrays in examples])
-    np.testing.assert_allclose(out, looped, rtol=1e-5, atol=1e-6)
 
 
 @each_kernel
@@ -425,10 +142,6 @@ def test_no_matmul_sums_in_bfloat16(row):
     for primitive, dtype in outputs(jaxpr.jaxpr):
         if primitive in ("dot_general", "reduce_sum", "cumsum"):
             assert dtype == jnp.float32
-
-
-def cast(arrays, dtype):
-    return tuple(a if a.dtype == bool else jnp.asarray(a, dtype) for a in arrays)
 
 
 def gradients_of(row):

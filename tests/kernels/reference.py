@@ -47,6 +47,15 @@ def attend_blocked(
     return np.stack(heads)
 
 
+def attend_blocked_by_a_table(query, key, value, table, **options):
+    """A number of the table for each distance."""
+
+    def bias_of(rows, columns, length):
+        return table[np.abs(rows - columns)]
+
+    return attend_blocked(query, key, value, bias_of, **options)
+
+
 def absolute_bias(row, column, length, *, frequency, channels):
     """One entry: the sine or cosine of row / frequency^(2k / channels)."""
     k = column // 2

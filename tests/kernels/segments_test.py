@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gpsattn_jax.kernels import join_segments, segment_lengths, split_segments
+from gpsattn_jax.kernels import join_segments, split_segments
+from gpsattn_jax.kernels.segments import segment_lengths
 from tests.kernels import reference
 
 LENGTHS = np.arange(1, 41)

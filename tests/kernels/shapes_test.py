@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gpsattn_jax import kernels
-from gpsattn_jax.kernels import check_shapes
+from gpsattn_jax.kernels.shapes import check_shapes
 
 
 def zeros(*shape):

@@ -27,7 +27,7 @@ FLOPS = {"38": ("5.89", "6.43"), "50": ("7.17", "8.18"), "101": ("12.18", "15.60
 
 
 def plain(config):
-    return dataclasses.replace(config, attention=(False,) * len(config.layers))
+    return dataclasses.replace(config, mixers=("conv",) * len(config.layers))
 
 
 def leaf_shapes(config):
@@ -101,7 +101,7 @@ def test_window_caps_the_tables():
 
 def test_groups_replaced_in_part():
     config = dataclasses.replace(
-        gsanet.VARIANTS["38"], attention=(False, False, True, True)
+        gsanet.VARIANTS["38"], mixers=("conv", "conv", "gsa", "gsa")
     )
     shapes = leaf_shapes(config)
     for block in range(12):
@@ -131,7 +131,7 @@ SMALL = gsanet.Config(
     layers=(1, 2),
     widths=(4, 8),
     expansion=2,
-    attention=(True, False),
+    mixers=("gsa", "conv"),
     num_heads=2,
     image_size=12,
     stem="small",
@@ -140,7 +140,7 @@ SMALL = gsanet.Config(
 )
 
 
-ONE_BLOCK = dataclasses.replace(SMALL, layers=(1,), widths=(8,), attention=(True,))
+ONE_BLOCK = dataclasses.replace(SMALL, layers=(1,), widths=(8,), mixers=("gsa",))
 
 
 def shaken(network, seed=0):
@@ -165,7 +165,7 @@ ODD = {
     "not square": (SMALL, (7, 13)),
     "larger than the tables": (SMALL, (15, 17)),
     "imagenet stem": (
-        dataclasses.replace(SMALL, stem="imagenet", attention=(True, True)),
+        dataclasses.replace(SMALL, stem="imagenet", mixers=("gsa", "gsa")),
         (37, 29),
     ),
     "one pixel": (SMALL, (1, 1)),
@@ -190,7 +190,7 @@ def test_halving_averages_what_is_there(size):
 
 
 def test_training_updates_every_statistic_and_every_parameter_learns():
-    config = dataclasses.replace(SMALL, layers=(1, 1), attention=(True, False))
+    config = dataclasses.replace(SMALL, layers=(1, 1), mixers=("gsa", "conv"))
     network = gsanet.build(config)
     params, state = shaken(network)
     x, weights = images(3, 8, 8, 1), images(3, 5)
@@ -232,10 +232,10 @@ ERRORS = {
         "widths must have one entry for each of the 4 groups of layers=(3, 4, 6, 3); "
         "got (64, 128).",
     ),
-    "attention": (
-        {"attention": (True,)},
-        "attention must have one entry for each of the 4 groups of "
-        "layers=(3, 4, 6, 3); got (True,).",
+    "mixers": (
+        {"mixers": ("gsa",)},
+        "mixers must have one entry for each of the 4 groups of "
+        "layers=(3, 4, 6, 3); got ('gsa',).",
     ),
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from gpsattn_jax.kernels import geodesic_distances
+from gpsattn_jax.graphs import geodesic_distances
 from gpsattn_jax.modules import BatchNorm, Functional
 from gpsattn_jax.modules.joint_embedding import (
     JointEmbedding,
@@ -18,7 +18,7 @@ from gpsattn_jax.modules.joint_embedding import (
 )
 from gpsattn_jax.modules.layers import Dense
 from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
-from gpsattn_jax.modules.temporal_conv import TemporalConv, every
+from gpsattn_jax.modules.temporal_conv import TemporalConv, thin
 from tests import gpsnet_restated as restated
 from tests.golden_pglsum import quick_jit
 
@@ -256,7 +256,7 @@ def test_temporal_conv_against_loops(stride, frames, masked, x64):
     x = numbers(2, frames, 4, CHANNELS)
     mask = np.random.default_rng(0).random(x.shape[:3]) > 0.3 if masked else None
     out = apply(network, params, state, x, mask)
-    assert out.shape == every(x, stride).shape == (2, -(-frames // stride), 4, CHANNELS)
+    assert out.shape == thin(x, stride).shape == (2, -(-frames // stride), 4, CHANNELS)
     seen = np.ones(x.shape[:3], bool) if mask is None else mask
     for clip in range(2):
         expected = restated.temporal_conv(params, x[clip], seen[clip], stride)
@@ -268,7 +268,7 @@ def test_a_stride_takes_every_so_many_frames(x64):
     x = numbers(2, 7, 4, CHANNELS)
     whole = apply(temporal(), params, state, x)
     strided = apply(temporal(stride=3), params, state, x)
-    np.testing.assert_allclose(strided, every(whole, 3), rtol=1e-12)
+    np.testing.assert_allclose(strided, thin(whole, 3), rtol=1e-12)
 
 
 def test_another_size_of_the_temporal_filter(x64):

@@ -2,6 +2,9 @@
 
 import collections
 import dataclasses
+import math
+
+from gpsattn_jax import graphs
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -49,11 +52,7 @@ class Layout:
     @property
     def neighbours(self) -> tuple[tuple[int, ...], ...]:
         """The joints at the other ends of each joint's bones, in rising order."""
-        found: list[set[int]] = [set() for _ in self.joints]
-        for a, b in self.edges:
-            found[a].add(b)
-            found[b].add(a)
-        return tuple(tuple(sorted(joints)) for joints in found)
+        return tuple(map(tuple, graphs.neighbours_of(self.num_joints, self.edges)))
 
     @property
     def parents(self) -> tuple[int, ...]:
@@ -61,27 +60,14 @@ class Layout:
 
         Where bones form a ring, the nearer neighbour with the lowest number.
         """
-        steps = self.steps_from(self.root)
-        return tuple(
-            min((n for n in near if steps[n] < steps[joint]), default=joint)
-            for joint, near in enumerate(self.neighbours)
-        )
+        neighbours = graphs.neighbours_of(self.num_joints, self.edges)
+        return graphs.bone_parents(self.root, neighbours)
 
     def steps_from(self, joint: int) -> tuple[int, ...]:
         """Bones on the shortest way from a joint to each other; -1 if there is none."""
-        neighbours = self.neighbours
-        steps = [-1] * self.num_joints
-        steps[joint] = 0
-        frontier = [joint]
-        while frontier:
-            reached = []
-            for place in frontier:
-                for near in neighbours[place]:
-                    if steps[near] < 0:
-                        steps[near] = steps[place] + 1
-                        reached.append(near)
-            frontier = reached
-        return tuple(steps)
+        neighbours = graphs.neighbours_of(self.num_joints, self.edges)
+        steps = graphs.distances_from(joint, neighbours)
+        return tuple(-1 if math.isinf(step) else int(step) for step in steps)
 
     def _check_names(self):
         if not self.joints:

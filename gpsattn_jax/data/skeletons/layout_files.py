@@ -1,10 +1,12 @@
 """A user's own skeleton, from JSON or from a list of edges."""
 
+import dataclasses
 import json
 import os
 import pathlib
 from typing import Any
 
+from gpsattn_jax import graphs
 from gpsattn_jax.data.skeletons.layout import Layout
 
 _FIELDS = ("name", "joints", "edges", "root", "mirror", "anchors")
@@ -106,15 +108,12 @@ def _build(path: pathlib.Path, told: dict[str, Any]) -> Layout:
     try:
         if "root" in told:
             return Layout(name, root=numbered("root", told["root"]), **fields)
-        return Layout(name, root=_middle(Layout(name, root=0, **fields)), **fields)
+        layout = Layout(name, root=0, **fields)
+        neighbours = graphs.neighbours_of(layout.num_joints, layout.edges)
+        return dataclasses.replace(layout, root=graphs.middle_of(neighbours))
     except ValueError as error:
         # The layout told its name; the user knows the file.
         raise ValueError(f"{path}: {str(error).removeprefix(name + ': ')}") from None
-
-
-def _middle(layout):
-    farthest = [max(layout.steps_from(joint)) for joint in range(layout.num_joints)]
-    return farthest.index(min(farthest))
 
 
 def _pairs(path, field, pairs):

@@ -13,7 +13,7 @@ from gpsattn_jax.models.gpsnet.config import Config
 from gpsattn_jax.models.gpsnet.skeleton import skeleton_parts
 from gpsattn_jax.modules.layers import Dense, drop_path
 from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
-from gpsattn_jax.modules.temporal_conv import TemporalConv, every
+from gpsattn_jax.modules.temporal_conv import TemporalConv, thin
 
 FFN_RATIO = 2  # hidden width of the feed-forward net, in widths
 
@@ -116,10 +116,10 @@ class Block(nnx.Module):
                 maps[name] = module.weights(normal, *codes, mask)
             x = x + drop(module(normal, *codes, mask))
         if self.temporal is None or self.temporal_norm is None:
-            x = every(x, self.stride)
+            x = thin(x, self.stride)
         else:
             mixed = self.temporal(self.temporal_norm(x), mask)
-            x = every(x, self.stride) + drop(mixed)
+            x = thin(x, self.stride) + drop(mixed)
         return x + drop(self.out(gelu(self.hidden(self.hidden_norm(x))))), maps
 
     def _attentions(self) -> list[tuple[str, Any, Any]]:

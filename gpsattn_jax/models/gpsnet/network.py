@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from gpsattn_jax.kernels import bone_parents
+from gpsattn_jax.graphs import bone_parents, neighbours_of
 from gpsattn_jax.models.gpsnet.block import Block, layer_norm
 from gpsattn_jax.models.gpsnet.config import Config
 from gpsattn_jax.models.gpsnet.skeleton import skeleton_distances
@@ -16,7 +16,7 @@ from gpsattn_jax.models.gpsnet.streams import view
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.joint_embedding import JointEmbedding
 from gpsattn_jax.modules.layers import Dense
-from gpsattn_jax.modules.temporal_conv import every, seen_within
+from gpsattn_jax.modules.temporal_conv import thin, thin_mask
 
 EMBEDDING_SIZE = 64  # hidden width of the inputs' embeddings
 
@@ -45,7 +45,8 @@ class GPSNet(nnx.Module):
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         distances = skeleton_distances(config)
-        self.parents = tuple(bone_parents(distances, config.root).tolist())
+        neighbours = neighbours_of(config.num_joints, config.edges)
+        self.parents = bone_parents(config.root, neighbours)
         self.embedding = JointEmbedding(
             config.num_joints, config.in_channels, config.widths[0],
             hidden=EMBEDDING_SIZE, positions=config.positions,
@@ -114,9 +115,9 @@ class GPSNet(nnx.Module):
             x, own = block(x, time, mask, attention=attention, train=train, rngs=rngs)
             for name, weights in own.items():
                 maps[name].append(weights.reshape(batch, persons, *weights.shape[1:]))
-            time = every(time, block.stride)
+            time = thin(time, block.stride)
             # What a convolution has not carried to a kept frame is not there.
-            thinned = every if block.temporal is None else seen_within
+            thinned = thin if block.temporal is None else thin_mask
             mask = None if mask is None else thinned(mask, block.stride)
         pooled = _pool(self.norm(x), mask, batch, self.pooling)
         pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)

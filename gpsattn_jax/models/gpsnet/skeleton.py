@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gpsattn_jax.kernels import geodesic_distances, shells, voronoi_parts
+from gpsattn_jax.graphs import geodesic_distances, shells, voronoi_parts
 from gpsattn_jax.models.gpsnet.config import Config
 
 

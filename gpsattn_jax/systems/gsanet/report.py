@@ -54,7 +54,7 @@ def report(
         "learning": learning_curves(read_metrics(workdir), ("loss", "accuracy")),
         "mistakes": confusion_figure(counts, test.class_names),
     }
-    if any(config.model.attention):
+    if "gsa" in config.model.mixers:
         drawings["attention"] = draw_attention(classifier, test, probabilities)
     for name, figure in drawings.items():
         figures.write(figure, folder / f"{name}.png")

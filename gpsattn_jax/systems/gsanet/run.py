@@ -54,8 +54,12 @@ def restore(
 
 
 def network_name(config: Config) -> str:
-    """What a table calls the network: GSA-Net, or the ResNet twin without attention."""
-    return f"{'GSA-Net' if any(config.model.attention) else 'ResNet'} (ours)"
+    """What a table calls the network: GSA-Net, or a ResNet and its other mixers."""
+    mixers = dict.fromkeys(config.model.mixers)
+    if "gsa" in mixers:
+        return "GSA-Net (ours)"
+    others = " and ".join(name for name in mixers if name != "conv")
+    return f"ResNet with {others} (ours)" if others else "ResNet (ours)"
 
 
 def print_evaluation(

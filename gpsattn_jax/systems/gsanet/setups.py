@@ -138,8 +138,8 @@ IMAGENET_MODERN = Config(
 
 def resnet_twin(config: Config) -> Config:
     """The same run of the plain ResNet: 3x3 convolutions in place of GSA modules."""
-    nowhere = (False,) * len(config.model.layers)
-    model = dataclasses.replace(config.model, attention=nowhere)
+    everywhere = ("conv",) * len(config.model.layers)
+    model = dataclasses.replace(config.model, mixers=everywhere)
     return dataclasses.replace(config, model=model)
 
 

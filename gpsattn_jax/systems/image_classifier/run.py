@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from gpsattn_jax import convert
-from gpsattn_jax.configs import from_dict
+from gpsattn_jax.configs import from_dict, upgraded
 from gpsattn_jax.convert.graft import Fit, fit_relative_table
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.images import sets as image_sets
@@ -136,6 +136,7 @@ def train(
             augment=functools.partial(_augment, config, len(class_names)),
             settings=dataclasses.asdict(config)
             | {"class_names": class_names, "system": system.name},
+            upgrade=functools.partial(upgraded, system.config_class),
             initial=(
                 functools.partial(_initial, system, network, config)
                 if config.init_from

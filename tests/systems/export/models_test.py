@@ -24,7 +24,7 @@ pytest.importorskip("flatbuffers", reason="needs flatbuffers (extra: export)")
 
 ROOT = pathlib.Path(__file__).parents[3]
 SMALL = dataclasses.replace(
-    models.VARIANTS["8px"], layers=(1,), widths=(8,), attention=(True,)
+    models.VARIANTS["8px"], layers=(1,), widths=(8,), mixers=("gsa",)
 )
 
 

@@ -19,7 +19,7 @@ image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: da
 
 SMALL = gsanet.Config(
     model=dataclasses.replace(
-        models.VARIANTS["8px"], layers=(1,), widths=(8,), attention=(True,)
+        models.VARIANTS["8px"], layers=(1,), widths=(8,), mixers=("gsa",)
     ),
     data=gsanet.SETUPS["digits"].data,
     train=TrainConfig(num_steps=4, evaluate_every=2, log_every=1, warmup_steps=1),
@@ -85,7 +85,7 @@ def test_a_network_without_attention_has_a_report_too(tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
     from gpsattn_jax.systems.gsanet import report as gsanet_report
 
-    plain = dataclasses.replace(SMALL.model, attention=(False,))
+    plain = dataclasses.replace(SMALL.model, mixers=("conv",))
     gsanet.train(dataclasses.replace(SMALL, model=plain), tmp_path)
     text = gsanet_report.report(tmp_path).read_text()
     assert text.count("data:image/png;base64,") == 2 and "ResNet (ours)" in text

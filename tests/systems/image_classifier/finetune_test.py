@@ -18,7 +18,7 @@ image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: da
 
 DIGITS = gsanet.Config(
     model=dataclasses.replace(
-        models.VARIANTS["8px"], layers=(1,), widths=(8,), attention=(True,)
+        models.VARIANTS["8px"], layers=(1,), widths=(8,), mixers=("gsa",)
     ),
     train=TrainConfig(num_steps=1, batch_size=8, evaluate_every=1, ema_decay=0.9),
 )

@@ -208,7 +208,7 @@ def test_official_weights_start_a_run(workdir, pictures, tmp_path, capsys):
 )
 def test_weights_that_do_not_fit_are_refused(pictures, tmp_path, start, error, message):
     other = dataclasses.replace(
-        gsanet.SETUPS["digits"].model, layers=(1,), widths=(8,), attention=(True,)
+        gsanet.SETUPS["digits"].model, layers=(1,), widths=(8,), mixers=("gsa",)
     )
     wider = dataclasses.replace(TINY, widths=(24,))
     for name, system, model in (

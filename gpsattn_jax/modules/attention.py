@@ -1,0 +1,59 @@
+"""Multi-head attention around any kernel of (query, key, value)."""
+
+from collections.abc import Callable
+
+import chex
+import jax
+from flax import nnx
+
+from gpsattn_jax.kernels import attend
+from gpsattn_jax.modules.layers import check_heads
+
+# One head of one example: [T, D], [S, D], [S, E] -> [T, E].
+Kernel = Callable[[chex.Array, chex.Array, chex.Array], chex.Array]
+
+
+class MultiHeadAttention(nnx.Module):
+    """Projections around an attention kernel: [B, …, C] -> same.
+
+    All axes between the first and the last are one sequence: the steps of [B, T, C],
+    the pixels of [B, H, W, C].
+
+    Args:
+        channels: C.
+        num_heads: N; divides C.
+        kernel: (query [T, D], key [T, D], value [T, D]) -> [T, D], of one head of one
+            example, D = C / N.
+        rngs: random streams for the initial values.
+
+    Raises:
+        ValueError: if the heads do not divide the channels.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int,
+        *,
+        kernel: Kernel = attend,
+        rngs: nnx.Rngs,
+    ):
+        check_heads("channels", channels, num_heads)
+        head = (num_heads, channels // num_heads)
+        self.query, self.key, self.value = (
+            nnx.LinearGeneral(channels, head, use_bias=False, rngs=rngs)
+            for _ in range(3)
+        )
+        self.out = nnx.LinearGeneral(
+            head, channels, axis=(-2, -1), use_bias=False, rngs=rngs
+        )
+        self.kernel = kernel
+
+    def __call__(
+        self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> chex.Array:
+        """Every place gathers from all places of its example."""
+        places = x.reshape(len(x), -1, x.shape[-1])
+        heads = jax.vmap(self.kernel, in_axes=1, out_axes=1)
+        parts = (layer(places) for layer in (self.query, self.key, self.value))
+        return self.out(jax.vmap(heads)(*parts)).reshape(x.shape)
