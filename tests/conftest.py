@@ -1,4 +1,4 @@
-"""What all tests share: --all, the data beside the repository, torch, a strict JAX."""
+"""What all tests share: which of them run, data beside the repository, a strict JAX."""
 
 import importlib
 import os
@@ -9,7 +9,16 @@ from pathlib import Path
 import jax
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
+
+# Marker and option in one: why a test that has it is skipped without it.
+OPTIONAL = {
+    "slow": ("--all", "slow: runs under --all"),
+    "exhaustive": ("--exhaustive", "as other tests, larger: runs under --exhaustive"),
+}
+# Beside every golden test, what a second JAX has to pass (--newest).
+NEWEST = {"kernels", "modules", "floors_test.py"}
 
 # Shapes that differ in rank are a mistake more often than a wish: say so by hand.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -24,14 +33,29 @@ jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE
 
 
 def pytest_addoption(parser):
-    parser.addoption("--all", action="store_true", help="run the slow tests as well")
+    add = parser.addoption
+    add("--all", action="store_true", help="run the slow tests as well")
+    add("--exhaustive", action="store_true", help="run what repeats as well")
+    add("--newest", action="store_true", help="only what a second JAX has to pass")
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--all"):
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="slow: runs under --all"))
+    if config.getoption("--newest"):
+        left_out = [item for item in items if not _for_the_newest(item)]
+        items[:] = [item for item in items if _for_the_newest(item)]
+        config.hook.pytest_deselected(items=left_out)
+    for item in items:
+        for marker, (option, reason) in OPTIONAL.items():
+            if item.get_closest_marker(marker) and not config.getoption(option):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _for_the_newest(item):
+    """Golden, kernel, module and floor tests and one training, but no slow ones."""
+    if item.get_closest_marker("slow"):
+        return item.get_closest_marker("newest") is not None
+    room = item.path.relative_to(TESTS).parts[0]
+    return room in NEWEST or "golden" in item.fixturenames
 
 
 @pytest.fixture(scope="session")
