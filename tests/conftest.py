@@ -17,6 +17,8 @@ OPTIONAL = {
     "slow": ("--all", "slow: runs under --all"),
     "exhaustive": ("--exhaustive", "as other tests, larger: runs under --exhaustive"),
 }
+NO_TORCH = "compares with PyTorch: runs under --all on Python 3.11"
+ASKED_FOR = {NO_TORCH, *(reason for _, reason in OPTIONAL.values())}
 # Beside every golden test, what a second JAX has to pass (--newest).
 NEWEST = {"kernels", "modules", "floors_test.py"}
 
@@ -41,9 +43,11 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--newest"):
+        assert all((TESTS / name).exists() for name in NEWEST), NEWEST
         left_out = [item for item in items if not _for_the_newest(item)]
         items[:] = [item for item in items if _for_the_newest(item)]
         config.hook.pytest_deselected(items=left_out)
+        return
     for item in items:
         for marker, (option, reason) in OPTIONAL.items():
             if item.get_closest_marker(marker) and not config.getoption(option):
@@ -52,7 +56,7 @@ def pytest_collection_modifyitems(config, items):
 
 def _for_the_newest(item):
     """Golden, kernel, module and floor tests and one training, but no slow ones."""
-    if item.get_closest_marker("slow"):
+    if any(map(item.get_closest_marker, OPTIONAL)):
         return item.get_closest_marker("newest") is not None
     room = item.path.relative_to(TESTS).parts[0]
     return room in NEWEST or "golden" in item.fixturenames
@@ -92,7 +96,7 @@ def x64():
 
 def _folder(path):
     if not path.is_dir():
-        _lacking(f"{path} is not there", failing=_in_ci())
+        pytest.skip(f"{path} is not there")
     return path
 
 
@@ -101,14 +105,23 @@ def _package(name, config):
         return importlib.import_module(name)
     except ImportError as error:
         needed = config.getoption("--all") and sys.version_info[:2] == (3, 11)
-        _lacking(f"{name} cannot be imported: {error}", failing=needed and _in_ci())
+        pytest.skip(f"{name} cannot be imported: {error}" if needed else NO_TORCH)
 
 
-def _in_ci():
-    return os.environ.get("CI", "").lower() in ("1", "true")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    return _no_skip_in_ci((yield))
 
 
-def _lacking(reason, *, failing):
-    if failing:
-        pytest.fail(f"{reason}, and this is CI.", pytrace=False)
-    pytest.skip(reason)
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return _no_skip_in_ci((yield))
+
+
+def _no_skip_in_ci(report):
+    """A skip becomes a failure there, but one that the options ask for."""
+    if report.skipped and os.environ.get("CI", "").lower() in ("1", "true"):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason not in ASKED_FOR:
+            report.outcome, report.longrepr = "failed", f"{reason}, and this is CI."
+    return report
