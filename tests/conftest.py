@@ -6,8 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import jax
-import pytest
+# XLA:CPU prints an error of several kilobytes whenever it reads what it has compiled.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared"

@@ -48,8 +48,8 @@ def test_the_outputs_stay(changes, x64):
     params, state = shaken(network)
     images = np.random.default_rng(1).standard_normal((2, 19, 16, 3))
     folded = fold_for_inference(config, params, state)
-    expected, _ = network.apply(params, state, images)
-    found, _ = folded[0].apply(*folded[1:], images)
+    expected, _ = jax.jit(network.apply)(params, state, images)
+    found, _ = jax.jit(folded[0].apply)(*folded[1:], images)
     for one, other in zip(
         jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
     ):
