@@ -3,6 +3,8 @@
 
 python3 dev.py demo [ARGS]           experiments/demo.py, a first look
 python3 dev.py test [--all] [ARGS]   pytest; --all adds slow tests and PyTorch parity
+python3 dev.py test-newest [ARGS]    a part of the tests on Python 3.12 or newer with
+                                     the newest JAX, in .venv-newest
 python3 dev.py lint                  ruff check, ruff format --check, mypy
 python3 dev.py bench [ARGS]          benchmarks.run: the tables of RESULTS.md
 
@@ -24,20 +26,22 @@ import time
 from pathlib import Path
 
 OLDEST = (3, 11)
+NEWEST = (3, 12)  # the oldest Python for which the newest JAX is released
 ROOT = Path(__file__).resolve().parent
-VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-STAMP = VENV / "dev.json"  # what is installed; {} while an install is under way
 
 EXTRAS = {
     "demo": {"data", "plot"},
     "test": {"data", "plot", "video", "test", "dev", "docs"},
+    "test-newest": {"data", "plot", "video", "test"},
     "lint": {"dev"},
     "bench": {"data", "plot", "torch", "video"},
 }
+# A later -n in ARGS takes the place of this one; -n 0 runs all in one process.
+PYTEST = ["-m", "pytest", "-n", "2", "--dist", "worksteal"]
 COMMANDS = {
     "demo": [["experiments/demo.py"]],
-    "test": [["-m", "pytest"]],
+    "test": [PYTEST],
+    "test-newest": [[*PYTEST, "--newest"]],
     "lint": [
         ["-m", "ruff", "check"],
         ["-m", "ruff", "format", "--check"],
@@ -45,8 +49,10 @@ COMMANDS = {
     ],
     "bench": [["-m", "benchmarks.run"]],
 }
-TOO_OLD = """needs Python {}.{} or newer; this is {}.{}, and the PATH has no newer one.
-Install one, then: python3.12 dev.py ..."""
+# Defaults of Flax that are announced: tested before they come.
+FLAX_TO_COME = {"NNX_GRAPH_MODE": "false", "NNX_GRAPH_UPDATES": "false"}
+TOO_OLD = """needs Python {}.{} or newer; this is {}.{}, and neither the
+PATH nor pyenv nor uv has such a one. Install one, then: python3.12 dev.py ..."""
 NO_VENV = """this Python cannot make virtual environments (it has no ensurepip).
 Any one of these helps; then run this again:
   apt install python3-venv     as root, on Debian and Ubuntu
@@ -68,14 +74,47 @@ def stop(text):
     sys.exit(1)
 
 
-def use_newer_python(arguments):
-    """Start again under a newer Python of the PATH; for a python3 that is too old."""
-    for name in ("python3.12", "python3.13", "python3.11", "python3.14"):
-        path = shutil.which(name)
+def candidates():
+    """Paths of Pythons that may be new enough: of the PATH, of pyenv, of uv."""
+    numbers = ("3.12", "3.13", "3.11", "3.14")
+    yield from filter(None, (shutil.which("python" + number) for number in numbers))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    for number in numbers:
+        yield from map(str, sorted(pyenv.glob(f"versions/{number}*/bin/python")))
+    uv = shutil.which("uv")
+    if uv:
+        find = [uv, "python", "find", "3.12"]
+        found = subprocess.run(
+            find, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        )
+        yield from found.stdout.decode().split("\n")[:1]
+
+
+def newer_python(oldest):
+    """The path of a Python at least that new which runs; None without one."""
+    code = f"import sys; sys.exit(sys.version_info < {oldest})"
+    for path in candidates():
         # It may be a version manager's stand-in for a Python that is not there.
-        if path and subprocess.call([path, "-c", ""], stderr=subprocess.DEVNULL) == 0:
-            os.execv(path, [path, str(ROOT / "dev.py")] + arguments)
-    stop(TOO_OLD.format(*OLDEST, *sys.version_info))
+        with contextlib.suppress(OSError):
+            if subprocess.call([path, "-c", code], stderr=subprocess.DEVNULL) == 0:
+                return path
+    return None
+
+
+def use_newer_python(job, arguments):
+    """Start again under a newer Python where this one is too old for the job."""
+    oldest = NEWEST if job == "test-newest" else OLDEST
+    if sys.version_info >= oldest:
+        return
+    path = newer_python(oldest)
+    if path:
+        os.execv(path, [path, str(ROOT / "dev.py"), *arguments])
+    reason = TOO_OLD.format(*oldest, *sys.version_info)
+    if job != "test-newest":
+        stop(f"{job} {reason}")
+    say(f"dev.py: {job} did not run: it {reason}")
+    in_ci = os.environ.get("CI", "").lower() in ("1", "true")
+    sys.exit(int(in_ci))
 
 
 def wanted_extras(job, arguments):
@@ -92,46 +131,67 @@ def state():
     return {"python": "{}.{}".format(*sys.version_info), "files": digest.hexdigest()}
 
 
-def read_stamp():
-    """The stamp as a dict; {} when an install was cut short, or there was none."""
-    try:
-        return json.loads(STAMP.read_text())
-    except (OSError, ValueError):
-        return {}
+class Venv:
+    """A virtual environment of ours and the stamp that says what is in it."""
+
+    def __init__(self, name):
+        self.folder = ROOT / name
+        inside = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+        self.python = str(self.folder / inside)
+        self.stamp = self.folder / "dev.json"  # {} while an install is under way
+
+    def read_stamp(self):
+        """The stamp as a dict; {} when an install was cut short, or there was none."""
+        try:
+            return json.loads(self.stamp.read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def write_stamp(self, stamp):
+        """Replace the stamp in one go."""
+        part = self.stamp.with_suffix(".part")
+        part.write_text(json.dumps(stamp))
+        part.replace(self.stamp)
+
+    def covers(self, stamp, extras):
+        """Whether the stamp says that the extras are installed, from today's files."""
+        same = all(stamp.get(name) == value for name, value in state().items())
+        return same and extras <= set(stamp["extras"]) and os.path.exists(self.python)
+
+    def make_room(self):
+        """An empty folder but for the stamp, which marks it as dev.py's own."""
+        folder = self.folder
+        if folder.exists() and any(folder.iterdir()) and not self.stamp.exists():
+            stop(f"did not make {folder}. Move it out of the way and run this again.")
+        folder.mkdir(exist_ok=True)
+        self.write_stamp({})
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != self.stamp:
+                path.unlink()
 
 
-def write_stamp(stamp):
-    """Replace the stamp in one go."""
-    part = STAMP.with_suffix(".part")
-    part.write_text(json.dumps(stamp))
-    part.replace(STAMP)
-
-
-def covers(stamp, extras):
-    """Whether the stamp says that the extras are installed, from today's files."""
-    same = all(stamp.get(name) == value for name, value in state().items())
-    return same and extras <= set(stamp["extras"]) and PYTHON.exists()
-
-
-def venv_command():
-    """The command that makes .venv, with pip in it."""
+def venv_command(folder):
+    """The command that makes an environment of this Python, with pip in it."""
     base = getattr(sys, "_base_executable", None) or sys.executable
     if importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip"):
-        return [base, "-m", "venv", str(VENV)]
+        return [base, "-m", "venv", str(folder)]
     uv = shutil.which("uv")
     if uv:
-        return [uv, "venv", "--seed", "--allow-existing", "--python", base, str(VENV)]
+        options = ["--seed", "--allow-existing", "--python", base]
+        return [uv, "venv", *options, str(folder)]
     if importlib.util.find_spec("virtualenv"):
-        return [sys.executable, "-m", "virtualenv", str(VENV)]
+        return [sys.executable, "-m", "virtualenv", str(folder)]
     return stop(NO_VENV)
 
 
-def pip_install():
-    """The beginning of an install with .venv's own pip."""
-    return [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
+def pip_install(python):
+    """The beginning of an install with the environment's own pip."""
+    return [python, "-m", "pip", "install", "--disable-pip-version-check"]
 
 
-def torch_command():
+def torch_command(python):
     """The command that installs torch itself, for the CPU.
 
     On Linux +cpu by name, as there the plain version means accelerators.
@@ -139,10 +199,10 @@ def torch_command():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pin = next(line for line in lines if line.startswith("torch=="))
     build = pin + ("+cpu" if sys.platform == "linux" else "")
-    return [*pip_install(), "--no-deps", build]
+    return [*pip_install(python), "--no-deps", build]
 
 
-def install_commands(extras):
+def install_commands(python, extras):
     """Commands that install the package, editable: uv's, and pip's if that fails.
 
     uv does not read how pip is set up: its certificates, its mirrors, its torch.
@@ -150,16 +210,15 @@ def install_commands(extras):
     package = ".[{}]".format(",".join(sorted(extras)))
     what = ["-c", "constraints.txt", "-e", package]
     uv = shutil.which("uv")
-    with_uv = [uv, "pip", "install", "--python", str(PYTHON), *what]
-    with_pip = [*pip_install(), *what]
+    with_uv = [uv, "pip", "install", "--python", python, *what]
+    with_pip = [*pip_install(python), *what]
     return [with_uv, with_pip] if uv and "torch" not in extras else [with_pip]
 
 
 @contextlib.contextmanager
-def started(command, **options):
+def started(command, variables=None, **options):
     """A child process in this folder that does not outlive its parent."""
-    environment = dict(os.environ)
-    environment.setdefault("PYTHONUNBUFFERED", "1")
+    environment = {"PYTHONUNBUFFERED": "1", **os.environ, **(variables or {})}
     child = subprocess.Popen(command, cwd=str(ROOT), env=environment, **options)
     try:
         yield child
@@ -174,9 +233,9 @@ def started(command, **options):
             child.wait()
 
 
-def run(command):
+def run(command, variables=None):
     """Run a job's command to its end; return its exit code."""
-    with started(command) as child:
+    with started(command, variables) as child:
         code = child.wait()
     return code if code >= 0 else 128 - code
 
@@ -228,58 +287,47 @@ def locked():
         yield
 
 
-def make_room():
-    """An empty .venv but for the stamp, which marks it as dev.py's own."""
-    if VENV.exists() and any(VENV.iterdir()) and not STAMP.exists():
-        stop(f"did not make {VENV}. Move it out of the way and run this again.")
-    VENV.mkdir(exist_ok=True)
-    write_stamp({})
-    for path in VENV.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path != STAMP:
-            path.unlink()
-
-
-def install(extras):
-    """Bring .venv up to date; what it had before stays."""
-    before = read_stamp()
-    keep = before.get("python") == state()["python"] and PYTHON.exists()
+def install(venv, extras):
+    """Bring the environment up to date; what it had before stays."""
+    before, name = venv.read_stamp(), venv.folder.name
+    same = before.get("python") == state()["python"]
+    keep = same and os.path.exists(venv.python)
     wanted = extras | set(before["extras"] if keep else ())
     total = 1 + (not keep) + ("torch" in wanted)
     if not keep:
-        command = venv_command()
-        make_room()
-        failure = attempt(f"[1/{total}] creating .venv", [command])
+        command = venv_command(venv.folder)
+        venv.make_room()
+        failure = attempt(f"[1/{total}] creating {name}", [command])
         if failure:
-            stop(f"creating .venv failed:\n{failure}\nIt can be run again.")
-    write_stamp({})
+            stop(f"creating {name} failed:\n{failure}\nIt can be run again.")
+    venv.write_stamp({})
     if "torch" in wanted:
-        failure = attempt(f"[{total - 1}/{total}] installing torch", [torch_command()])
+        title = f"[{total - 1}/{total}] installing torch"
+        failure = attempt(title, [torch_command(venv.python)])
         if failure:
             say(f"{failure}\n{NO_TORCH}")
             wanted = wanted - {"torch"}
-    if not (keep and covers(before, wanted)):
+    if not (keep and venv.covers(before, wanted)):
         names = ", ".join(sorted(wanted))
         title = f"[{total}/{total}] installing {names} (a few minutes the first time)"
-        failure = attempt(title, install_commands(wanted))
+        failure = attempt(title, install_commands(venv.python, wanted))
         if failure:
             if keep:  # installers fetch everything before they change anything
-                write_stamp(before)
+                venv.write_stamp(before)
             stop(f"installing {names} failed:\n{failure}\nIt can be run again.")
-    write_stamp({**state(), "extras": sorted(wanted)})
+    venv.write_stamp({**state(), "extras": sorted(wanted)})
 
 
-def prepare(extras):
+def prepare(venv, extras):
     """Install the extras unless they are there."""
-    if covers(read_stamp(), extras):
+    if venv.covers(venv.read_stamp(), extras):
         return
     with locked():
-        if not covers(read_stamp(), extras):
+        if not venv.covers(venv.read_stamp(), extras):
             try:
-                install(extras)
+                install(venv, extras)
             except OSError as error:
-                stop(f"cannot install into {VENV}: {error}")
+                stop(f"cannot install into {venv.folder}: {error}")
 
 
 def main(arguments):
@@ -287,15 +335,18 @@ def main(arguments):
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
         return 0 if arguments else 2
-    if sys.version_info < OLDEST:
-        use_newer_python(arguments)
     job, rest = arguments[0], arguments[1:]
     if job not in COMMANDS:
         stop("the job must be one of {}; got {!r}.".format(", ".join(COMMANDS), job))
     if job == "lint" and rest:
         stop(f"lint takes no arguments; got {' '.join(rest)}.")
-    prepare(wanted_extras(job, rest))
-    return max([run([str(PYTHON), *command, *rest]) for command in COMMANDS[job]])
+    use_newer_python(job, arguments)
+    newest = job == "test-newest"
+    venv = Venv(".venv-newest" if newest else ".venv")
+    prepare(venv, wanted_extras(job, rest))
+    variables = FLAX_TO_COME if newest else None
+    commands = [[venv.python, *command, *rest] for command in COMMANDS[job]]
+    return max([run(command, variables) for command in commands])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What all tests share: --all, the data beside the repository, torch, a strict JAX."""
+"""What all tests share: which of them run, data beside the repository, a strict JAX."""
 
 import importlib
 import os
@@ -6,10 +6,24 @@ import sys
 import tempfile
 from pathlib import Path
 
-import jax
-import pytest
+# XLA:CPU prints an error of several kilobytes whenever it reads what it has compiled.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
+
+# Marker and option in one: why a test that has it is skipped without it.
+OPTIONAL = {
+    "slow": ("--all", "slow: runs under --all"),
+    "exhaustive": ("--exhaustive", "as other tests, larger: runs under --exhaustive"),
+}
+NO_TORCH = "compares with PyTorch: runs under --all on Python 3.11"
+ASKED_FOR = {NO_TORCH, *(reason for _, reason in OPTIONAL.values())}
+# Beside every golden test, what a second JAX has to pass (--newest).
+NEWEST = {"kernels", "modules", "floors_test.py"}
 
 # Shapes that differ in rank are a mistake more often than a wish: say so by hand.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -24,14 +38,31 @@ jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE
 
 
 def pytest_addoption(parser):
-    parser.addoption("--all", action="store_true", help="run the slow tests as well")
+    add = parser.addoption
+    add("--all", action="store_true", help="run the slow tests as well")
+    add("--exhaustive", action="store_true", help="run what repeats as well")
+    add("--newest", action="store_true", help="only what a second JAX has to pass")
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--all"):
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="slow: runs under --all"))
+    if config.getoption("--newest"):
+        assert all((TESTS / name).exists() for name in NEWEST), NEWEST
+        left_out = [item for item in items if not _for_the_newest(item)]
+        items[:] = [item for item in items if _for_the_newest(item)]
+        config.hook.pytest_deselected(items=left_out)
+        return
+    for item in items:
+        for marker, (option, reason) in OPTIONAL.items():
+            if item.get_closest_marker(marker) and not config.getoption(option):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _for_the_newest(item):
+    """Golden, kernel, module and floor tests and one training, but no slow ones."""
+    if any(map(item.get_closest_marker, OPTIONAL)):
+        return item.get_closest_marker("newest") is not None
+    room = item.path.relative_to(TESTS).parts[0]
+    return room in NEWEST or "golden" in item.fixturenames
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +99,7 @@ def x64():
 
 def _folder(path):
     if not path.is_dir():
-        _lacking(f"{path} is not there", failing=_in_ci())
+        pytest.skip(f"{path} is not there")
     return path
 
 
@@ -77,14 +108,23 @@ def _package(name, config):
         return importlib.import_module(name)
     except ImportError as error:
         needed = config.getoption("--all") and sys.version_info[:2] == (3, 11)
-        _lacking(f"{name} cannot be imported: {error}", failing=needed and _in_ci())
+        pytest.skip(f"{name} cannot be imported: {error}" if needed else NO_TORCH)
 
 
-def _in_ci():
-    return os.environ.get("CI", "").lower() in ("1", "true")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    return _no_skip_in_ci((yield))
 
 
-def _lacking(reason, *, failing):
-    if failing:
-        pytest.fail(f"{reason}, and this is CI.", pytrace=False)
-    pytest.skip(reason)
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return _no_skip_in_ci((yield))
+
+
+def _no_skip_in_ci(report):
+    """A skip becomes a failure there, but one that the options ask for."""
+    if report.skipped and os.environ.get("CI", "").lower() in ("1", "true"):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason not in ASKED_FOR:
+            report.outcome, report.longrepr = "failed", f"{reason}, and this is CI."
+    return report

@@ -1,6 +1,7 @@
 """EfficientNet-Lite: its size, its padding, its two outputs, training."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -75,11 +76,12 @@ def test_logits_are_the_head_of_the_features():
     bare = efficientnet_lite.build(dataclasses.replace(SMALL, features_only=True))
     head = params.pop("head")
     x = images(3, 15, 18, 3)
-    features, _ = bare.apply(params, state, x)
-    logits, _ = network.apply(params | {"head": head}, state, x)
+    run = jax.jit(bare.apply)
+    features, _ = run(params, state, x)
+    logits, _ = jax.jit(network.apply)(params | {"head": head}, state, x)
     assert features.shape == (3, 10) and logits.shape == (3, 5)
     np.testing.assert_allclose(logits, features @ head["kernel"], rtol=1e-5, atol=1e-6)
-    alone, _ = bare.apply(params, state, x[1:2])
+    alone, _ = run(params, state, x[1:2])
     np.testing.assert_allclose(alone[0], features[1], rtol=1e-4, atol=1e-6)
 
 
@@ -104,19 +106,21 @@ def test_training_moves_statistics_and_reaches_every_parameter():
     params, state = network.init(jax.random.key(0))
     x, labels = images(8, 16, 16, 3), jnp.arange(8) % 5
 
-    def objective(params):
+    @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
+    def gradient(params):
         logits, new_state = network.apply(params, state, x, train=True)
         chosen = jax.nn.log_softmax(logits)[jnp.arange(8), labels]
         return -chosen.mean(), new_state
 
-    gradients, new_state = jax.grad(objective, has_aux=True)(params)
+    gradients, new_state = gradient(params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
         assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
     for old, new in zip(
         jax.tree.leaves(state), jax.tree.leaves(new_state), strict=True
     ):
         assert np.abs(old - new).max() > 0
-    _, same = network.apply(params, state, x)
+    _, same = jax.jit(network.apply)(params, state, x)
     jax.tree.map(np.testing.assert_array_equal, same, state)
 
 

@@ -191,8 +191,11 @@ def test_golden_mini_model_of_another_size(mini):
     jax.tree.map(np.testing.assert_array_equal, same, state)
 
 
+# Gradients in evaluation are those of the blocks, compared one by one.
 @pytest.mark.slow
-@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(
+    "train", [True, pytest.param(False, marks=pytest.mark.exhaustive)]
+)
 def test_golden_gradients_of_the_mini_model(mini, train, monkeypatch):
     file, config, rules, params, state = mini
     network, drawer = transxnet.build(config), "train/" if train else ""
@@ -240,15 +243,19 @@ def test_golden_features(golden, mini):
         assert error(found, channels_last(norms[f"output{number}"])) < 5e-6
 
 
+exhaustive = functools.partial(pytest.param, marks=pytest.mark.exhaustive)
+
+
+# A resized table, and a deeper network at its own size; the rest is of the same kinds.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        ("tiny", "96x96"),
-        ("tiny", "224x224"),
         ("tiny", "256x192"),
         ("small", "224x224"),
-        ("base", "224x224"),
+        exhaustive("tiny", "96x96"),
+        exhaustive("tiny", "224x224"),
+        exhaustive("base", "224x224"),
     ],
 )
 def test_golden_published_models(golden, name, size):

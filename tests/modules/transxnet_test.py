@@ -236,14 +236,14 @@ def compare(file, config, network, names, train):
 
 # Larger parts have the smaller ones' gradients in them: `block_sr2` has them all.
 LONG = {"dmixer_small", "stage"}
+IN_A_BLOCK = {"idconv_k7_g4", "osra_sr2_pos_interp_down", "dmixer_small", "msffn_even"}
 
 
-def some_slow(names):
-    slow = pytest.mark.slow
-    return [pytest.param(n, marks=slow) if n in LONG else n for n in names]
+def marked(names, some, mark):
+    return [pytest.param(n, marks=mark) if n in some else n for n in names]
 
 
-@pytest.mark.parametrize("name", some_slow(PARTS))
+@pytest.mark.parametrize("name", marked(PARTS, LONG, pytest.mark.slow))
 def test_golden(golden, name):
     file, config = read(golden, name)
     make, names = PARTS[name](config)
@@ -263,7 +263,7 @@ TRAINED = [
 ]
 
 
-@pytest.mark.parametrize("name", some_slow(TRAINED))
+@pytest.mark.parametrize("name", marked(TRAINED, IN_A_BLOCK, pytest.mark.exhaustive))
 def test_golden_in_training(golden, name):
     file, config = read(golden, name)
     make, names = PARTS[name](config)
