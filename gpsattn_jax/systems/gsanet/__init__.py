@@ -1,25 +1,12 @@
 """GSA-Net: from a config to a trained, evaluated image classifier."""
 
-from gpsattn_jax.systems.gsanet.run import (
-    SETUPS,
-    SYSTEM,
-    Classifier,
-    Config,
-    Machine,
-    network_name,
-    print_evaluation,
-    restore,
-    train,
-)
+from gpsattn_jax.systems.gsanet.run import SYSTEM
+from gpsattn_jax.systems.gsanet.setups import SETUPS, Config
+
+train, restore, evaluate = SYSTEM.train, SYSTEM.restore, SYSTEM.evaluate
+predict, report, export = SYSTEM.predict, SYSTEM.report, SYSTEM.export
 
 __all__ = [
-    "SETUPS",
-    "SYSTEM",
-    "Classifier",
-    "Config",
-    "Machine",
-    "network_name",
-    "print_evaluation",
-    "restore",
-    "train",
-]
+    "SETUPS", "SYSTEM", "Config",
+    "evaluate", "export", "predict", "report", "restore", "train",
+]  # fmt: skip
