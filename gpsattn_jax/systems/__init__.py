@@ -19,7 +19,7 @@ class System:
         face: imports the system and returns its face.
         setup: that its command starts from by default.
         inputs: the flag by which `predict` is given files, and what they are.
-        axes: of a grid of runs, outermost first; keys of `runs.AXES`.
+        axes: of a grid of runs, outermost first; keys of `grids.AXES`.
         checkpoint: that its command opens by default: latest or best.
         flags: of its command, beside those that all commands have.
         export_flags: of experiments/export.py, likewise.

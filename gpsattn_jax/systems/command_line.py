@@ -7,7 +7,7 @@ from typing import Any
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import System, runs
+from gpsattn_jax.systems import System, grids
 from gpsattn_jax.training.config import Machine
 
 MODES = ("train", "evaluate", "predict", "report", "export")
@@ -117,7 +117,9 @@ def _main(system, face):
             face.evaluate_weights(config, given.workdir, **axes, **where)
         else:
             seeds = given.seeds
-            runs.train_runs(system, config, given.workdir, seeds=seeds, **axes, **where)
+            grids.train_runs(
+                system, config, given.workdir, seeds=seeds, **axes, **where
+            )
         return
     config_flags.refuse(face.Config, "the checkpoint's own settings are used.")
     source = given.workdir, given.checkpoint

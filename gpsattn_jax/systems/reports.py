@@ -98,9 +98,17 @@ def accuracy_section(
         digits: of the percentages, behind the point.
     """
     ordered = sorted(rows.items(), key=lambda row: row[1])
-    cells = [(name, f"{100 * share:.{digits}f} %") for name, share in ordered]
-    table = page.table([("classifier", "test accuracy"), *cells])
-    return "Accuracy", f"<p>{note}</p>{table}"
+    cells = {name: [f"{100 * share:.{digits}f} %"] for name, share in ordered}
+    heading, table = table_section("Accuracy", ["test accuracy"], cells)
+    return heading, f"<p>{note}</p>{table}"
+
+
+def table_section(
+    heading: str, head: Sequence[str], cells: Mapping[str, Sequence[str]]
+) -> tuple[str, str]:
+    """A table under a heading: a name for each column, cells by the row's name."""
+    rows = ([name, *row] for name, row in cells.items())
+    return heading, page.table([["", *head], *rows])
 
 
 def examples_to_show(

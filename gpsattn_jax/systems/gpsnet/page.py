@@ -3,16 +3,14 @@
 import os
 import pathlib
 
-import numpy as np
-
 from gpsattn_jax.data.skeletons.load import load_parts
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.systems import reports
 from gpsattn_jax.systems.gpsnet import tables
+from gpsattn_jax.systems.gpsnet.baselines import baselines
 from gpsattn_jax.systems.gpsnet.pictures import draw_attention
 from gpsattn_jax.systems.gpsnet.run import probabilities, restore
 from gpsattn_jax.training.config import Machine
-from gpsattn_jax.visualize import page
 from gpsattn_jax.visualize.confusion import confusion_figure
 
 
@@ -43,7 +41,7 @@ def report(
     config, parts = run.config, load_parts(run.config.data, data_dir)
     clips, shares = parts["test"], probabilities(run, parts["test"])
     found = tables.Evaluation(config, clips, len(parts["train"]), shares)
-    rows = {name: r[0] for name, r in tables.baselines([found], data_dir).items()}
+    rows = {name: share for name, (share,) in baselines([config], data_dir).items()}
     rows[tables.TITLE] = classification.accuracy(shares, clips.labels)
     drawings: reports.Drawings = {
         "Learning": _learning(workdir, parts),
@@ -58,7 +56,7 @@ def report(
         run,
         [
             reports.accuracy_section(rows, _note(found, run.step), digits=1),
-            ("Classes", page.table(_classes(found))),
+            reports.table_section("Classes", *tables.class_table([found])),
         ],
         drawings | draw_attention(run, clips, shares),
         {"test_clips": len(clips), "accuracy": rows},
@@ -88,23 +86,3 @@ def _note(found, step):
         "from its abstract; the paper's layer sizes, recipe and scores were not "
         "available to us."
     )
-
-
-def _classes(found):
-    clips = found.clips
-    head = ("class", "clips", "recall", "precision", "mistaken for")
-    rows = classification.class_table(
-        found.probabilities.argmax(-1), clips.labels, clips.class_names
-    )
-    return [
-        head,
-        *(
-            (r.name, str(r.clips), _percent(r.recall), _percent(r.precision),
-             r.confused_with)
-            for r in rows
-        ),
-    ]  # fmt: skip
-
-
-def _percent(share):
-    return "-" if np.isnan(share) else f"{100 * share:.1f} %"

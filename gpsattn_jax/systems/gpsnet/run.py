@@ -3,13 +3,11 @@
 import dataclasses
 import functools
 import os
-import pathlib
 from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
@@ -88,9 +86,7 @@ def train(
         workdir,
         augment=functools.partial(augment, config, clips.layout.mirror),
         settings=dataclasses.asdict(config) | facts | {"system": NAME},
-        initial=functools.partial(_initial, network, config)
-        if config.init_from
-        else None,
+        initial=runs.initial_weights(NAME, restore, network, config),
         layers=LAYERS,
         machine=machine,
     )
@@ -158,21 +154,6 @@ def _forward(network, config):
         return jax.nn.softmax(logits)
 
     return forward
-
-
-def _initial(network, config):
-    """Weights to start from: those of another run, or of a file."""
-    if pathlib.Path(config.init_from).is_file():
-        _, *weights = convert.load(NAME, config.init_from)
-    else:
-        found = restore(config.init_from)
-        weights = jax.device_get([found.params, found.state])
-    params, state, replaced = convert.graft(
-        network, jax.random.key(config.train.seed), *weights
-    )
-    for line in replaced:
-        print(f"{config.init_from}: {line}")
-    return params, state
 
 
 def _check(config):

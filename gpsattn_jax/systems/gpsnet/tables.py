@@ -10,16 +10,13 @@ import numpy as np
 from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.load import load_parts
 from gpsattn_jax.evaluation import classification
-from gpsattn_jax.evaluation.sequence_baselines import (
-    sequence_baselines,
-    sequence_vectors,
-)
 from gpsattn_jax.files import write_json
 from gpsattn_jax.models.gpsnet import STREAMS
+from gpsattn_jax.systems.gpsnet.baselines import baselines
 from gpsattn_jax.systems.gpsnet.run import probabilities, restore
 from gpsattn_jax.systems.gpsnet.setups import Config
-from gpsattn_jax.systems.runs import run_folders
-from gpsattn_jax.systems.tables import print_accuracies
+from gpsattn_jax.systems.grids import run_folders
+from gpsattn_jax.systems.tables import mean_sd, print_accuracies, print_table
 from gpsattn_jax.training.config import Machine
 
 FUSION = {"joint": 2.0, "bone": 2.0, "joint_motion": 1.0, "bone_motion": 1.0}
@@ -87,8 +84,12 @@ def evaluate(
     if len(streams) > 1:
         ratio = ":".join(f"{weights[name]:g}" for name in streams)
         rows[f"{TITLE}, fused {ratio}"] = [_accuracy(one) for one in final]
-    print_accuracies(_title(final), baselines(final, data_dir) | rows)
-    _print_classes(final)
+    print_accuracies(
+        _title(final), baselines([one.config for one in final], data_dir) | rows
+    )
+    head, cells = class_table(final)
+    of_all = f" of all {len(final)} runs" if len(final) > 1 else ""
+    print_table(f"Test clips{of_all} by class, shares in %", cells, head)
     _draw_confusion(final, pathlib.Path(workdir) / "confusion.png")
     return final
 
@@ -176,32 +177,6 @@ def _accuracy(found):
     return classification.accuracy(found.probabilities, found.clips.labels)
 
 
-def baselines(
-    final: Sequence[Evaluation], data_dir: str | os.PathLike | None = None
-) -> dict[str, list[float]]:
-    """Plain classifiers' accuracies by split; none where scikit-learn is missing."""
-    rows: dict[str, list[float]] = {}
-    by_split = {one.config.data.split: one.config for one in final}
-    for config in by_split.values():
-        parts = load_parts(config.data, data_dir)
-        train, test = parts["train"], parts["test"]
-        try:
-            found = sequence_baselines(
-                _vectors(train), train.labels, _vectors(test), test.labels
-            )
-        except ImportError:
-            return {}
-        for name, accuracy in found.items():
-            rows.setdefault(name, []).append(accuracy)
-    return rows
-
-
-def _vectors(clips):
-    """Of the first person alone."""
-    first = [clips.clip(place)[0][:, 0] for place in range(len(clips))]
-    return sequence_vectors(first, clips.layout.root)
-
-
 def _title(final):
     one = final[0]
     counts = sorted({(one.train_clips, len(one.clips)) for one in final})
@@ -214,19 +189,14 @@ def _title(final):
     )
 
 
-def _print_classes(final):
-    """Of all runs together."""
-    labels = np.concatenate([one.clips.labels for one in final])
-    predicted = np.concatenate([one.probabilities.argmax(-1) for one in final])
-    names = final[0].clips.class_names
-    width = max(12, *map(len, names)) + 2
-    head = f"{'class':<{width}}{'clips':>6}{'recall':>9}{'precision':>11}"
-    of_all = f"  (clips of all {len(final)} runs)" if len(final) > 1 else ""
-    print(f"\n  {head}   mistaken for{of_all}")
-    for row in classification.class_table(predicted, labels, names):
-        shares = (f"{100 * share:.1f}" for share in (row.recall, row.precision))
-        recall, precision = (share.replace("nan", "-") for share in shares)
-        print(
-            f"  {row.name:<{width}}{row.clips:>6}{recall:>9}{precision:>11}"
-            f"   {row.confused_with}".rstrip()
-        )
+def class_table(found: Sequence[Evaluation]) -> tuple[list[str], dict[str, list[str]]]:
+    """(head, cells by class) of the test clips of all runs together."""
+    labels = np.concatenate([one.clips.labels for one in found])
+    predicted = np.concatenate([one.probabilities.argmax(-1) for one in found])
+    cells = {}
+    for row in classification.class_table(
+        predicted, labels, found[0].clips.class_names
+    ):
+        shares = [mean_sd([100 * share]) for share in (row.recall, row.precision)]
+        cells[row.name] = [str(row.clips), *shares, row.confused_with]
+    return ["clips", "recall", "precision", "mistaken for"], cells

@@ -5,7 +5,7 @@ import numpy as np
 from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.systems.gsanet.setups import Config
-from gpsattn_jax.systems.image_classifier.face import ImageClassifier
+from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.runs import TrainedRun
 
 

@@ -3,13 +3,11 @@
 import dataclasses
 import functools
 import os
-import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
-from gpsattn_jax import convert
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.images import sets as image_sets
 from gpsattn_jax.data.images.augment.recipe import augment_batch
@@ -17,6 +15,8 @@ from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.evaluation import classification
+from gpsattn_jax.systems import runs
+from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
@@ -24,19 +24,28 @@ from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.predict import predict
 from gpsattn_jax.training.sharding import place
 
-if TYPE_CHECKING:
-    from gpsattn_jax.systems.image_classifier.face import ImageClassifier
-
 
 def train(
-    system: "ImageClassifier",
+    system: ImageClassifier,
     config: Any,
     workdir: str | os.PathLike,
     *,
     data_dir: str | os.PathLike | None = None,
     machine: Machine | None = None,
 ) -> None:
-    """See `ImageClassifier.train`."""
+    """Trains, or goes on training, in `workdir`; scores the validation images too.
+
+    Args:
+        system: which.
+        config: of the run.
+        workdir: checkpoints and logs.
+        data_dir: the folder of data sets; `$GPSATTN_DATA_DIR` if None.
+        machine: devices, processes, profiling.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, after saving; the same call goes on from there.
+        ValueError: if the config does not fit itself, the data or the checkpoint.
+    """
     placement = place(machine)
     size = config.train.batch_size
     rows = placement.rows(size, config.train.accumulate)
@@ -65,14 +74,31 @@ def train(
             augment=functools.partial(_augment, config, len(class_names)),
             settings=dataclasses.asdict(config)
             | {"class_names": class_names, "system": system.name},
-            initial=(
-                functools.partial(_initial, system, network, config)
-                if config.init_from
-                else None
+            initial=runs.initial_weights(
+                system.name,
+                functools.partial(restore, system),
+                network,
+                config,
+                system.fit(config.model),
             ),
             layers=system.layers,
             machine=machine,
         )
+
+
+def restore(
+    system: ImageClassifier,
+    workdir: str | os.PathLike,
+    choose: str = "latest",
+    *,
+    averaged: bool = False,
+    machine: Machine | None = None,
+) -> TrainedRun:
+    """The run that a system trained in a workdir; see `runs.restore`."""
+    return runs.restore(
+        system.name, system.config_class, system.build, workdir, choose,
+        averaged=averaged, facts={"class_names": tuple}, machine=machine,
+    )  # fmt: skip
 
 
 def probabilities(run: TrainedRun, images: Images | np.ndarray) -> np.ndarray:
@@ -84,7 +110,7 @@ def probabilities(run: TrainedRun, images: Images | np.ndarray) -> np.ndarray:
     return _probabilities(forward, run.params, run.state, images, run.placement)
 
 
-def test_scores(
+def score_test_images(
     run: TrainedRun, data_dir: str | os.PathLike | None = None
 ) -> dict[str, float]:
     """Scores on the test images: {"images": how many, "accuracy", "loss"}."""
@@ -139,25 +165,6 @@ def _augment(config, num_classes, batch, key):
     batch = augment_batch(recipe, batch, key, num_classes)
     images = normalize(config.data, batch["inputs"]["images"])
     return {**batch, "inputs": {**batch["inputs"], "images": images}}
-
-
-def _initial(system, network, config):
-    """Weights to start from: of a run, or of a file."""
-    path = pathlib.Path(config.init_from)
-    if (path / "checkpoints").is_dir():
-        found = system.restore(path)
-        weights = jax.device_get((found.params, found.state))
-    else:
-        _, *weights = convert.load(system.name, path)
-    params, state, replaced = convert.graft(
-        network,
-        jax.random.key(config.train.seed),
-        *weights,
-        fit=system.fit(config.model),
-    )
-    for line in replaced:
-        print(f"{path}: {line}")
-    return params, state
 
 
 def _probabilities(forward, params, state, images, placement):

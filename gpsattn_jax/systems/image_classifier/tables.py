@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpsattn_jax.data.images import sources as image_data
 from gpsattn_jax.evaluation.baselines import MOST_NEIGHBOURS, baseline_accuracies
+from gpsattn_jax.systems.grids import run_folders
+from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.image_classifier.run import (
     load_sets,
     probabilities,
-    test_scores,
+    restore,
+    score_test_images,
 )
-from gpsattn_jax.systems.runs import TrainedRun, run_folders
+from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.systems.tables import (
     Predictions,
     check_output,
@@ -21,9 +24,6 @@ from gpsattn_jax.systems.tables import (
     print_accuracies,
 )
 from gpsattn_jax.training.config import Machine
-
-if TYPE_CHECKING:
-    from gpsattn_jax.systems.image_classifier.face import ImageClassifier
 
 # Baselines hold all pixels at once, as float32: beyond 8 GB there are none.
 MOST_PIXEL_VALUES = 2**31
@@ -44,7 +44,7 @@ def baselines(
 
 
 def evaluate(
-    system: "ImageClassifier",
+    system: ImageClassifier,
     workdir: str | os.PathLike,
     choose: str = "latest",
     *,
@@ -72,13 +72,13 @@ def evaluate(
     rows: dict[str, list[float]] = {}
     folders = run_folders(workdir)
     for folder in folders:
-        run = system.restore(folder, choose, machine=machine)
+        run = restore(system, folder, choose, machine=machine)
         name = f"{system.title(run.config)} (ours)"
-        found = test_scores(run, data_dir)
+        found = score_test_images(run, data_dir)
         rows.setdefault(name, []).append(found["accuracy"])
         if run.config.train.ema_decay:
-            averaged = system.restore(folder, choose, averaged=True, machine=machine)
-            accuracy = test_scores(averaged, data_dir)["accuracy"]
+            averaged = restore(system, folder, choose, averaged=True, machine=machine)
+            accuracy = score_test_images(averaged, data_dir)["accuracy"]
             rows.setdefault(f"{name}, averaged weights", []).append(accuracy)
         if len(folders) > 1:
             print(f"{folder}: {100 * found['accuracy']:.2f} %", flush=True)

@@ -12,7 +12,6 @@ from gpsattn_jax.systems.pglsum import tables
 from gpsattn_jax.systems.pglsum.run import restore
 from gpsattn_jax.systems.pglsum.scores import opinions, summary_of
 from gpsattn_jax.training.config import Machine
-from gpsattn_jax.visualize import page
 from gpsattn_jax.visualize.summary_scores import scores_figure
 
 WORDS = "Scores over frames; shots are set apart, those of a 15 % summary shaded."
@@ -47,8 +46,7 @@ def report(
         averaged=averaged, data_dir=data_dir, machine=machine,
     )  # fmt: skip
     rows = found.rows | tables.baselines(found.videos, found.config.data)
-    head, cells = tables.table({title: [row] for title, row in rows.items()})
-    scores = page.table([["", *head], *([title, *row] for title, row in cells.items())])
+    table = tables.table({title: [row] for title, row in rows.items()})
     words = "Loss, and Kendall's tau, by step."
     drawings = {"Learning": reports.learning(workdir, ("loss", "tau"), words)}
     for video in found.videos:
@@ -58,7 +56,7 @@ def report(
         folder,
         f"PGL-SUM on {run.config.data.file}, split {run.config.data.split}",
         run,
-        [("Scores", scores)],
+        [reports.table_section("Scores", *table)],
         drawings,
         {"test_videos": len(found.videos), "scores": rows},
     )

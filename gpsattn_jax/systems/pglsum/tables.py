@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gpsattn_jax import evaluation
 from gpsattn_jax.data.videos.videos import Video
 from gpsattn_jax.files import write_json
-from gpsattn_jax.systems import runs, tables
+from gpsattn_jax.systems import grids, tables
+from gpsattn_jax.systems.pglsum.paper_protocol import paper_rows
 from gpsattn_jax.systems.pglsum.prediction import describe
 from gpsattn_jax.systems.pglsum.run import from_weights, restore, score_steps
 from gpsattn_jax.systems.pglsum.scores import (
@@ -22,7 +22,6 @@ from gpsattn_jax.systems.pglsum.scores import (
 from gpsattn_jax.systems.pglsum.setups import Config, DataConfig
 from gpsattn_jax.systems.pglsum.videos import load_videos, num_splits, split_videos
 from gpsattn_jax.training.config import Machine
-from gpsattn_jax.training.logs import read_metrics
 
 Row = dict[str, float]
 
@@ -72,7 +71,7 @@ def evaluate(
     Raises:
         FileNotFoundError: if there is no finished run, or a file of data is not there.
     """
-    folders = runs.run_folders(workdir)
+    folders = grids.run_folders(workdir)
     found = (
         evaluate_run(folder, choose, data_dir=data_dir, machine=machine)
         for folder in folders
@@ -98,9 +97,9 @@ def evaluate_weights(
         machine: devices and processes.
     """
     own, count = config.data.split, lambda: num_splits(config.data, data_dir)
-    splits = runs.chosen_splits(split, own, count)
+    splits = grids.chosen_splits(split, own, count)
     run = from_weights(config, machine=machine)
-    configs = runs.grid(config, {"split": splits, "seed": [0]})
+    configs = grids.grid(config, {"split": splits, "seed": [0]})
     folders = [pathlib.Path(workdir) / folder for folder in configs]
     found = (
         _evaluation(
@@ -164,35 +163,6 @@ def _evaluation(run, folder, title, data_dir):
     content = {"step": run.step, "means": means, "videos": details}
     write_json(folder / "evaluation.json", content)
     return Evaluation(config, test, scores, {f"PGL-SUM (ours), {title}": means})
-
-
-def paper_rows(workdir: pathlib.Path) -> dict[str, Row]:
-    """The paper's two readings of a run, and the last epoch, from its log.
-
-    Every epoch was scored on the test videos. Table IV of the paper takes the epoch
-    that the training loss chooses (`evaluation.select_epoch`), Table III the maximum
-    over all epochs, which no one can know in advance.
-    """
-    log = read_metrics(workdir)
-    losses = [line["loss"] for line in log if "loss" in line]
-    scored = [
-        {n: line[f"evaluation/{n}"] for n in METRICS if f"evaluation/{n}" in line}
-        for line in log
-        if any(name.startswith("evaluation/") for name in line)
-    ]
-    if len(scored) != len(losses):
-        raise ValueError(
-            f"{workdir}: the paper's protocol needs a loss and a score of each epoch "
-            f"(train.log_every=1 epoch, train.evaluate_every=1 epoch); got "
-            f"{len(losses)} and {len(scored)}."
-        )
-    epoch = evaluation.select_epoch(np.array(losses))
-    best = {name: max(row[name] for row in scored) for name in scored[0]}
-    return {
-        "PGL-SUM (ours), last epoch": scored[-1],
-        "PGL-SUM (ours), the paper's criterion": scored[epoch - 1],
-        "PGL-SUM (ours), maximum on test": best,
-    }
 
 
 def baselines(videos: Sequence[Video], data: DataConfig) -> dict[str, Row]:

@@ -1,12 +1,19 @@
 """TransXNet: from a config to a trained, evaluated image classifier."""
 
+from functools import partial
+
+from gpsattn_jax.systems import image_classifier
+from gpsattn_jax.systems.image_classifier import predict, probabilities
 from gpsattn_jax.systems.transxnet.run import SYSTEM
 from gpsattn_jax.systems.transxnet.setups import SETUPS, Config
 
-train, restore, evaluate = SYSTEM.train, SYSTEM.restore, SYSTEM.evaluate
-predict, report, export = SYSTEM.predict, SYSTEM.report, SYSTEM.export
-
 __all__ = [
     "SETUPS", "SYSTEM", "Config",
-    "evaluate", "export", "predict", "report", "restore", "train",
+    "evaluate", "export", "predict", "probabilities", "report", "restore", "train",
 ]  # fmt: skip
+
+train = partial(image_classifier.train, SYSTEM)
+restore = partial(image_classifier.restore, SYSTEM)
+evaluate = partial(image_classifier.evaluate, SYSTEM)
+report = partial(image_classifier.report, SYSTEM)
+export = partial(image_classifier.export, SYSTEM)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.models.transxnet_views import Views, viewer
-from gpsattn_jax.systems.image_classifier.report import images_to_show
+from gpsattn_jax.systems.image_classifier.page import images_to_show
 from gpsattn_jax.systems.image_classifier.run import normalize
 from gpsattn_jax.systems.reports import Drawings
 from gpsattn_jax.systems.runs import TrainedRun

@@ -4,19 +4,43 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from gpsattn_jax import convert
 from gpsattn_jax.convert.files import read
+from gpsattn_jax.systems.export.check import finish
 from gpsattn_jax.systems.export.models import Model, network_model
-from gpsattn_jax.systems.image_classifier.run import normalize
+from gpsattn_jax.systems.image_classifier.record import ImageClassifier
+from gpsattn_jax.systems.image_classifier.run import normalize, restore
 from gpsattn_jax.systems.runs import TrainedRun
 
-if TYPE_CHECKING:
-    from gpsattn_jax.systems.image_classifier.face import ImageClassifier
+
+def export(
+    system: ImageClassifier,
+    source: str | os.PathLike,
+    output: str | os.PathLike,
+    choose: str = "latest",
+    *,
+    averaged: bool = False,
+    size: int | None = None,
+    **options: Any,
+) -> None:
+    """Writes a run, or a file of weights, as an artefact, and checks it.
+
+    Args:
+        system: which.
+        source: a workdir or a file, see `open_model`.
+        output: the artefact.
+        choose: of a run: the "latest" checkpoint, or the "best" one.
+        averaged: of a run: the moving averages of the weights.
+        size: of a file: pixels of a side.
+        **options: of `export.check.finish`.
+    """
+    model = open_model(system, source, choose=choose, averaged=averaged, size=size)
+    finish(model, output, **options)
 
 
 def classifier_model(run: TrainedRun, metadata: Mapping[str, Any]) -> Model:
@@ -44,7 +68,7 @@ def classifier_model(run: TrainedRun, metadata: Mapping[str, Any]) -> Model:
 
 
 def open_model(
-    system: "ImageClassifier",
+    system: ImageClassifier,
     source: str | os.PathLike,
     *,
     choose: str = "latest",
@@ -74,7 +98,7 @@ def open_model(
     if path.is_dir():
         if size is not None:
             raise ValueError(f"size is for files of weights; {path} is a run.")
-        run = system.restore(path, choose, averaged=averaged)
+        run = restore(system, path, choose, averaged=averaged)
         return classifier_model(run, {"system": system.name, "averaged": averaged})
     if choose != "latest" or averaged:
         raise ValueError(f"Checkpoints are chosen in runs; {path} is not a folder.")

@@ -2,24 +2,26 @@
 
 import os
 import pathlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.systems import reports
-from gpsattn_jax.systems.image_classifier.run import load_sets, probabilities, scores
+from gpsattn_jax.systems.image_classifier.record import ImageClassifier
+from gpsattn_jax.systems.image_classifier.run import (
+    load_sets,
+    probabilities,
+    restore,
+    scores,
+)
 from gpsattn_jax.systems.image_classifier.tables import baselines
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.visualize.confusion import confusion_figure
 
-if TYPE_CHECKING:
-    from gpsattn_jax.systems.image_classifier.face import ImageClassifier
-
 
 def report(
-    system: "ImageClassifier",
+    system: ImageClassifier,
     workdir: str | os.PathLike,
     folder: str | os.PathLike | None = None,
     choose: str = "latest",
@@ -43,7 +45,7 @@ def report(
         FileNotFoundError: if there is no such run, or a file of data is not there.
     """
     folder = reports.report_folder(workdir, folder)
-    run = system.restore(workdir, choose, averaged=averaged, machine=machine)
+    run = restore(system, workdir, choose, averaged=averaged, machine=machine)
     test = load_sets(run.config, data_dir)["test"]
     shares, title = probabilities(run, test), system.title(run.config)
     measured = scores(shares, test.labels)["accuracy"]
