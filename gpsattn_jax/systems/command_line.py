@@ -1,7 +1,7 @@
 """The command line of a system: its flags and modes, the same for all of them."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from absl import flags
@@ -38,6 +38,24 @@ def run(system: System) -> None:
     face = system.face()
     _define_flags(system, face)
     config_flags.run(lambda _: _main(system, face))
+
+
+def refuse_other_modes(
+    given: Iterable[str], mode: str, allowed: Collection[str] = ()
+) -> None:
+    """Raises ValueError if a flag was given that is for other modes.
+
+    Args:
+        given: names of flags.
+        mode: one of `MODES`.
+        allowed: flags that this mode takes all the same.
+    """
+    for name in given:
+        modes = FLAG_MODES.get(name, MODES)
+        if mode not in modes and name not in allowed:
+            right = " and ".join([", ".join(modes[:-1]), modes[-1]][len(modes) < 2 :])
+            hint = "; name a run's workdir" if modes == ("train",) else ""
+            raise ValueError(f"--{name} is for --mode={right}{hint}.")
 
 
 def define_export_flags(own: Collection[str]) -> None:
@@ -106,20 +124,17 @@ def _main(system, face):
     given, mode = flags.FLAGS, flags.FLAGS.mode
     machine = config_flags.override(Machine())
     where: dict[str, Any] = {"data_dir": given.data_dir, "machine": machine}
-    weights = (
-        system.scores_weights and mode == "evaluate" and given["init_from"].present
-    )
-    _refuse_other_modes(mode, allowed=("split",) if weights else ())
+    present = [name for name in given if given[name].present]
+    weights = mode == "evaluate" and system.scores_weights and "init_from" in present
+    refuse_other_modes(present, mode, allowed=("split",) if weights else ())
     axes = {name: given[name].value for name in ("split", "stream") if name in given}
     if mode == "train" or weights:
         config = config_flags.override(face.SETUPS[given.setup])
         if weights:
             face.evaluate_weights(config, given.workdir, **axes, **where)
         else:
-            seeds = given.seeds
-            grids.train_runs(
-                system, config, given.workdir, seeds=seeds, **axes, **where
-            )
+            axes["seeds"] = given.seeds
+            grids.train_runs(system, config, given.workdir, **axes, **where)
         return
     config_flags.refuse(face.Config, "the checkpoint's own settings are used.")
     source = given.workdir, given.checkpoint
@@ -145,15 +160,3 @@ def _main(system, face):
 def _own(system, *names):
     """Values of those flags that the system has."""
     return {n: flags.FLAGS[n].value for n in names if n in system.flags}
-
-
-def _refuse_other_modes(mode, allowed):
-    """Raises ValueError if a flag was given that is for other modes."""
-    for name, modes in FLAG_MODES.items():
-        if name not in flags.FLAGS or not flags.FLAGS[name].present:
-            continue
-        if mode not in modes and name not in allowed:
-            *first, last = modes
-            right = f"{', '.join(first)} and {last}" if first else last
-            hint = "; name a run's workdir" if modes == ("train",) else ""
-            raise ValueError(f"--{name} is for --mode={right}{hint}.")

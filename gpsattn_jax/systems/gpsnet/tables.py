@@ -84,9 +84,8 @@ def evaluate(
     if len(streams) > 1:
         ratio = ":".join(f"{weights[name]:g}" for name in streams)
         rows[f"{TITLE}, fused {ratio}"] = [_accuracy(one) for one in final]
-    print_accuracies(
-        _title(final), baselines([one.config for one in final], data_dir) | rows
-    )
+    plain = baselines([one.config for one in final], data_dir)
+    print_accuracies(_title(final), plain | rows)
     head, cells = class_table(final)
     of_all = f" of all {len(final)} runs" if len(final) > 1 else ""
     print_table(f"Test clips{of_all} by class, shares in %", cells, head)
