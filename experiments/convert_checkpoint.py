@@ -17,9 +17,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
-from gpsattn_jax.systems import gpsnet, gsanet, pglsum, transxnet
-
-SYSTEMS = {"gpsnet": gpsnet, "gsanet": gsanet, "pglsum": pglsum, "transxnet": transxnet}
+from gpsattn_jax.systems import SYSTEMS
 
 _SYSTEM = flags.DEFINE_enum(
     "system", "transxnet", sorted(SYSTEMS), "Whose network it is."
@@ -41,12 +39,12 @@ _EMA = flags.DEFINE_bool("ema", False, "Of a run: the averaged weights.")
 flags.DEFINE_integer("num_classes", None, "Of a file: another head, which starts new.")
 flags.DEFINE_integer("image_size", None, "Of a file: resizes the tables of positions.")
 flags.DEFINE_bool("features_only", None, "Of a file: maps of all stages, no classes.")
-flags.DEFINE_string("fusion", None, "Of a file of PGL-SUM, which does not tell it.")
+flags.DEFINE_string("fusion", None, "Of a file of PGL-SUM, whose shapes do not say.")
 flags.DEFINE_string("position", None, "Likewise.")
 
 
 def main(_):
-    """Reads, tells what it found, writes; all of it is in `convert/rewrite.py`."""
+    """Reads, prints what it found, writes; all of it is in `convert/rewrite.py`."""
     names = ("num_classes", "image_size", "features_only", "fusion", "position")
     options = {name: flags.FLAGS[name].value for name in names}
     options = {name: value for name, value in options.items() if value is not None}
@@ -61,11 +59,7 @@ def main(_):
     if options:
         raise ValueError(f"{source} is a run: --{', --'.join(options)} are for files.")
     averaged = {"averaged": True} if _EMA.value else {}
-    if averaged and system in ("gpsnet", "pglsum"):
-        raise ValueError(
-            f"--ema: runs of {system} are not evaluated by averaged weights."
-        )
-    run = SYSTEMS[system].restore(source, _CHECKPOINT.value, **averaged)
+    run = SYSTEMS[system].face().restore(source, _CHECKPOINT.value, **averaged)
     model = run.config.model
     print(f"{source}, step {run.step}: {rewrite.describe(system, model, run.params)}")
     rewrite.write(system, output, model, run.params, run.state, to=_TO.value)

@@ -1,4 +1,4 @@
-"""The demo: trains a small GSA-Net on handwritten digits and shows what it sees.
+"""The demo: trains a small GSA-Net on handwritten digits and shows what it attends to.
 
 python3 dev.py demo
 """
@@ -7,7 +7,6 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import gsanet
-from gpsattn_jax.systems.gsanet import report as gsanet_report
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/digits", "Checkpoints, logs, report.")
 config_flags.define(gsanet.Config)
@@ -17,8 +16,8 @@ def main(_):
     """Trains (or goes on), evaluates beside the baselines, writes the report."""
     config = config_flags.override(gsanet.SETUPS["digits"])
     gsanet.train(config, _WORKDIR.value)
-    gsanet.print_evaluation(_WORKDIR.value)
-    gsanet_report.report(_WORKDIR.value)
+    gsanet.evaluate(_WORKDIR.value)
+    gsanet.report(_WORKDIR.value)
 
 
 if __name__ == "__main__":

@@ -1,78 +1,12 @@
-"""GSA-Net, and the plain ResNet beside it: train, evaluate, predict, report.
+"""GSA-Net, and the plain ResNet beside it: train, evaluate, predict, report, export.
 
 python experiments/gsanet.py --setup=digits --workdir=runs/digits
+python experiments/gsanet.py --setup=digits --seeds=5 --workdir=runs/seeds
 python experiments/gsanet.py --mode=evaluate --workdir=runs/digits
 python experiments/gsanet.py --mode=predict --workdir=runs/digits --images=my_pictures
 """
 
-from absl import flags
-
-from gpsattn_jax import config_flags
-from gpsattn_jax.systems import gsanet
-from gpsattn_jax.systems.image_classifier import tables
-
-_SETUP = flags.DEFINE_enum(
-    "setup", "digits", sorted(gsanet.SETUPS), "Setup to start from, in training."
-)
-_MODE = flags.DEFINE_enum(
-    "mode", "train", ["train", "evaluate", "predict", "report"], "What to do."
-)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Checkpoints and logs.", required=True)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of data sets; $GPSATTN_DATA_DIR by default."
-)
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", "latest", ["latest", "best"], "Best is chosen on validation images."
-)
-_EMA = flags.DEFINE_bool("ema", False, "predict, report: with the averaged weights.")
-_SEEDS = flags.DEFINE_integer("seeds", 0, "train: so many seeds; prints mean and sd.")
-_IMAGES = flags.DEFINE_string("images", None, "predict: a folder, pattern or file.")
-_OUTPUT = flags.DEFINE_string("output", None, "predict: a CSV; report: a folder.")
-_INVERT = flags.DEFINE_bool("invert", False, "predict: swap dark and bright first.")
-config_flags.define(gsanet.Config)
-config_flags.define(gsanet.Machine)
-
-
-def main(_):
-    """Runs one mode; all that it does is in `systems/`."""
-    workdir, machine = _WORKDIR.value, config_flags.override(gsanet.Machine())
-    where = {"data_dir": _DATA_DIR.value, "machine": machine}
-    if _MODE.value == "train":
-        config = config_flags.override(gsanet.SETUPS[_SETUP.value])
-        if _SEEDS.value:
-            system, name = gsanet.SYSTEM, gsanet.network_name
-            tables.print_repeats(system, config, workdir, _SEEDS.value, name, **where)
-        else:
-            gsanet.train(config, workdir, **where)
-        return
-    config_flags.refuse(gsanet.Config, "the checkpoint's own settings are used.")
-    if _MODE.value == "evaluate":
-        gsanet.print_evaluation(workdir, _CHECKPOINT.value, **where)
-    elif _MODE.value == "report":
-        from gpsattn_jax.systems.gsanet import (
-            report as gsanet_report,  # needs matplotlib
-        )
-
-        gsanet_report.report(
-            workdir,
-            _OUTPUT.value,
-            _CHECKPOINT.value,
-            averaged=_EMA.value,
-            data_dir=_DATA_DIR.value,
-        )
-    elif _IMAGES.value is None:
-        raise ValueError(
-            "--mode=predict needs --images: a folder, a pattern or a file."
-        )
-    else:
-        classifier = gsanet.restore(
-            workdir, _CHECKPOINT.value, averaged=_EMA.value, machine=machine
-        )
-        found = tables.predict(
-            classifier, _IMAGES.value, _OUTPUT.value, invert=_INVERT.value
-        )
-        tables.print_predictions(found, _OUTPUT.value)
-
+from gpsattn_jax.systems import SYSTEMS, command_line
 
 if __name__ == "__main__":
-    config_flags.run(main)
+    command_line.run(SYSTEMS["gsanet"])

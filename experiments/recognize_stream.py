@@ -7,14 +7,14 @@ pose_estimator | python experiments/recognize_stream.py --workdir=runs/mine --cl
 The run is one of experiments/gpsnet.py. With --clip=- each line of standard input is a
 frame, {"joints": [[x, y, z], null, …]} or, of several persons, {"joints": [[[x, y, z],
 …], …]}, null for what is missing, and if wanted "time" in seconds. A line that comes
-out tells where the window ends, what it shows, and how likely that is.
+out says where the window ends, what it shows, and how likely that is.
 """
 
 from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import gpsnet
-from gpsattn_jax.systems.gpsnet import stream as gpsnet_stream
+from gpsattn_jax.systems.gpsnet import stream
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of a trained run.", required=True)
 _CLIP = flags.DEFINE_string(
@@ -22,14 +22,14 @@ _CLIP = flags.DEFINE_string(
 )
 _CHECKPOINT = flags.DEFINE_enum("checkpoint", "latest", ["latest", "best"], "Of a run.")
 _JSON = flags.DEFINE_bool("json", False, "JSON lines: time, label, confidence.")
-config_flags.define(gpsnet_stream.Config)
+config_flags.define(stream.Config)
 
 
 def main(_):
     """Recognises until the sequence ends; all of it is in `systems/`."""
-    config = config_flags.override(gpsnet_stream.Config())
-    recognizer = gpsnet.restore(_WORKDIR.value, _CHECKPOINT.value)
-    gpsnet_stream.print_stream(recognizer, _CLIP.value, config, as_json=_JSON.value)
+    config = config_flags.override(stream.Config())
+    run = gpsnet.restore(_WORKDIR.value, _CHECKPOINT.value)
+    stream.print_stream(run, _CLIP.value, config, as_json=_JSON.value)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from pathlib import Path
 # XLA:CPU prints an error of several kilobytes whenever it reads what it has compiled.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import jax  # noqa: E402
-import pytest  # noqa: E402
+import jax
+import pytest
 
 TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared"

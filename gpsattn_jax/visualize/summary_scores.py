@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gpsattn_jax.visualize import figures
@@ -23,10 +24,41 @@ def draw_scores(
     title: str = "",
     unit: str = "s",
 ) -> pathlib.Path:
-    """Writes a plot of the scores; shots of the summary are shaded.
+    """Writes `scores_figure` as a PNG and returns its path.
 
     Args:
         path: the PNG to be.
+        places: see `scores_figure`, likewise what follows.
+        scores: [T].
+        shots: [S, 2].
+        chosen: [S].
+        users: [T].
+        title: what stands above.
+        unit: "s" for seconds or "frames".
+
+    Raises:
+        ValueError: if lengths differ, there is no score, or the unit is unknown.
+        OSError: if the file cannot be written.
+    """
+    figure = scores_figure(
+        places, scores, shots, chosen, users=users, title=title, unit=unit
+    )
+    return figures.write(figure, pathlib.Path(path))
+
+
+def scores_figure(
+    places: np.ndarray,
+    scores: np.ndarray,
+    shots: np.ndarray,
+    chosen: np.ndarray,
+    *,
+    users: np.ndarray | None = None,
+    title: str = "",
+    unit: str = "s",
+) -> Figure:
+    """A plot of the scores; shots of the summary are shaded.
+
+    Args:
         places: [T] where each score begins to hold, in `unit`, ascending.
         scores: [T].
         shots: [S, 2] start and end of each, in `unit`; an end is the next one's start.
@@ -35,20 +67,11 @@ def draw_scores(
         title: what stands above.
         unit: "s" for seconds or "frames".
 
-    Returns:
-        The path.
-
     Raises:
         ValueError: if lengths differ, there is no score, or the unit is unknown.
-        OSError: if the file cannot be written.
     """
     if unit not in ("s", "frames"):
         raise ValueError(f"unit must be one of s, frames; got {unit!r}.")
-    figure = _figure(places, scores, shots, chosen, users, title, unit)
-    return figures.write(figure, pathlib.Path(path))
-
-
-def _figure(places, scores, shots, chosen, users, title, unit):
     places, scores = np.asarray(places, float), np.asarray(scores, float)
     shots, chosen = np.asarray(shots, float), np.asarray(chosen, bool)
     curves = [("scores", scores, figures.INK)]

@@ -1,4 +1,4 @@
-"""Exported networks, read again: StableHLO files with their descriptions."""
+"""Reading exported networks: StableHLO files with their descriptions."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from jax import export as jax_export
 
 @dataclasses.dataclass(frozen=True)
 class Artefact:
-    """An artefact, read again; `exported` is JAX's view of it."""
+    """An artefact as it was read; `exported` is JAX's view of it."""
 
     exported: jax_export.Exported
     metadata: dict[str, Any]
@@ -37,7 +37,7 @@ class Artefact:
         except jax.errors.JaxRuntimeError as error:
             if "deserialize" not in str(error):
                 raise
-            raise ValueError(_made_by(self.metadata) + ".") from error
+            raise ValueError(_versions(self.metadata) + ".") from error
 
 
 def load(path: str | os.PathLike) -> Artefact:
@@ -70,7 +70,7 @@ def load(path: str | os.PathLike) -> Artefact:
     try:
         return Artefact(jax_export.deserialize(bytearray(content)), metadata)
     except (ValueError, NotImplementedError) as error:
-        raise ValueError(f"{path}: {_made_by(metadata)}: {error}") from error
+        raise ValueError(f"{path}: {_versions(metadata)}: {error}") from error
 
 
 def need_flatbuffers() -> None:
@@ -83,7 +83,7 @@ def need_flatbuffers() -> None:
         ) from error
 
 
-def form(shape: Any, dtype: Any) -> str:
+def describe(shape: Any, dtype: Any) -> str:
     """A shape and a dtype for people."""
     return f"[{', '.join(map(str, shape))}] {dtype}"
 
@@ -94,10 +94,10 @@ def _check_input(name, wanted, array, batch):
     size = shape[0] if shape and batch == "b" else batch
     expected = [size, *wanted["shape"][1:]]
     if size == 0 or list(shape) != expected or str(dtype) != wanted["dtype"]:
-        told = form([batch, *wanted["shape"][1:]], wanted["dtype"])
-        raise ValueError(f"{name} must be {told}; got {form(shape, dtype)}.")
+        right = describe([batch, *wanted["shape"][1:]], wanted["dtype"])
+        raise ValueError(f"{name} must be {right}; got {describe(shape, dtype)}.")
     return size
 
 
-def _made_by(metadata):
+def _versions(metadata):
     return f"made by JAX {metadata['jax']}, not readable by JAX {jax.__version__}"

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gpsattn_jax.systems.export.artefacts import form, load
-from gpsattn_jax.systems.export.models import Model
+from gpsattn_jax.systems.export.artefacts import describe, load
+from gpsattn_jax.systems.export.models import Model, export
 
 # Arrays are "SIZE/in/PLACE" and "SIZE/out/PLACE". The last line is the result.
 _PROGRAM = """
@@ -50,7 +50,7 @@ def check(
     Args:
         model: what was exported; its network runs here, on whole batches.
         path: the artefact.
-        sizes: of the batches, which are made up.
+        sizes: of the batches, which are random.
         tolerance: the largest difference allowed, absolute where the outputs are below
             one, else as a share of the largest one. The default is for CPUs; an
             accelerator's short float32 products may need 1e-2.
@@ -69,7 +69,9 @@ def check(
     if jax.default_backend() == "tpu":
         environment["JAX_PLATFORMS"] = "cpu"
     with tempfile.TemporaryDirectory() as folder:
-        np.savez(pathlib.Path(folder, "arrays.npz"), **_questions(model, sizes))
+        np.savez(
+            pathlib.Path(folder, "arrays.npz"), **_inputs_and_outputs(model, sizes)
+        )
         result = subprocess.run(
             [sys.executable, "-c", _PROGRAM, os.path.abspath(path)],
             cwd=folder,
@@ -89,27 +91,53 @@ def check(
     return difference
 
 
+def finish(
+    model: Model,
+    path: str | os.PathLike,
+    *,
+    write: bool = True,
+    platforms: Sequence[str] | None = None,
+    tolerance: float = 1e-5,
+) -> None:
+    """Writes an artefact and checks it: how every system's `export` ends.
+
+    Args:
+        model: what to export.
+        path: the artefact.
+        write: False only checks what is there.
+        platforms: see `models.export`.
+        tolerance: see `check`.
+
+    Raises:
+        FileNotFoundError, ImportError, ValueError: as `models.export` and `check`.
+    """
+    if write:
+        export(model, path, platforms=platforms)
+    print_check(model, path, tolerance=tolerance)
+
+
 def print_check(model: Model, path: str | os.PathLike, tolerance: float = 1e-5) -> None:
     """Checks an artefact and prints what it is, its size and the largest difference.
 
     Raises:
         FileNotFoundError, ImportError, ValueError: as `load` and `check`.
     """
-    told = load(path).metadata
+    metadata = load(path).metadata
     difference = check(model, path, tolerance=tolerance)
-    print(f"{path}: {told['bytes'] / 1e6:.2f} MB for {', '.join(told['platforms'])}.")
-    for kind, says in (("inputs", "takes"), ("outputs", "gives")):
-        for name, wanted in told[kind].items():
-            print(f"  {name} {form(wanted['shape'], wanted['dtype'])}")
-        if says in told:
-            print(f"    {told[says]}")
+    platforms = ", ".join(metadata["platforms"])
+    print(f"{path}: {metadata['bytes'] / 1e6:.2f} MB for {platforms}.")
+    for kind, meaning in (("inputs", "takes"), ("outputs", "gives")):
+        for name, wanted in metadata[kind].items():
+            print(f"  {name} {describe(wanted['shape'], wanted['dtype'])}")
+        if meaning in metadata:
+            print(f"    {metadata[meaning]}")
     print(f"In a fresh process without our code: largest difference {difference:.1e}.")
 
 
-def _questions(model, sizes):
-    """Made-up inputs and the network's own answers, as `_PROGRAM` wants them.
+def _inputs_and_outputs(model, sizes):
+    """Random inputs and the network's own outputs, as `_PROGRAM` wants them.
 
-    Inputs are floats in 0..1; integers and booleans are 0 or 1.
+    Inputs are floats in 0..1; integers are up to `model.highest`, or 0 and 1.
     """
     forward = jax.jit(lambda inputs: model.forward(**inputs))
     random = np.random.default_rng(0)
@@ -119,7 +147,7 @@ def _questions(model, sizes):
         for place, (name, wanted) in enumerate(model.inputs.items()):
             drawn = random.random((size, *wanted.shape[1:]))
             if not jnp.issubdtype(wanted.dtype, jnp.floating):
-                drawn = drawn.round()
+                drawn = (drawn * model.highest.get(name, 1)).round()
             inputs[name] = arrays[f"{size}/in/{place}"] = drawn.astype(wanted.dtype)
         for place, output in enumerate(jax.tree.leaves(forward(inputs))):
             arrays[f"{size}/out/{place}"] = np.asarray(output, np.float32)

@@ -17,12 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax import export as jax_export
 
-from gpsattn_jax import convert
-from gpsattn_jax.convert.files import flatten, read
+from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.files import replaced
 from gpsattn_jax.systems.export.artefacts import need_flatbuffers
-from gpsattn_jax.systems.image_classifier import run as image_classifier
-from gpsattn_jax.systems.image_classifier.run import Classifier, System
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
@@ -37,11 +34,13 @@ class Model:
         inputs: shape and dtype of each input by name, in the order of the artefact's
             arguments; arrays or `jax.ShapeDtypeStruct`, whose first axis is the batch.
         metadata: what a user of the artefact should know, as JSON values.
+        highest: values of integer inputs by name, where they may exceed 1.
     """
 
     forward: Callable[..., Any]
     inputs: Mapping[str, Any]
     metadata: Mapping[str, Any]
+    highest: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def network_model(
@@ -64,79 +63,6 @@ def network_model(
         return outputs
 
     return Model(forward, inputs, metadata)
-
-
-def classifier_model(classifier: Classifier, metadata: Mapping[str, Any]) -> Model:
-    """A trained classifier: images [b, H, W, C], float32 in 0..1 -> probabilities.
-
-    The run's normalisation and the softmax are inside, so that a picture goes in and
-    [b, classes] comes out, each row of which sums to one.
-    """
-    config = classifier.config
-    weights = classifier.params, classifier.state
-    inputs = _images(config.model.image_size, config.model.in_channels)
-    inner = network_model(classifier.network, *weights, inputs, metadata)
-
-    def forward(images):
-        images = image_classifier.normalize(config.data, images)
-        return jax.nn.softmax(inner.forward(images=images))
-
-    told = {
-        "takes": "pictures with values in 0..1; (images - mean) / std happens inside",
-        "gives": "probabilities of class_names",
-        "class_names": classifier.class_names,
-        "mean": config.data.mean,
-        "std": config.data.std,
-        "step": classifier.step,
-    }
-    return Model(forward, inputs, {**metadata, **told})
-
-
-def open_model(
-    system: System,
-    source: str | os.PathLike,
-    *,
-    choose: str = "latest",
-    averaged: bool = False,
-    size: int | None = None,
-) -> Model:
-    """A run, or a file of weights, as something to export.
-
-    A run gives `classifier_model`. A file knows neither mean nor classes: its network
-    takes normalised images [b, size, size, C] and gives logits.
-
-    Args:
-        system: which.
-        source: a workdir, or a file as `convert.load` reads it.
-        choose: of a run: the "latest" checkpoint, or the "best" one.
-        averaged: of a run: the moving averages of the weights.
-        size: of a file: pixels of a side; the file's own config by default, else 224.
-
-    Raises:
-        FileNotFoundError: if there is no such run or file.
-        ValueError: if the source is unreadable or another system's, or an option is
-            for the other kind of source.
-    """
-    path = pathlib.Path(source)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: neither a workdir nor a file of weights.")
-    if path.is_dir():
-        if size is not None:
-            raise ValueError(f"size is for files of weights; {path} is a run.")
-        run = image_classifier.restore(system, path, choose, averaged=averaged)
-        return classifier_model(run, {"system": system.name, "averaged": averaged})
-    if choose != "latest" or averaged:
-        raise ValueError(f"Checkpoints are chosen in runs; {path} is not a folder.")
-    weights = convert.load(system.name, path)
-    config = json.loads(read(path)[1].get("config", "{}"))
-    side = config.get("image_size", 224) if size is None else size
-    told = {
-        "system": system.name,
-        "source": path.name,
-        "takes": "images normalised as in training; the file of weights tells not how",
-        "gives": "logits",
-    }
-    return network_model(*weights, _images(side, config.get("in_channels", 3)), told)
 
 
 def export(
@@ -181,16 +107,11 @@ def export(
     need_flatbuffers()
     exported = _trace(model, platforms)
     content = bytes(exported.serialize())
-    described = _description(model, exported, content)
+    description = _description(model, exported, content)
     with replaced(path) as artefact, replaced(path.with_suffix(".json")) as beside:
         artefact.write_bytes(content)
-        beside.write_text(json.dumps(described, indent=2) + "\n")
-    return described
-
-
-def _images(side, channels):
-    shape = 1, side, side, channels
-    return {"images": jax.ShapeDtypeStruct(shape, jnp.float32)}
+        beside.write_text(json.dumps(description, indent=2) + "\n")
+    return description
 
 
 def _trace(model, platforms):
@@ -212,7 +133,7 @@ def _trace(model, platforms):
 
 
 def _description(model, exported, content):
-    def described(arrays):
+    def describe(arrays):
         return {
             name or "outputs": {
                 "shape": ["b", *array.shape[1:]],
@@ -224,8 +145,8 @@ def _description(model, exported, content):
     outputs = jax.tree.unflatten(exported.out_tree, exported.out_avals)
     return {
         **model.metadata,
-        "inputs": described(model.inputs),
-        "outputs": described(flatten(outputs)),
+        "inputs": describe(model.inputs),
+        "outputs": describe(flatten(outputs)),
         "platforms": exported.platforms,
         "jax": jax.__version__,
         "calling_convention": exported.calling_convention_version,

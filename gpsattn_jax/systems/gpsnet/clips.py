@@ -12,7 +12,7 @@ from gpsattn_jax.data.skeletons.recipe import augment_clips
 from gpsattn_jax.systems.gpsnet.setups import Config
 
 
-def fitted(config: Config, clips: Clips) -> Config:
+def config_for(config: Config, clips: Clips) -> Config:
     """The config whose network fits the clips: skeleton, coordinates, classes."""
     layout = clips.layout
     model = dataclasses.replace(
@@ -27,7 +27,7 @@ def fitted(config: Config, clips: Clips) -> Config:
     return dataclasses.replace(config, model=model)
 
 
-def prepare(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
+def network_inputs(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
     """What the network takes: clips whose root begins at the origin."""
     joints, mask = inputs["joints"], inputs["mask"]
     joints = augmentations.center(joints, mask, config.model.root)
@@ -39,8 +39,8 @@ def prepare(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
 def augment(
     config: Config, mirror: tuple[tuple[int, int], ...], batch: Batch, key: jax.Array
 ) -> Batch:
-    """A training batch, prepared and changed at random; pure."""
-    inputs = prepare(config, batch["inputs"])
+    """A training batch as the network takes it, changed at random; pure."""
+    inputs = network_inputs(config, batch["inputs"])
     joints, mask = augment_clips(
         config.augment, mirror, inputs["joints"], inputs["mask"], key
     )

@@ -6,13 +6,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
 from gpsattn_jax.data.skeletons.layout import Layout
 from gpsattn_jax.models.gpsnet import skeleton_parts
-from gpsattn_jax.systems.gpsnet.clips import prepare
-from gpsattn_jax.systems.gpsnet.run import Recognizer
+from gpsattn_jax.systems.gpsnet.clips import network_inputs
+from gpsattn_jax.systems.reports import Drawings, examples_to_show
+from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.visualize import figures
 from gpsattn_jax.visualize.skeletons import (
     channel_attention_figure,
@@ -21,69 +21,49 @@ from gpsattn_jax.visualize.skeletons import (
     skeleton_strip,
 )
 
-TELLING = 6  # clips that are drawn
+CLIPS = 6  # that are drawn
 SAMPLE = 32  # clips whose channel attention is averaged
 Z_UP = ("florence15",)  # its sensor's third coordinate is the height
 Y_DOWN = ("mediapipe33", "hand21")  # as in the image, in three dimensions, too
 
-Drawings = dict[str, tuple[Figure, str]]  # by heading: a picture, and what it shows
-
 
 def draw_attention(
-    recognizer: Recognizer, clips: Clips, probabilities: np.ndarray
+    run: TrainedRun, clips: Clips, probabilities: np.ndarray
 ) -> Drawings:
     """Pictures of all that the network's options have; the others are left out.
 
     Args:
-        recognizer: a trained network.
+        run: a trained network.
         clips: which to draw from.
         probabilities: [n, classes], the network's for these clips.
     """
     drawings: Drawings = {}
-    config = recognizer.config.model
-    chosen = telling_clips(clips.labels, probabilities.argmax(-1), TELLING)
+    config = run.config.model
+    chosen = examples_to_show(clips.labels, probabilities.argmax(-1), CLIPS)
     sample = np.unique(np.linspace(0, len(clips) - 1, SAMPLE).astype(int))
     together = np.concatenate([chosen, sample])  # so that one shape is compiled
-    maps, inputs = attention_maps(recognizer, clips, together)
+    maps, inputs = attention_maps(run, clips, together)
     drawings |= _strips(clips, chosen, probabilities, maps, inputs)
     if config.channel_attention:
         drawings |= _channels(maps, inputs, len(chosen))
     if config.spatial_attention and config.geodesic_bias:
-        blocks = (recognizer.params["blocks"][n] for n in range(len(config.widths)))
+        blocks = (run.params["blocks"][n] for n in range(len(config.widths)))
         biases = np.stack([np.asarray(block["spatial"]["bias"]) for block in blocks])
         drawings["Geodesic bias"] = (
             geodesic_bias_figure(biases),
             "What each head adds to the logit between two joints, by the bones between "
             "them; learned, zero at the start.",
         )
-    return drawings | _parts(recognizer, clips)
-
-
-def telling_clips(labels: np.ndarray, predicted: np.ndarray, count: int) -> np.ndarray:
-    """Places of some clips to look at: half of them mistakes, if so many, and first.
-
-    Both halves are of different predicted classes, as far as it goes.
-
-    Args:
-        labels: [n].
-        predicted: [n].
-        count: how many.
-    """
-    # Shuffled, since a set may come sorted by class.
-    order = np.random.default_rng(0).permutation(len(labels))
-    right = (predicted == labels)[order]
-    wrong, right = (_by_class(order[part], predicted) for part in (~right, right))
-    enough = max(count // 2, count - len(right))
-    return np.concatenate([wrong[:enough], right])[:count]
+    return drawings | _parts(run, clips)
 
 
 def attention_maps(
-    recognizer: Recognizer, clips: Clips, places: np.ndarray
+    run: TrainedRun, clips: Clips, places: np.ndarray
 ) -> tuple[dict[str, list[np.ndarray]], dict[str, np.ndarray]]:
     """The weights of both attentions for some clips, and the clips as they went in.
 
     Args:
-        recognizer: a trained network.
+        run: a trained network.
         clips: to choose from.
         places: [k], which.
 
@@ -92,11 +72,11 @@ def attention_maps(
         [k, M, N, D, D]}, {"joints": [k, M, T, V, C], "mask": [k, M, T, V], "time"}).
         Attentions that the network has not are empty lists.
     """
-    source = ClipSet(clips, recognizer.config.data.num_frames)
+    source = ClipSet(clips, run.config.data.num_frames)
     inputs = source.batch(places, None)["inputs"]
-    forward = jax.jit(functools.partial(recognizer.network.apply, attention=True))
-    weights = jax.device_get((recognizer.params, recognizer.state))
-    (_, maps), _ = forward(*weights, **prepare(recognizer.config, inputs))
+    forward = jax.jit(functools.partial(run.network.apply, attention=True))
+    weights = jax.device_get((run.params, run.state))
+    (_, maps), _ = forward(*weights, **network_inputs(run.config, inputs))
     return jax.device_get(maps), inputs
 
 
@@ -108,15 +88,15 @@ def attention_received(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
         mask: [M, T, V], False where a joint is missing.
 
     Returns:
-        [M, T, V]; over all joints of a frame it sums to one, or zero if none is seen.
+        [M, T, V]; over all joints of a frame it sums to one, or zero if none is there.
     """
     asks = mask.any(1, keepdims=True) if weights.shape[1] == 1 else mask
-    told = np.einsum("mtnuv,mtu->mtv", weights, asks) / weights.shape[2]
-    share = told / np.maximum(asks.sum(-1, keepdims=True), 1)
+    received = np.einsum("mtnuv,mtu->mtv", weights, asks) / weights.shape[2]
+    share = received / np.maximum(asks.sum(-1, keepdims=True), 1)
     return np.broadcast_to(share, mask.shape)
 
 
-def drawn_axes(layout: Layout, dimensions: int) -> tuple[tuple[int, int], bool]:
+def axes_to_draw(layout: Layout, dimensions: int) -> tuple[tuple[int, int], bool]:
     """The coordinates to the right and upwards, and whether the second one falls."""
     if dimensions == 3 and layout.name in Z_UP:
         return (0, 2), False
@@ -125,7 +105,7 @@ def drawn_axes(layout: Layout, dimensions: int) -> tuple[tuple[int, int], bool]:
 
 def _strips(clips, chosen, probabilities, maps, inputs):
     """Frames of the chosen clips; coloured by attention, if joints have one."""
-    axes, y_down = drawn_axes(clips.layout, clips.joints.shape[-1])
+    axes, y_down = axes_to_draw(clips.layout, clips.joints.shape[-1])
     drawings = {}
     for number, place in enumerate(chosen):
         mask = inputs["mask"][number]
@@ -165,16 +145,16 @@ def _channels(maps, inputs, first):
     return drawings
 
 
-def _parts(recognizer, clips):
-    """The structural positions, if an attention sees them."""
-    config, layout = recognizer.config.model, clips.layout
+def _parts(run, clips):
+    """The structural positions, if an attention uses them."""
+    config, layout = run.config.model, clips.layout
     parts = skeleton_parts(config)
     # At the start of most actions people stand.
     whole = clips.offsets[np.flatnonzero(clips.mask[clips.offsets[:-1], 0].all(-1))]
     attends = config.spatial_attention or config.channel_attention
     if parts is None or not attends or not len(whole):
         return {}
-    axes, y_down = drawn_axes(layout, clips.joints.shape[-1])
+    axes, y_down = axes_to_draw(layout, clips.joints.shape[-1])
     figure = parts_figure(
         _open(clips.joints[whole, 0], list(axes)),
         layout.edges,
@@ -218,13 +198,6 @@ def _frame_titles(clips, place, count):
 
 
 def _clip_title(clips, place, shares):
-    label, told = clips.labels[place], shares.argmax()
-    seen = "recognised" if label == told else f"seen as {clips.class_names[told]}"
-    return f"{clips.class_names[label]}, {seen} ({100 * shares[told]:.0f} %)"
-
-
-def _by_class(places, predicted):
-    """The first place of each predicted class in front, the rest behind."""
-    _, first = np.unique(predicted[places], return_index=True)
-    first = np.sort(first)
-    return np.concatenate([places[first], np.delete(places, first)])
+    names, label, best = clips.class_names, clips.labels[place], shares.argmax()
+    result = "recognised" if label == best else f"taken for {names[best]}"
+    return f"{names[label]}, {result} ({100 * shares[best]:.0f} %)"

@@ -3,91 +3,31 @@
 import dataclasses
 import functools
 import os
-import pathlib
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict, upgraded
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
 from gpsattn_jax.data.skeletons.layouts import Layout
-from gpsattn_jax.data.skeletons.load import DataConfig, load_parts, num_splits
-from gpsattn_jax.data.skeletons.recipe import AugmentConfig
+from gpsattn_jax.data.skeletons.load import load_parts
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.models import gpsnet
-from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.systems.gpsnet.clips import augment, fitted, prepare
-from gpsattn_jax.systems.gpsnet.setups import SETUPS, Config
-from gpsattn_jax.systems.saved_runs import open_run
+from gpsattn_jax.systems import runs
+from gpsattn_jax.systems.gpsnet.clips import augment, config_for, network_inputs
+from gpsattn_jax.systems.gpsnet.setups import Config
+from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.predict import predict
-from gpsattn_jax.training.sharding import Placement, place
+from gpsattn_jax.training.sharding import place
 
-__all__ = [
-    "SETUPS",
-    "AugmentConfig",
-    "Config",
-    "DataConfig",
-    "Machine",
-    "Recognizer",
-    "load_parts",
-    "num_splits",
-    "restore",
-    "train",
-]
-
-SYSTEM = "gpsnet"
+NAME = "gpsnet"
 TOGETHER = 8  # clips of a forward pass: so few stay in a processor's cache
 LAYERS = ("embedding", r"blocks/(\d+)", "norm|head")
-
-
-@dataclasses.dataclass(frozen=True)
-class Recognizer:
-    """A trained network, ready to be asked.
-
-    Attributes:
-        config: of the run.
-        class_names: a name for each class.
-        layout: of the joints.
-        step: of the checkpoint.
-        network: the network.
-        params: its parameters.
-        state: its batch statistics.
-        placement: the devices it is on.
-    """
-
-    config: Config
-    class_names: tuple[str, ...]
-    layout: Layout
-    step: int
-    network: Functional
-    params: dict
-    state: dict
-    placement: Placement
-
-    def probabilities(self, clips: Clips) -> np.ndarray:
-        """Clips of any length -> [n, classes].
-
-        Raises:
-            ValueError: if their joints or coordinates are not those it was trained on.
-        """
-        found = (clips.layout.num_joints, clips.joints.shape[-1])
-        wanted = (self.config.model.num_joints, self.config.model.in_channels)
-        if found != wanted:
-            raise ValueError(
-                f"{clips.names[0]}: clips must have {wanted[0]} joints "
-                f"({self.layout.name}) of {wanted[1]} coordinates; got {found[0]} of "
-                f"{found[1]}."
-            )
-        weights = self.params, self.state
-        return _probabilities(
-            self.network, self.config, *weights, clips, self.placement
-        )
 
 
 def train(
@@ -118,8 +58,8 @@ def train(
     rows = placement.rows(size, settings.accumulate)
     parts = load_parts(config.data, data_dir)
     clips = parts["train"]
-    config = fitted(config, clips)
-    judged = parts.get("validation", clips)
+    config = config_for(config, clips)
+    held_out = parts.get("validation", clips)
     _check(config)
     network = gpsnet.build(config.model)
     batches = Batches(
@@ -130,10 +70,13 @@ def train(
     )
 
     def evaluate(params, state):
-        found = _probabilities(network, config, params, state, judged, placement)
-        return scores(found, judged.labels)
+        found = _probabilities(network, config, params, state, held_out, placement)
+        return scores(found, held_out.labels)
 
-    described = {"class_names": clips.class_names, "system": SYSTEM}
+    facts = {
+        "class_names": clips.class_names,
+        "layout": dataclasses.asdict(clips.layout),
+    }
     fit(
         network,
         cross_entropy(settings.label_smoothing),
@@ -142,13 +85,9 @@ def train(
         settings,
         workdir,
         augment=functools.partial(augment, config, clips.layout.mirror),
-        settings=dataclasses.asdict(config)
-        | described
-        | {"layout": dataclasses.asdict(clips.layout)},
+        settings=dataclasses.asdict(config) | facts | {"system": NAME},
         upgrade=functools.partial(upgraded, Config),
-        initial=functools.partial(_initial, network, config)
-        if config.init_from
-        else None,
+        initial=runs.initial_weights(NAME, restore, network, config),
         layers=LAYERS,
         machine=machine,
     )
@@ -158,31 +97,38 @@ def restore(
     workdir: str | os.PathLike,
     choose: str = "latest",
     *,
+    averaged: bool | None = None,
     machine: Machine | None = None,
-) -> Recognizer:
-    """The recogniser that a run trained.
+) -> TrainedRun:
+    """The run that was trained in a workdir; see `runs.restore`.
 
-    Args:
-        workdir: where `train` was told to work.
-        choose: "latest" checkpoint, or the "best" one on the held-out clips: of its
-            averaged weights if `train.best_metric` is theirs.
-        machine: devices and processes.
+    The best checkpoint is that on the held-out clips: of its averaged weights if
+    `train.best_metric` is theirs. The facts hold the joints' `layout`.
+    """
+    layout = functools.partial(from_dict, Layout)
+    facts: dict[str, Callable] = {"class_names": tuple, "layout": layout}
+    return runs.restore(
+        NAME, Config, gpsnet.build, workdir, choose,
+        averaged=averaged, facts=facts, machine=machine,
+    )  # fmt: skip
+
+
+def probabilities(run: TrainedRun, clips: Clips) -> np.ndarray:
+    """Clips of any length -> [n, classes].
 
     Raises:
-        FileNotFoundError: if there is no checkpoint.
-        ValueError: if `choose` is unknown or the run is another system's.
+        ValueError: if their joints or coordinates are not those it was trained on.
     """
-    placement = place(machine)
-    with open_run(workdir, choose, SYSTEM) as (checkpoints, step, settings):
-        class_names = tuple(settings.pop("class_names"))
-        layout = from_dict(Layout, settings.pop("layout"))
-        config = from_dict(Config, settings)
-        network = gpsnet.build(config.model)
-        shapes = (placement.shapes(tree) for tree in network.shapes())
-        averaged = choose == "best" and config.train.best_metric.startswith("ema/")
-        params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
-    weights = params, state
-    return Recognizer(config, class_names, layout, step, network, *weights, placement)
+    found = (clips.layout.num_joints, clips.joints.shape[-1])
+    wanted = (run.config.model.num_joints, run.config.model.in_channels)
+    if found != wanted:
+        raise ValueError(
+            f"{clips.names[0]}: clips must have {wanted[0]} joints "
+            f"({run.facts['layout'].name}) of {wanted[1]} coordinates; got {found[0]} "
+            f"of {found[1]}."
+        )
+    weights = run.params, run.state
+    return _probabilities(run.network, run.config, *weights, clips, run.placement)
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -205,25 +151,10 @@ def _probabilities(network, config, params, state, clips, placement):
 def _forward(network, config):
     @jax.jit
     def forward(params, state, inputs):
-        logits, _ = network.apply(params, state, **prepare(config, inputs))
+        logits, _ = network.apply(params, state, **network_inputs(config, inputs))
         return jax.nn.softmax(logits)
 
     return forward
-
-
-def _initial(network: Functional, config: Config) -> tuple[Any, Any]:
-    """Weights to start from: those of another run, or of a file."""
-    if pathlib.Path(config.init_from).is_file():
-        _, *weights = convert.load(SYSTEM, config.init_from)
-    else:
-        found = restore(config.init_from)
-        weights = jax.device_get([found.params, found.state])
-    params, state, replaced = convert.graft(
-        network, jax.random.key(config.train.seed), *weights
-    )
-    for line in replaced:
-        print(f"{config.init_from}: {line}")
-    return params, state
 
 
 def _check(config):

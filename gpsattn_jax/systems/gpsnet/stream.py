@@ -20,19 +20,19 @@ from gpsattn_jax.data.skeletons.stream import (
     line_frames,
     window_clip,
 )
-from gpsattn_jax.systems.gpsnet.run import Recognizer
+from gpsattn_jax.systems.gpsnet.run import probabilities
+from gpsattn_jax.systems.gpsnet.windows import LEAST, TINY, windows
+from gpsattn_jax.systems.runs import TrainedRun
 
 STANDARD_INPUT = "-"
-LEAST = 0.25  # of a window must be there
-TINY = 1e-6  # seconds; times are sums of fractions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(Checked):
-    """How a sequence is cut and told.
+    """How a sequence is cut, and what is named.
 
     Attributes:
-        fps: frames in a second, where no times are told.
+        fps: frames in a second, where none has a time.
         window: seconds that are recognised at once.
         every: seconds from one window to the next.
         smooth: so many windows' probabilities are averaged.
@@ -53,13 +53,13 @@ class Config(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class Recognition:
     """What a window shows.
 
     Attributes:
         time: seconds, where the window ends.
-        label: the action; None below the threshold, or where nobody is seen.
-        confidence: the probability of the likeliest action; 0 where nobody is seen.
+        label: the action; None below the threshold, or where nobody is visible.
+        confidence: the probability of the likeliest action; 0 where nobody is visible.
         latency: seconds that recognition took.
     """
 
@@ -70,7 +70,7 @@ class Told:
 
 
 def print_stream(
-    recognizer: Recognizer,
+    run: TrainedRun,
     clip: str | os.PathLike,
     config: Config,
     *,
@@ -78,12 +78,12 @@ def print_stream(
 ) -> None:
     """Prints a line for each window as soon as its last frame is there.
 
-    A last line, on standard error, tells how many there were and how long one took.
+    A last line, on standard error, has their number and how long one took.
 
     Args:
-        recognizer: a trained network.
-        clip: a file that `data.skeleton_folder.read_clip` reads, or "-": JSON lines on
-            standard input, see `data.skeleton_lines.line_frames`.
+        run: a trained network.
+        clip: a file that `data.skeletons.clip_folder.read_clip` reads, or "-": JSON
+            lines on standard input, see `data.skeletons.stream.line_frames`.
         config: how the sequence is cut.
         as_json: JSON lines with time, label (or null) and confidence.
 
@@ -91,137 +91,89 @@ def print_stream(
         FileNotFoundError: if the file is not there.
         ValueError: names the file or the line that is no clip of the network's joints.
     """
-    layout = recognizer.layout
+    layout = run.facts["layout"]
     frames = (
-        line_frames(
-            sys.stdin.buffer, layout, recognizer.config.model.in_channels, config.fps
-        )
+        line_frames(sys.stdin.buffer, layout, run.config.model.in_channels, config.fps)
         if clip == STANDARD_INPUT
         else clip_frames(clip, layout, config.fps)
     )
     latencies: collections.deque[float] = collections.deque(maxlen=1000)
-    count, width = 0, max(map(len, recognizer.class_names))
+    count, width = 0, max(map(len, run.class_names))
     try:
-        for told in recognize(recognizer, frames, config):
-            latencies.append(told.latency)
+        for found in recognize(run, frames, config):
+            latencies.append(found.latency)
             count += 1
-            print(_line(told, width, as_json), flush=True)
+            print(_line(found, width, as_json), flush=True)
         if not count:
             least = f"{LEAST * config.window:g} s"
             print(f"No window: the sequence is shorter than {least}.", file=sys.stderr)
     finally:
         if count:
             middle = 1000 * statistics.median(latencies)
-            told_of = f"{count} window{'s' * (count > 1)}; {middle:.1f} ms each"
-            print(f"{told_of} (median).", file=sys.stderr)
+            windows_done = f"{count} window{'s' * (count > 1)}"
+            print(f"{windows_done}; {middle:.1f} ms each (median).", file=sys.stderr)
 
 
 def recognize(
-    recognizer: Recognizer, frames: Iterable[Frame], config: Config
-) -> Iterator[Told]:
+    run: TrainedRun, frames: Iterable[Frame], config: Config
+) -> Iterator[Recognition]:
     """What each window shows, as soon as its last frame is there.
 
     The network is compiled before the first frame is asked for; and again, once, when a
     frame shows more persons than any before. No more than a window's frames are kept.
 
     Args:
-        recognizer: a trained network.
+        run: a trained network.
         frames: any number of (seconds, joints [M, V, C]), in order of time; NaN where a
             joint is missing. M may vary.
         config: how the sequence is cut.
     """
     persons = 1
-    shape = recognizer.layout.num_joints, recognizer.config.model.in_channels
-    _probabilities(recognizer, [np.ones((1, *shape))])
+    shape = run.facts["layout"].num_joints, run.config.model.in_channels
+    _probabilities(run, [np.ones((1, *shape))])
     recent: collections.deque[np.ndarray] = collections.deque(maxlen=config.smooth)
     for end, window in windows(frames, config.window, config.every):
         started = time.perf_counter()
         # One shape for all: absent persons change no probability.
         persons = max(persons, *map(len, window))
-        window[0] = _filled(window[0], persons)
-        found = _probabilities(recognizer, window)
+        window[0] = _with_absent(window[0], persons)
+        found = _probabilities(run, window)
         if found is None:
             recent.clear()
-            yield Told(end, None, 0.0, time.perf_counter() - started)
+            yield Recognition(end, None, 0.0, time.perf_counter() - started)
             continue
         recent.append(found)
         shares = np.mean(recent, axis=0)
         best = int(shares.argmax())
         confidence = float(shares[best])
         named = confidence >= config.threshold
-        label = recognizer.class_names[best] if named else None
-        yield Told(end, label, confidence, time.perf_counter() - started)
+        label = run.class_names[best] if named else None
+        yield Recognition(end, label, confidence, time.perf_counter() - started)
 
 
-def windows(
-    frames: Iterable[Frame], window: float, every: float
-) -> Iterator[tuple[float, list[np.ndarray]]]:
-    """(end in seconds, frames) of each window that is at least a quarter full.
-
-    The first one begins with the first frame, the next `every` seconds later. What is
-    left at the end makes one more, shorter one. Within a window, frames count as evenly
-    spaced.
-
-    Args:
-        frames: (seconds, joints) in order of time.
-        window: seconds.
-        every: seconds.
-    """
-    kept: collections.deque[Frame] = collections.deque()
-    first, count, done, end = None, 0, -np.inf, np.inf
-    for now, joints in frames:
-        if first is None:
-            first, end = now, now + window
-        while now > end - TINY:
-            if _length(kept) > LEAST * window - TINY:
-                yield end, [frame for _, frame in kept]
-            done, count = end, count + 1
-            end = first + window + count * every
-            _drop(kept, end - window)
-            if not kept and now > end - TINY:  # a pause, however long
-                count = int((now - first - window + TINY) // every) + 1
-                end = first + window + count * every
-        if now > end - window - TINY:
-            kept.append((now, joints))
-    if kept and kept[-1][0] > done - TINY and _length(kept) > LEAST * window - TINY:
-        yield min(end, kept[0][0] + _length(kept)), [frame for _, frame in kept]
-
-
-def _length(kept):
-    """Seconds that frames last: one more than there are steps between them."""
-    if len(kept) < 2:
-        return 0.0
-    return (kept[-1][0] - kept[0][0]) * len(kept) / (len(kept) - 1)
-
-
-def _drop(kept, start):
-    while kept and kept[0][0] < start - TINY:
-        kept.popleft()
-
-
-def _probabilities(recognizer, frames):
-    """[classes]; None if nobody is seen."""
-    clip = window_clip("stream", frames, recognizer.layout)
+def _probabilities(run, frames):
+    """[classes]; None if nobody is visible."""
+    clip = window_clip("stream", frames, run.facts["layout"])
     if clip is None:
         return None
-    if recognizer.config.data.missing == "interpolate":
+    if run.config.data.missing == "interpolate":
         clip = interpolated(clip)
-    return recognizer.probabilities(clip)[0]
+    return probabilities(run, clip)[0]
 
 
-def _filled(frame, persons):
+def _with_absent(frame, persons):
     """A frame with absent persons, so that there are so many."""
     absent = np.full((persons - len(frame), *frame.shape[1:]), np.nan)
     return np.concatenate([frame, absent])
 
 
-def _line(told, width, as_json):
+def _line(found, width, as_json):
     if as_json:
         fields = {
-            "time": round(told.time, 3),
-            "label": told.label,
-            "confidence": round(told.confidence, 4),
+            "time": round(found.time, 3),
+            "label": found.label,
+            "confidence": round(found.confidence, 4),
         }
         return json.dumps(fields)
-    name = "-" if told.label is None else told.label
-    return f"{told.time:8.1f} s  {name:<{width}}  {100 * told.confidence:5.1f} %"
+    name = "-" if found.label is None else found.label
+    return f"{found.time:8.1f} s  {name:<{width}}  {100 * found.confidence:5.1f} %"

@@ -1,26 +1,22 @@
-"""GPS-Net's results as text and JSON: splits, seeds, streams, and their fusion."""
+"""GPS-Net's results on test clips: splits, seeds, streams, and their fusion."""
 
 import dataclasses
-import itertools
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gpsattn_jax.data.skeletons.clip_folder import read_clip
 from gpsattn_jax.data.skeletons.clips import Clips
-from gpsattn_jax.data.skeletons.gaps import interpolated
+from gpsattn_jax.data.skeletons.load import load_parts
 from gpsattn_jax.evaluation import classification
-from gpsattn_jax.evaluation.sequence_baselines import (
-    sequence_baselines,
-    sequence_vectors,
-)
 from gpsattn_jax.files import write_json
 from gpsattn_jax.models.gpsnet import STREAMS
-from gpsattn_jax.systems import gpsnet
-from gpsattn_jax.systems.gpsnet.run import Config, Recognizer
-from gpsattn_jax.systems.splits import chosen_splits
+from gpsattn_jax.systems.gpsnet.baselines import baselines
+from gpsattn_jax.systems.gpsnet.run import probabilities, restore
+from gpsattn_jax.systems.gpsnet.setups import Config
+from gpsattn_jax.systems.grids import run_folders
+from gpsattn_jax.systems.tables import mean_sd, print_accuracies, print_table
 from gpsattn_jax.training.config import Machine
 
 FUSION = {"joint": 2.0, "bone": 2.0, "joint_motion": 1.0, "bone_motion": 1.0}
@@ -28,7 +24,7 @@ TITLE = "GPS-Net (ours, reconstructed)"
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluated:
+class Evaluation:
     """A run on its test clips.
 
     Attributes:
@@ -44,68 +40,20 @@ class Evaluated:
     probabilities: np.ndarray
 
 
-def train_runs(
-    config: Config,
-    workdir: str | os.PathLike,
-    *,
-    split: str | None = None,
-    seeds: int = 1,
-    stream: str | None = None,
-    data_dir: str | os.PathLike | None = None,
-    machine: Machine | None = None,
-) -> None:
-    """Trains one run in `workdir`, or many in `split-0/seed-0/joint/…`, and evaluates.
-
-    Finished runs are not trained again.
-
-    Args:
-        config: of the runs.
-        workdir: checkpoints and logs.
-        split: number of the split, or "all"; the config's own if None.
-        seeds: so many, from the config's own on.
-        stream: one of the streams, or "all"; the config's own if None.
-        data_dir: the folder of data sets.
-        machine: devices and processes.
-
-    Raises:
-        ValueError: if there is no such split, stream, or no seed.
-    """
-    if seeds < 1:
-        raise ValueError(f"seeds must be at least 1; got {seeds}.")
-    splits = chosen_splits(
-        split, config.data.split, lambda: gpsnet.num_splits(config.data, data_dir)
-    )
-    streams = _streams(config, stream)
-    runs = list(itertools.product(splits, range(seeds), streams))
-    for place, seed, name in runs:
-        run = dataclasses.replace(
-            config,
-            model=dataclasses.replace(config.model, stream=name),
-            data=dataclasses.replace(config.data, split=place),
-            train=dataclasses.replace(config.train, seed=config.train.seed + seed),
-        )
-        if len(runs) == 1:
-            gpsnet.train(run, workdir, data_dir=data_dir, machine=machine)
-            return
-        folder = pathlib.Path(workdir) / f"split-{place}" / f"seed-{seed}" / name
-        print(folder, flush=True)
-        gpsnet.train(run, folder, data_dir=data_dir, machine=machine)
-    print_evaluation(workdir, data_dir=data_dir, machine=machine)
-
-
-def print_evaluation(
+def evaluate(
     workdir: str | os.PathLike,
     choose: str = "latest",
     *,
     fuse: Sequence[float] | None = None,
     data_dir: str | os.PathLike | None = None,
     machine: Machine | None = None,
-) -> list[Evaluated]:
+) -> list[Evaluation]:
     """Prints accuracy on the test clips beside plain classifiers', and a class table.
 
-    Writes `evaluation.json`, every clip's label and prediction, into each run's folder.
-    A folder of runs gives mean ± sd (n - 1) over splits and seeds for each stream, and
-    for their fusion where there are several.
+    Writes `evaluation.json`, every clip's label and prediction, into each run's folder,
+    and `confusion.png` into the workdir where matplotlib is installed. A folder of runs
+    gives mean ± sd (n - 1) over splits and seeds for each stream, and for their fusion
+    where there are several.
 
     Args:
         workdir: of a run, or of many.
@@ -122,11 +70,11 @@ def print_evaluation(
         FileNotFoundError: if there is no finished run.
         ValueError: if the weights are not one for each stream.
     """
-    by_run: dict[pathlib.Path, dict[str, Evaluated]] = {}
-    for folder in _runs(pathlib.Path(workdir)):
+    by_seed: dict[pathlib.Path, dict[str, Evaluation]] = {}
+    for folder in run_folders(workdir):
         run = evaluate_run(folder, choose, data_dir=data_dir, machine=machine)
-        by_run.setdefault(folder.parent, {})[run.config.model.stream] = run
-    found: list[dict[str, Evaluated]] = list(by_run.values())
+        by_seed.setdefault(folder.parent, {})[run.config.model.stream] = run
+    found: list[dict[str, Evaluation]] = list(by_seed.values())
     streams = [s for s in STREAMS if any(s in one for one in found)]
     weights = _weights(streams, fuse)
     final = [_fused(one, weights) for one in found]
@@ -134,10 +82,14 @@ def print_evaluation(
         f"{TITLE}, {name}": [_accuracy(one[name]) for one in found] for name in streams
     }
     if len(streams) > 1:
-        told = ":".join(f"{weights[name]:g}" for name in streams)
-        rows[f"{TITLE}, fused {told}"] = [_accuracy(one) for one in final]
-    _print_accuracies(baselines(final, data_dir) | rows, final)
-    _print_classes(final)
+        ratio = ":".join(f"{weights[name]:g}" for name in streams)
+        rows[f"{TITLE}, fused {ratio}"] = [_accuracy(one) for one in final]
+    plain = baselines([one.config for one in final], data_dir)
+    print_accuracies(_title(final), plain | rows)
+    head, cells = class_table(final)
+    of_all = f" of all {len(final)} runs" if len(final) > 1 else ""
+    print_table(f"Test clips{of_all} by class, shares in %", cells, head)
+    _draw_confusion(final, pathlib.Path(workdir) / "confusion.png")
     return final
 
 
@@ -145,88 +97,55 @@ def evaluate_run(
     workdir: pathlib.Path,
     choose: str = "latest",
     *,
+    averaged: bool | None = None,
     data_dir: str | os.PathLike | None = None,
     machine: Machine | None = None,
-) -> Evaluated:
-    """A run on its test clips; writes its `evaluation.json`."""
-    recognizer = gpsnet.restore(workdir, choose, machine=machine)
-    parts = gpsnet.load_parts(recognizer.config.data, data_dir)
+) -> Evaluation:
+    """One run on its test clips; writes its `evaluation.json`."""
+    run = restore(workdir, choose, averaged=averaged, machine=machine)
+    parts = load_parts(run.config.data, data_dir)
     clips = parts["test"]
-    probabilities = recognizer.probabilities(clips)
-    found = Evaluated(recognizer.config, clips, len(parts["train"]), probabilities)
-    names, best = clips.class_names, probabilities.argmax(-1)
+    shares = probabilities(run, clips)
+    found = Evaluation(run.config, clips, len(parts["train"]), shares)
+    names, best = clips.class_names, shares.argmax(-1)
     rows = zip(clips.names, clips.labels, best, strict=True)
     write_json(
         workdir / "evaluation.json",
         {
-            "step": recognizer.step,
+            "step": run.step,
             "accuracy": _accuracy(found),
             "clips": {
-                clip: {"label": names[label], "predicted": names[told]}
-                for clip, label, told in rows
+                clip: {"label": names[label], "predicted": names[guess]}
+                for clip, label, guess in rows
             },
         },
     )
     return found
 
 
-def write_confusion(found: Sequence[Evaluated], workdir: str | os.PathLike) -> None:
-    """Writes `confusion.png` into the workdir, where matplotlib is at hand."""
+def confusion(found: Sequence[Evaluation]) -> np.ndarray:
+    """How many test clips of all runs have each (label, prediction)."""
+    count = len(found[0].clips.class_names)
+    predicted = (one.probabilities.argmax(-1) for one in found)
+    return np.sum(
+        [
+            classification.confusion_matrix(best, one.clips.labels, count)
+            for best, one in zip(predicted, found, strict=True)
+        ],
+        axis=0,
+    )
+
+
+def _draw_confusion(found, path):
     try:
-        from gpsattn_jax.systems.gpsnet import report as gpsnet_report
+        from gpsattn_jax.visualize import confusion as pictures
+        from gpsattn_jax.visualize import figures
     except ImportError:
         print("\nNo confusion.png: it needs matplotlib (the extra plot).")
         return
-    path = pathlib.Path(workdir) / "confusion.png"
-    print(f"\nConfusions: {gpsnet_report.confusion_picture(found, path)}")
-
-
-def predict(
-    recognizer: Recognizer,
-    paths: Sequence[str | os.PathLike],
-    output: str | os.PathLike | None = None,
-    top: int = 3,
-) -> None:
-    """Prints the likeliest classes of clip files, or of folders of them.
-
-    Args:
-        recognizer: a trained network.
-        paths: `.npy`, `.npz` or `.csv` clips, see `data.skeleton_folder.read_clip`, or
-            folders that hold some.
-        output: optional JSON of all classes' probabilities.
-        top: how many classes are printed.
-
-    Raises:
-        FileNotFoundError: if a file is not there, or a folder holds no clip.
-        ValueError: names a file that is no clip of the recogniser's skeleton.
-    """
-    files = [file for path in paths for file in _clip_files(pathlib.Path(path))]
-    told: dict[str, dict[str, float]] = {}
-    for file in files:
-        clip = read_clip(file, recognizer.layout)
-        if recognizer.config.data.missing == "interpolate":
-            clip = interpolated(clip)
-        shares = recognizer.probabilities(clip)[0]
-        told[str(file)] = {
-            recognizer.class_names[place]: round(float(shares[place]), 6)
-            for place in np.argsort(-shares)
-        }
-        best = list(told[str(file)].items())[:top]
-        words = ", ".join(f"{name} {100 * share:.1f} %" for name, share in best)
-        print(f"{file}: {words}")
-    if output is not None:
-        write_json(output, told)
-        print(f"Written to {output}.")
-
-
-def _clip_files(path):
-    if not path.is_dir():
-        return [path]
-    files = sorted(p for p in path.rglob("*") if p.suffix in (".npy", ".npz", ".csv"))
-    files = [file for file in files if file.name != "labels.csv"]
-    if not files:
-        raise FileNotFoundError(f"{path}: no clips (.npy, .npz, .csv) in this folder.")
-    return files
+    names = found[0].clips.class_names
+    figure = pictures.confusion_figure(confusion(found), names)
+    print(f"\nConfusions: {figures.write(figure, path)}")
 
 
 def _weights(streams: Sequence[str], fuse: Sequence[float] | None) -> dict[str, float]:
@@ -240,7 +159,7 @@ def _weights(streams: Sequence[str], fuse: Sequence[float] | None) -> dict[str, 
     return dict(zip(streams, fuse, strict=True))
 
 
-def _fused(found: Mapping[str, Evaluated], weights: Mapping[str, float]) -> Evaluated:
+def _fused(found: Mapping[str, Evaluation], weights: Mapping[str, float]) -> Evaluation:
     """The streams of one split and seed as one."""
     missing = [name for name in weights if name not in found]
     if missing:
@@ -257,78 +176,26 @@ def _accuracy(found):
     return classification.accuracy(found.probabilities, found.clips.labels)
 
 
-def baselines(
-    final: Sequence[Evaluated], data_dir: str | os.PathLike | None = None
-) -> dict[str, list[float]]:
-    """Plain classifiers' accuracies by split; none where scikit-learn is missing."""
-    rows: dict[str, list[float]] = {}
-    by_split = {one.config.data.split: one.config for one in final}
-    for config in by_split.values():
-        parts = gpsnet.load_parts(config.data, data_dir)
-        train, test = parts["train"], parts["test"]
-        try:
-            found = sequence_baselines(
-                _vectors(train), train.labels, _vectors(test), test.labels
-            )
-        except ImportError:
-            return {}
-        for name, accuracy in found.items():
-            rows.setdefault(name, []).append(accuracy)
-    return rows
-
-
-def _vectors(clips):
-    """Of the first person alone."""
-    first = [clips.clip(place)[0][:, 0] for place in range(len(clips))]
-    return sequence_vectors(first, clips.layout.root)
-
-
-def _print_accuracies(rows, final):
-    told = final[0]
+def _title(final):
+    one = final[0]
     counts = sorted({(one.train_clips, len(one.clips)) for one in final})
     sizes = " and ".join(f"{train} + {test}" for train, test in counts[:3])
     more = ", …" if len(counts) > 3 else ""
-    data, classes = told.config.data, len(told.clips.class_names)
-    print(
-        f"\n{data.name}: {classes} classes, {sizes}{more} clips (train + test), "
-        f"{len(final)} run{'s' * (len(final) > 1)}; accuracy in %:\n"
+    return (
+        f"{one.config.data.name}: {len(one.clips.class_names)} classes, {sizes}{more} "
+        f"clips (train + test), {len(final)} run{'s' * (len(final) > 1)}; "
+        "accuracy in %"
     )
-    for title, found in sorted(rows.items(), key=lambda row: np.mean(row[1])):
-        print(f"  {title:<60}{mean_sd(found):>16}")
 
 
-def mean_sd(accuracies: Sequence[float]) -> str:
-    """Accuracies in percent: mean ± sd of a sample, as text."""
-    values = 100 * np.asarray(accuracies)
-    text = f"{values.mean():.1f}"
-    return f"{text} ± {values.std(ddof=1):.1f}" if len(values) > 1 else text
-
-
-def _print_classes(final):
-    """Of all runs together."""
-    labels = np.concatenate([one.clips.labels for one in final])
-    told = np.concatenate([one.probabilities.argmax(-1) for one in final])
-    names = final[0].clips.class_names
-    width = max(12, *map(len, names)) + 2
-    head = f"{'class':<{width}}{'clips':>6}{'recall':>9}{'precision':>11}"
-    of_all = f"  (clips of all {len(final)} runs)" if len(final) > 1 else ""
-    print(f"\n  {head}   mistaken for{of_all}")
-    for row in classification.class_table(told, labels, names):
-        shares = (f"{100 * share:.1f}" for share in (row.recall, row.precision))
-        recall, precision = (share.replace("nan", "-") for share in shares)
-        print(
-            f"  {row.name:<{width}}{row.clips:>6}{recall:>9}{precision:>11}"
-            f"   {row.confused_with}".rstrip()
-        )
-
-
-def _runs(workdir):
-    """The workdir itself, or the runs of all splits, seeds and streams within it."""
-    found = sorted(workdir.glob("split-*/seed-*/*/checkpoints"))
-    return [path.parent for path in found] or [workdir]
-
-
-def _streams(config, stream):
-    if stream is None:
-        return [config.model.stream]
-    return STREAMS if stream == "all" else [stream]
+def class_table(found: Sequence[Evaluation]) -> tuple[list[str], dict[str, list[str]]]:
+    """(head, cells by class) of the test clips of all runs together."""
+    labels = np.concatenate([one.clips.labels for one in found])
+    predicted = np.concatenate([one.probabilities.argmax(-1) for one in found])
+    cells = {}
+    for row in classification.class_table(
+        predicted, labels, found[0].clips.class_names
+    ):
+        shares = [mean_sd([100 * share]) for share in (row.recall, row.precision)]
+        cells[row.name] = [str(row.clips), *shares, row.confused_with]
+    return ["clips", "recall", "precision", "mistaken for"], cells

@@ -1,25 +1,19 @@
 """GSA-Net: from a config to a trained, evaluated image classifier."""
 
-from gpsattn_jax.systems.gsanet.run import (
-    SETUPS,
-    SYSTEM,
-    Classifier,
-    Config,
-    Machine,
-    network_name,
-    print_evaluation,
-    restore,
-    train,
-)
+from functools import partial
+
+from gpsattn_jax.systems import image_classifier
+from gpsattn_jax.systems.gsanet.run import SYSTEM
+from gpsattn_jax.systems.gsanet.setups import SETUPS, Config
+from gpsattn_jax.systems.image_classifier import predict, probabilities
 
 __all__ = [
-    "SETUPS",
-    "SYSTEM",
-    "Classifier",
-    "Config",
-    "Machine",
-    "network_name",
-    "print_evaluation",
-    "restore",
-    "train",
-]
+    "SETUPS", "SYSTEM", "Config",
+    "evaluate", "export", "predict", "probabilities", "report", "restore", "train",
+]  # fmt: skip
+
+train = partial(image_classifier.train, SYSTEM)
+restore = partial(image_classifier.restore, SYSTEM)
+evaluate = partial(image_classifier.evaluate, SYSTEM)
+report = partial(image_classifier.report, SYSTEM)
+export = partial(image_classifier.export, SYSTEM)

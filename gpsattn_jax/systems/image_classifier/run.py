@@ -1,18 +1,14 @@
-"""Training, restoring and asking an image classifier: the journey they all share."""
+"""Training and asking an image classifier: the journey that all of them share."""
 
 import dataclasses
 import functools
 import os
-import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from gpsattn_jax import convert
-from gpsattn_jax.configs import from_dict, upgraded
-from gpsattn_jax.convert.graft import Fit, fit_relative_table
+from gpsattn_jax.configs import upgraded
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.images import sets as image_sets
 from gpsattn_jax.data.images.augment.recipe import augment_batch
@@ -20,75 +16,18 @@ from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.evaluation import classification
-from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.systems.saved_runs import open_run
+from gpsattn_jax.systems import runs
+from gpsattn_jax.systems.image_classifier.record import ImageClassifier
+from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.predict import predict
-from gpsattn_jax.training.sharding import Placement, place
-
-
-def _relative_tables(config: Any) -> Fit:
-    del config
-    return fit_relative_table
-
-
-@dataclasses.dataclass(frozen=True)
-class System:
-    """What tells one image classifier from another.
-
-    Attributes:
-        name: of the system, as in `convert.SYSTEMS`.
-        config_class: the dataclass of a whole run: model (with image_size, in_channels
-            and num_classes), data, augment, train, and init_from.
-        build: the network's config -> the network.
-        layers: patterns of its layers, from the input up.
-        fit: the network's config -> how arrays of another shape become the network's
-            when it starts from a trained one, see `convert.graft`.
-    """
-
-    name: str
-    config_class: type
-    build: Callable[[Any], Functional]
-    layers: tuple[str, ...]
-    fit: Callable[[Any], Fit] = _relative_tables
-
-
-@dataclasses.dataclass(frozen=True)
-class Classifier:
-    """A trained network, ready to be asked.
-
-    Attributes:
-        config: of the run.
-        class_names: a name for each class.
-        step: of the checkpoint.
-        network: the network.
-        params: its parameters.
-        state: its batch statistics.
-        placement: the devices it is on.
-    """
-
-    config: Any
-    class_names: tuple[str, ...]
-    step: int
-    network: Functional
-    params: dict
-    state: dict
-    placement: Placement
-
-    def probabilities(self, images: Images | np.ndarray) -> np.ndarray:
-        """A set of images, or [n, H, W, C] in 0..1 (or uint8) -> [n, classes]."""
-        if isinstance(images, np.ndarray):
-            nothing = np.zeros(len(images), np.int32)
-            images = ImageSet(images, nothing, self.class_names)
-        forward = _forward(self.network, self.config.data)
-        weights = self.params, self.state
-        return _probabilities(forward, *weights, images, self.placement)
+from gpsattn_jax.training.sharding import place
 
 
 def train(
-    system: System,
+    system: ImageClassifier,
     config: Any,
     workdir: str | os.PathLike,
     *,
@@ -137,10 +76,12 @@ def train(
             settings=dataclasses.asdict(config)
             | {"class_names": class_names, "system": system.name},
             upgrade=functools.partial(upgraded, system.config_class),
-            initial=(
-                functools.partial(_initial, system, network, config)
-                if config.init_from
-                else None
+            initial=runs.initial_weights(
+                system.name,
+                functools.partial(restore, system),
+                network,
+                config,
+                system.fit(config.model),
             ),
             layers=system.layers,
             machine=machine,
@@ -148,47 +89,35 @@ def train(
 
 
 def restore(
-    system: System,
+    system: ImageClassifier,
     workdir: str | os.PathLike,
     choose: str = "latest",
     *,
     averaged: bool = False,
     machine: Machine | None = None,
-) -> Classifier:
-    """The classifier that a run trained.
-
-    Args:
-        system: which.
-        workdir: where `train` was told to work.
-        choose: "latest" checkpoint, or the "best" one on the validation images.
-        averaged: take the moving averages of the weights.
-        machine: devices and processes.
-
-    Raises:
-        FileNotFoundError: if there is no checkpoint.
-        ValueError: if `choose` is unknown, or the run is another system's or kept no
-            averages.
-    """
-    placement = place(machine)
-    with open_run(workdir, choose, system.name) as (checkpoints, step, settings):
-        class_names = tuple(settings.pop("class_names"))
-        config: Any = from_dict(system.config_class, settings)
-        if averaged and not config.train.ema_decay:
-            raise ValueError(
-                f"{workdir}: the run kept no averages (train.ema_decay 0)."
-            )
-        network = system.build(config.model)
-        shapes = (placement.shapes(tree) for tree in network.shapes())
-        params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
-    return Classifier(config, class_names, step, network, params, state, placement)
+) -> TrainedRun:
+    """The run that a system trained in a workdir; see `runs.restore`."""
+    return runs.restore(
+        system.name, system.config_class, system.build, workdir, choose,
+        averaged=averaged, facts={"class_names": tuple}, machine=machine,
+    )  # fmt: skip
 
 
-def evaluate(
-    classifier: Classifier, data_dir: str | os.PathLike | None = None
+def probabilities(run: TrainedRun, images: Images | np.ndarray) -> np.ndarray:
+    """A set of images, or [n, H, W, C] in 0..1 (or uint8) -> [n, classes]."""
+    if isinstance(images, np.ndarray):
+        nothing = np.zeros(len(images), np.int32)
+        images = ImageSet(images, nothing, run.class_names)
+    forward = _forward(run.network, run.config.data)
+    return _probabilities(forward, run.params, run.state, images, run.placement)
+
+
+def score_test_images(
+    run: TrainedRun, data_dir: str | os.PathLike | None = None
 ) -> dict[str, float]:
     """Scores on the test images: {"images": how many, "accuracy", "loss"}."""
-    test = load_sets(classifier.config, data_dir)["test"]
-    return {"images": len(test)} | scores(classifier.probabilities(test), test.labels)
+    test = load_sets(run.config, data_dir)["test"]
+    return {"images": len(test)} | scores(probabilities(run, test), test.labels)
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -238,25 +167,6 @@ def _augment(config, num_classes, batch, key):
     batch = augment_batch(recipe, batch, key, num_classes)
     images = normalize(config.data, batch["inputs"]["images"])
     return {**batch, "inputs": {**batch["inputs"], "images": images}}
-
-
-def _initial(system, network, config):
-    """Weights to start from: of a run, or of a file."""
-    path = pathlib.Path(config.init_from)
-    if (path / "checkpoints").is_dir():
-        found = restore(system, path)
-        weights = jax.device_get((found.params, found.state))
-    else:
-        _, *weights = convert.load(system.name, path)
-    params, state, replaced = convert.graft(
-        network,
-        jax.random.key(config.train.seed),
-        *weights,
-        fit=system.fit(config.model),
-    )
-    for line in replaced:
-        print(f"{path}: {line}")
-    return params, state
 
 
 def _probabilities(forward, params, state, images, placement):

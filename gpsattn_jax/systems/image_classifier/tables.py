@@ -1,23 +1,29 @@
-"""An image classifier's results as text: beside baselines, over seeds, for pictures."""
+"""An image classifier's results as text: beside baselines, over runs, for pictures."""
 
-import csv
-import dataclasses
 import os
-import pathlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from gpsattn_jax.data.images import sources as image_data
-from gpsattn_jax.evaluation import classification
 from gpsattn_jax.evaluation.baselines import MOST_NEIGHBOURS, baseline_accuracies
-from gpsattn_jax.files import replaced
-from gpsattn_jax.systems.image_classifier import run as image_classifier
-from gpsattn_jax.systems.image_classifier.run import Classifier, System
+from gpsattn_jax.systems.grids import run_folders
+from gpsattn_jax.systems.image_classifier.record import ImageClassifier
+from gpsattn_jax.systems.image_classifier.run import (
+    load_sets,
+    probabilities,
+    restore,
+    score_test_images,
+)
+from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.tables import (
+    Predictions,
+    check_output,
+    class_shares,
+    give_classes,
+    path_list,
+    print_accuracies,
+)
 from gpsattn_jax.training.config import Machine
-
-Predictions = list[tuple[str, list[tuple[str, float]]]]
 
 # Baselines hold all pixels at once, as float32: beyond 8 GB there are none.
 MOST_PIXEL_VALUES = 2**31
@@ -30,129 +36,91 @@ def baselines(
 
     None for sets whose pixels are too many for them, as ImageNet's.
     """
-    sets = image_classifier.load_sets(config, data_dir)
+    sets = load_sets(config, data_dir)
     train, test = sets["train"], sets["test"]
     count = min(len(train), MOST_NEIGHBOURS) + len(test)
     values = count * config.model.image_size**2 * config.model.in_channels
     return baseline_accuracies(train, test) if values <= MOST_PIXEL_VALUES else {}
 
 
-def print_evaluation(
-    classifier: Classifier,
-    name: str,
-    *,
-    averaged: Classifier | None = None,
-    data_dir: str | os.PathLike | None = None,
-) -> None:
-    """Prints the accuracy on the test images beside the baselines'.
-
-    Args:
-        classifier: a trained network.
-        name: what the table calls it.
-        averaged: the same with the moving averages of its weights.
-        data_dir: the folder of data sets.
-    """
-    measured = image_classifier.evaluate(classifier, data_dir)
-    rows = baselines(classifier.config, data_dir) | {name: measured["accuracy"]}
-    if averaged is not None:
-        scores = image_classifier.evaluate(averaged, data_dir)
-        rows[f"{name}, averaged weights"] = scores["accuracy"]
-    print(f"\nAccuracy on {measured['images']} test images, step {classifier.step}:\n")
-    for title, accuracy in sorted(rows.items(), key=lambda row: row[1]):
-        print(f"  {title:<34}{100 * accuracy:6.2f} %")
-
-
-def print_repeats(
-    system: System,
-    config: Any,
+def evaluate(
+    system: ImageClassifier,
     workdir: str | os.PathLike,
-    seeds: int,
-    name: Callable[[Any], str],
+    choose: str = "latest",
     *,
     data_dir: str | os.PathLike | None = None,
     machine: Machine | None = None,
-) -> None:
-    """Trains seeds 0, 1, … in folders of their own; prints mean and deviation.
+) -> dict[str, list[float]]:
+    """Prints the accuracy on the test images beside the baselines'.
 
-    Finished seeds are not trained again. The test accuracy is that of the last
-    checkpoint; the deviation is that of a sample (n - 1).
+    With averaged weights too, if the run kept them. A folder of runs (`seed-0/…`) gives
+    mean ± sd (n - 1) over all of them.
+
+    Args:
+        system: whose run it is.
+        workdir: of a run, or of many.
+        choose: "latest" checkpoint, or the "best" on the validation images.
+        data_dir: the folder of data sets.
+        machine: devices and processes.
+
+    Returns:
+        {name in the table: accuracies, one for each run}.
+
+    Raises:
+        FileNotFoundError: if there is no finished run.
     """
-    accuracies = []
-    for seed in range(seeds):
-        folder = pathlib.Path(workdir) / f"seed-{seed}"
-        settings = dataclasses.replace(config.train, seed=seed)
-        image_classifier.train(
-            system,
-            dataclasses.replace(config, train=settings),
-            folder,
-            data_dir=data_dir,
-            machine=machine,
-        )
-        classifier = image_classifier.restore(system, folder, machine=machine)
-        found = image_classifier.evaluate(classifier, data_dir)
-        accuracies.append(found["accuracy"])
-        print(f"seed {seed}: test accuracy {100 * accuracies[-1]:.2f} %", flush=True)
-    mean, sd = np.mean(accuracies), np.std(accuracies, ddof=1 if seeds > 1 else 0)
-    shares = baselines(config, data_dir).items()
-    rows = {title: f"{100 * share:.2f}" for title, share in shares}
-    rows[name(config)] = f"{100 * mean:.2f} ± {100 * sd:.2f}"
-    print(f"\nTest accuracy in %, mean ± sd of {seeds} seeds:\n")
-    for title, text in rows.items():
-        print(f"  {title:<34}{text}")
+    rows: dict[str, list[float]] = {}
+    folders = run_folders(workdir)
+    for folder in folders:
+        run = restore(system, folder, choose, machine=machine)
+        name = f"{system.title(run.config)} (ours)"
+        found = score_test_images(run, data_dir)
+        rows.setdefault(name, []).append(found["accuracy"])
+        if run.config.train.ema_decay:
+            averaged = restore(system, folder, choose, averaged=True, machine=machine)
+            accuracy = score_test_images(averaged, data_dir)["accuracy"]
+            rows.setdefault(f"{name}, averaged weights", []).append(accuracy)
+        if len(folders) > 1:
+            print(f"{folder}: {100 * found['accuracy']:.2f} %", flush=True)
+    plain = {name: [share] for name, share in baselines(run.config, data_dir).items()}
+    of_runs = f"{len(folders)} runs" if len(folders) > 1 else f"step {run.step}"
+    title = f"{found['images']} test images, {of_runs}; accuracy in %"
+    print_accuracies(title, plain | rows, digits=2)
+    return rows
 
 
 def predict(
-    classifier: Classifier,
-    images: str | os.PathLike,
+    run: TrainedRun,
+    paths: str | os.PathLike | Sequence[str | os.PathLike],
     output: str | os.PathLike | None = None,
     *,
     invert: bool = False,
     count: int = 3,
 ) -> Predictions:
-    """The top classes of a user's own image files.
+    """Prints the top classes of a user's own image files.
 
     Args:
-        classifier: a trained network.
-        images: a folder, a glob pattern or a file.
-        output: optional CSV: file, then class and probability `count` times.
+        run: a trained network.
+        paths: folders, glob patterns or files.
+        output: optional table, see `tables.give_classes`.
         invert: swap dark and bright first (dark ink on paper, for the digits).
-        count: classes for each image.
+        count: classes that are printed for each image.
 
     Returns:
-        [(file, [(class name, probability), …]), …].
+        {file: {class: probability}}, the likeliest class first.
 
     Raises:
         FileNotFoundError: if there are no images.
         ValueError: names a file that is no readable image.
     """
-    model = classifier.config.model
-    files = image_data.find_images(images)
+    check_output(output)
+    model = run.config.model
+    files = [file for path in path_list(paths) for file in image_data.find_images(path)]
     pixels = image_data.read_images(files, model.image_size, model.in_channels)
-    rows = classifier.probabilities(1 - pixels if invert else pixels)
-    found = [
-        (str(file), classification.top_classes(row, classifier.class_names, count))
+    rows = probabilities(run, 1 - pixels if invert else pixels)
+    found = {
+        str(file): class_shares(run.class_names, row)
         for file, row in zip(files, rows, strict=True)
-    ]
-    if output is not None:
-        _write_predictions(output, found)
+    }
+    give_classes(found, output, count)
     return found
-
-
-def print_predictions(found: Predictions, output: str | os.PathLike | None) -> None:
-    """Prints the top classes of each image file."""
-    for file, classes in found:
-        shown = "   ".join(f"{name} {100 * share:5.1f} %" for name, share in classes)
-        print(f"{file}   {shown}")
-    if output is not None:
-        print(f"Written to {output}.")
-
-
-def _write_predictions(path, found):
-    ranks = range(1, len(found[0][1]) + 1)
-    titles = [f"{kind}_{rank}" for rank in ranks for kind in ("class", "probability")]
-    with replaced(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", *titles])
-        for name, classes in found:
-            cells = [cell for label, p in classes for cell in (label, f"{p:.4f}")]
-            writer.writerow([name, *cells])

@@ -9,94 +9,28 @@ import jax
 import numpy as np
 
 from gpsattn_jax import convert
-from gpsattn_jax.configs import from_dict
 from gpsattn_jax.data.batches import Batches
 from gpsattn_jax.data.videos.videos import Video, VideoSet
 from gpsattn_jax.models import pglsum
 from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.pglsum.scores import known_metrics, mean_scores, score_video
-from gpsattn_jax.systems.pglsum.setups import SETUPS, Config, DataConfig
+from gpsattn_jax.systems.pglsum.setups import Config, DataConfig
 from gpsattn_jax.systems.pglsum.videos import (
     feature_norms,
     file_width,
     load_videos,
-    num_splits,
-    seen,
+    network_inputs,
     split_videos,
 )
-from gpsattn_jax.systems.saved_runs import open_run
+from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import summed_squares
 from gpsattn_jax.training.sharding import Placement, on_every_process, place
 
-__all__ = [
-    "SETUPS",
-    "Config",
-    "DataConfig",
-    "Machine",
-    "Summarizer",
-    "from_weights",
-    "load_videos",
-    "num_splits",
-    "restore",
-    "split_videos",
-    "train",
-]
-
-SYSTEM = "pglsum"
+NAME = "pglsum"
 TOGETHER = 16  # videos that are scored in one padded batch
-
-
-@dataclasses.dataclass(frozen=True)
-class Summarizer:
-    """A trained network, ready to score videos.
-
-    Attributes:
-        config: of the run.
-        step: of the checkpoint.
-        feature_norms: the smallest and largest norm of a step in training.
-        network: the network.
-        params: its parameters.
-        state: empty; every network has one.
-        placement: the devices it is on.
-    """
-
-    config: Config
-    step: int
-    feature_norms: tuple[float, float]
-    network: Functional
-    params: dict
-    state: dict
-    placement: Placement
-
-    def scores(self, videos: Sequence[Video]) -> dict[str, np.ndarray]:
-        """Importance of every time step: {video's name: [T] in (0, 1)}.
-
-        Raises:
-            ValueError: if the features are not such as it was trained on.
-        """
-        for video in videos:
-            self._check(video)
-        return score_videos(
-            self.network, self.params, self.state, videos, self.config.data,
-            self.placement,
-        )  # fmt: skip
-
-    def _check(self, video):
-        size = file_width(self.config)
-        if video.features.shape[1] != size:
-            raise ValueError(
-                f"{video.name}: features must be [T, {size}] "
-                f"({self.config.data.extractor}); got {video.features.shape}."
-            )
-        low, high = self.feature_norms
-        middle = float(np.median(np.linalg.norm(video.features, axis=1)))
-        if not low / 2 <= middle <= high * 2:
-            raise ValueError(
-                f"{video.name}: features must be normalised as in training, with norms "
-                f"of {low:.3g} to {high:.3g}; got {middle:.3g}."
-            )
 
 
 def train(
@@ -123,10 +57,10 @@ def train(
     size = config.train.batch_size
     parts = split_videos(config, load_videos(config.data, data_dir), data_dir)
     # The paper's protocol scores every epoch on test videos, and says so in its tables.
-    judged = parts["test" if config.protocol == "paper" else "validation"]
-    _check_training(config, parts["train"], judged)
+    scored = parts["test" if config.protocol == "paper" else "validation"]
+    _check_training(config, parts["train"], scored)
     batches = Batches(
-        VideoSet(seen(parts["train"], config.data), size),
+        VideoSet(network_inputs(parts["train"], config.data), size),
         batch_size=size,
         seed=config.train.seed,
         rows=placement.rows(size),
@@ -134,8 +68,8 @@ def train(
     network = pglsum.build(config.model)
 
     def evaluate(params, state):
-        scores = score_videos(network, params, state, judged, config.data, placement)
-        found = [score_video(v, scores[v.name], config.data) for v in judged]
+        scores = score_videos(network, params, state, scored, config.data, placement)
+        found = [score_video(v, scores[v.name], config.data) for v in scored]
         return mean_scores(found, undefined=0.0)
 
     settings = config.train
@@ -155,7 +89,7 @@ def train(
         settings,
         workdir,
         settings=dataclasses.asdict(config)
-        | {"system": SYSTEM, "feature_norms": feature_norms(parts["train"])},
+        | {"system": NAME, "feature_norms": feature_norms(parts["train"])},
         initial=functools.partial(_initial, config) if config.init_from else None,
         machine=machine,
     )
@@ -165,31 +99,21 @@ def restore(
     workdir: str | os.PathLike,
     choose: str = "latest",
     *,
+    averaged: bool = False,
     machine: Machine | None = None,
-) -> Summarizer:
-    """The summariser that a run trained.
+) -> TrainedRun:
+    """The run that was trained in a workdir; see `runs.restore`.
 
-    Args:
-        workdir: where `train` was told to work.
-        choose: "latest" checkpoint, or the "best" one on the judged videos.
-        machine: devices and processes.
-
-    Raises:
-        FileNotFoundError: if there is no checkpoint.
-        ValueError: if `choose` is unknown or the run is another system's.
+    The facts hold `feature_norms`, the smallest and the largest of a step in training.
     """
-    placement = place(machine)
-    with open_run(workdir, choose, SYSTEM) as (checkpoints, step, settings):
-        norms = tuple(settings.pop("feature_norms"))
-        config = from_dict(Config, settings)
-        network = pglsum.build(config.model)
-        shapes = (placement.shapes(tree) for tree in network.shapes())
-        params, state = checkpoints.restore_weights(step, *shapes)
-    return Summarizer(config, step, norms, network, params, state, placement)
+    return runs.restore(
+        NAME, Config, pglsum.build, workdir, choose,
+        averaged=averaged, facts={"feature_norms": tuple}, machine=machine,
+    )  # fmt: skip
 
 
-def from_weights(config: Config, *, machine: Machine | None = None) -> Summarizer:
-    """The summariser whose weights are in the file `config.init_from`.
+def from_weights(config: Config, *, machine: Machine | None = None) -> TrainedRun:
+    """The weights in the file `config.init_from`, as a run of no step.
 
     Such as the official ones; nothing is known of the features they were trained on, so
     that any scale of them is taken.
@@ -199,8 +123,22 @@ def from_weights(config: Config, *, machine: Machine | None = None) -> Summarize
         ValueError: if its weights do not fit `config.model`.
     """
     params, state = _initial(config)
-    network, norms = pglsum.build(config.model), (0.0, float("inf"))
-    return Summarizer(config, 0, norms, network, params, state, place(machine))
+    network, facts = pglsum.build(config.model), {"feature_norms": (0.0, float("inf"))}
+    placement = place(machine)
+    return TrainedRun(config, 0, network, params, state, placement, facts=facts)
+
+
+def score_steps(run: TrainedRun, videos: Sequence[Video]) -> dict[str, np.ndarray]:
+    """Importance of every time step: {video's name: [T] in (0, 1)}.
+
+    Raises:
+        ValueError: if the features are not such as the run was trained on.
+    """
+    for video in videos:
+        _check_features(run, video)
+    return score_videos(
+        run.network, run.params, run.state, videos, run.config.data, run.placement
+    )
 
 
 def score_videos(
@@ -212,7 +150,7 @@ def score_videos(
     placement: Placement,
 ) -> dict[str, np.ndarray]:
     """{video's name: scores [T]}; videos of like length share a padded batch."""
-    source = VideoSet(seen(videos, data))
+    source = VideoSet(network_inputs(videos, data))
     forward = _forward(network)
     devices = placement.mesh.shape["data"]
     order = np.argsort([len(video) for video in videos], kind="stable")
@@ -243,20 +181,36 @@ def _initial(config):
         name: getattr(config.model, name)
         for name in ("fusion", "position", "frequency", "dropout", "start")
     }
-    network, params, state = convert.load(SYSTEM, path, **options)
+    network, params, state = convert.load(NAME, path, **options)
     if network.shapes() != pglsum.build(config.model).shapes():
         *_, found = network.make.args  # type: ignore[attr-defined]
         raise ValueError(f"{path} must fit {config.model}; it holds {found}.")
     return params, state
 
 
-def _check_training(config, videos, judged):
+def _check_features(run, video):
+    size = file_width(run.config)
+    if video.features.shape[1] != size:
+        raise ValueError(
+            f"{video.name}: features must be [T, {size}] "
+            f"({run.config.data.extractor}); got {video.features.shape}."
+        )
+    low, high = run.facts["feature_norms"]
+    middle = float(np.median(np.linalg.norm(video.features, axis=1)))
+    if not low / 2 <= middle <= high * 2:
+        raise ValueError(
+            f"{video.name}: features must be normalised as in training, with norms "
+            f"of {low:.3g} to {high:.3g}; got {middle:.3g}."
+        )
+
+
+def _check_training(config, videos, scored):
     """Raises ValueError naming what does not fit the data."""
-    metrics = known_metrics(judged)
+    metrics = known_metrics(scored)
     if config.train.best_metric not in metrics:
         raise ValueError(
             f"train.best_metric must be one of {', '.join(metrics) or 'none'}, which "
-            f"the users' opinions of {', '.join(v.name for v in judged)} tell; "
+            f"the users' opinions of {', '.join(v.name for v in scored)} give; "
             f"got {config.train.best_metric!r}."
         )
     width = videos[0].features.shape[1]

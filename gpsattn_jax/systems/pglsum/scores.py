@@ -1,4 +1,4 @@
-"""How a video's scores are judged: F-score of the summary, rank correlation."""
+"""What a video's scores are worth: F-score of the summary, rank correlation."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ METRICS = ("f_score", "tau", "rho")
 
 
 def score_video(video: Video, scores: np.ndarray, data: DataConfig) -> dict[str, float]:
-    """F-score in percent, Kendall's tau-b, Spearman's rho; those that can be told.
+    """F-score in percent, Kendall's tau-b, Spearman's rho; those that can be known.
 
     The F-score needs shots and users' summaries. Correlations compare every 15th frame
     with the users' scores, or their summaries where there are no scores. nan: not
@@ -22,7 +22,7 @@ def score_video(video: Video, scores: np.ndarray, data: DataConfig) -> dict[str,
     """
     found = {}
     if video.shots is not None and video.summaries is not None:
-        summary = summarized(video, scores)
+        summary = summary_of(video, scores)
         found["f_score"] = evaluation.f_score(summary, video.summaries, data.reduce)
     users = opinions(video)
     if users is not None:
@@ -38,13 +38,13 @@ def score_video(video: Video, scores: np.ndarray, data: DataConfig) -> dict[str,
 
 
 def known_metrics(videos: Sequence[Video]) -> list[str]:
-    """Metrics that can be told of every one of the videos."""
+    """Metrics that every one of the videos has."""
     shots = all(v.shots is not None and v.summaries is not None for v in videos)
     people = all(opinions(video) is not None for video in videos)
     return ["f_score"] * shots + ["tau", "rho"] * people
 
 
-def summarized(video: Video, scores: np.ndarray, budget: float = 0.15) -> np.ndarray:
+def summary_of(video: Video, scores: np.ndarray, budget: float = 0.15) -> np.ndarray:
     """The frames that a summary keeps, int8."""
     if video.shots is None:
         raise ValueError(f"{video.name} must have shots to be summarised.")

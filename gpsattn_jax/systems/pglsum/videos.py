@@ -80,8 +80,8 @@ def num_splits(data: DataConfig, data_dir: str | os.PathLike | None = None) -> i
     return len(read_splits(_find(data.splits, data_dir)))
 
 
-def seen(videos: Sequence[Video], data: DataConfig) -> list[Video]:
-    """Videos with the features that the network sees."""
+def network_inputs(videos: Sequence[Video], data: DataConfig) -> list[Video]:
+    """Videos with the features that the network takes."""
     return [prepared(v, data.transform, data.relative_time) for v in videos]
 
 

@@ -1,32 +1,23 @@
-"""TransXNet: from a config to a trained, evaluated image classifier."""
+"""TransXNet among the image classifiers: its layers, its tables, its pictures."""
 
 import math
-import os
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gpsattn_jax.convert.graft import Fit
+from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.models import transxnet
-from gpsattn_jax.systems.image_classifier import run as image_classifier
-from gpsattn_jax.systems.image_classifier import tables
-from gpsattn_jax.systems.image_classifier.run import Classifier
-from gpsattn_jax.systems.transxnet.setups import SETUPS, Config
-from gpsattn_jax.training.config import Machine
+from gpsattn_jax.systems.image_classifier.record import ImageClassifier
+from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.transxnet.setups import Config
 
-__all__ = [
-    "SETUPS",
-    "SYSTEM",
-    "Classifier",
-    "Config",
-    "Machine",
-    "fit_positions",
-    "network_name",
-    "print_evaluation",
-    "restore",
-    "train",
-]
+
+def _draw(run: TrainedRun, images: Images, probabilities: np.ndarray) -> dict:
+    from gpsattn_jax.systems.transxnet import pictures  # needs matplotlib
+
+    return pictures.draw(run, images, probabilities)
 
 
 def fit_positions(config: transxnet.Config) -> Fit:
@@ -48,8 +39,9 @@ def fit_positions(config: transxnet.Config) -> Fit:
 
 # A downsampling learns with the first block above it, and so does the table of
 # positions; at most eight stages, whose stride is 512.
-SYSTEM = image_classifier.System(
+SYSTEM = ImageClassifier(
     name="transxnet",
+    title=lambda config: "TransXNet",
     config_class=Config,
     build=transxnet.build,
     layers=(
@@ -61,53 +53,8 @@ SYSTEM = image_classifier.System(
         "norm/|head/",
     ),
     fit=fit_positions,
+    draw=_draw,
 )
-
-
-def train(
-    config: Config,
-    workdir: str | os.PathLike,
-    *,
-    data_dir: str | os.PathLike | None = None,
-    machine: Machine | None = None,
-) -> None:
-    """Trains, or goes on training, in `workdir`; see `image_classifier.train`."""
-    image_classifier.train(SYSTEM, config, workdir, data_dir=data_dir, machine=machine)
-
-
-def restore(
-    workdir: str | os.PathLike,
-    choose: str = "latest",
-    *,
-    averaged: bool = False,
-    machine: Machine | None = None,
-) -> Classifier:
-    """The classifier that a run trained; see `image_classifier.restore`."""
-    return image_classifier.restore(
-        SYSTEM, workdir, choose, averaged=averaged, machine=machine
-    )
-
-
-def network_name(config: Config) -> str:
-    """What a table calls the network."""
-    del config
-    return "TransXNet (ours)"
-
-
-def print_evaluation(
-    workdir: str | os.PathLike,
-    choose: str = "latest",
-    *,
-    data_dir: str | os.PathLike | None = None,
-    machine: Machine | None = None,
-) -> None:
-    """Prints the accuracy on the test images, with averaged weights too if kept."""
-    classifier = restore(workdir, choose, machine=machine)
-    averaged = None
-    if classifier.config.train.ema_decay:
-        averaged = restore(workdir, choose, averaged=True, machine=machine)
-    name = network_name(classifier.config)
-    tables.print_evaluation(classifier, name, averaged=averaged, data_dir=data_dir)
 
 
 def _grid(shape):

@@ -50,26 +50,26 @@ def choose_scorer(checkpoint: str = "", extractor: str = "") -> Scorer:
     if extractor:
         frame_features.find_extractor(extractor)
     summarizer = pglsum.restore(checkpoint)
-    made_by, by_shots = _made_by(summarizer.config.data)
-    if made_by not in frame_features.EXTRACTORS:
+    own, by_shots = _frame_extractor(summarizer.config.data)
+    if own not in frame_features.EXTRACTORS:
         raise ValueError(
-            f"{checkpoint} was trained on features of {made_by}, which cannot be made "
+            f"{checkpoint} was trained on features of {own}, which cannot be made "
             f"here; extractors are {', '.join(frame_features.EXTRACTORS)}."
         )
-    if extractor and extractor != made_by:
+    if extractor and extractor != own:
         raise ValueError(
-            f"extractor must be {made_by}, whose features {checkpoint} was trained on; "
+            f"extractor must be {own}, whose features {checkpoint} was trained on; "
             f"got {extractor}."
         )
     score = _score_shots if by_shots else _score_steps
     return Scorer(
         f"PGL-SUM of {checkpoint}, step {summarizer.step}",
-        made_by,
+        own,
         lambda sampled, cuts: score(summarizer, sampled, cuts),
     )
 
 
-def _made_by(data):
+def _frame_extractor(data):
     """(extractor of a run's features, whether a shot is a time step)."""
     by_shots = data.layout == "shots"
     return data.extractor.removesuffix(_SHOTS if by_shots else ""), by_shots
@@ -82,7 +82,7 @@ def _representativeness(sampled, cuts):
 def _score_steps(summarizer, sampled, cuts):
     del cuts
     video = Video("video", sampled.features, sampled.indices, sampled.num_frames)
-    return summarizer.scores([video])["video"]
+    return pglsum.score_steps(summarizer, [video])["video"]
 
 
 def _score_shots(summarizer, sampled, cuts):
@@ -91,4 +91,4 @@ def _score_shots(summarizer, sampled, cuts):
     middles = (bounds[:-1] + bounds[1:] - 1) // 2
     starts = np.concatenate([[0], sampled.change_indices[cuts]])
     video = Video("video", sampled.features[middles], starts, sampled.num_frames)
-    return np.repeat(summarizer.scores([video])["video"], np.diff(bounds))
+    return np.repeat(pglsum.score_steps(summarizer, [video])["video"], np.diff(bounds))

@@ -17,8 +17,10 @@ from gpsattn_jax.systems import gsanet
 from gpsattn_jax.systems.export import artefacts
 from gpsattn_jax.systems.export import check as export_check
 from gpsattn_jax.systems.export import models as export
-from gpsattn_jax.systems.image_classifier import run as image_classifier
+from gpsattn_jax.systems.image_classifier.artefact import classifier_model, open_model
+from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.training import TrainConfig
+from gpsattn_jax.training.sharding import place
 
 pytest.importorskip("flatbuffers", reason="needs flatbuffers (extra: export)")
 
@@ -37,13 +39,13 @@ def classifier(config=SMALL, **data):
         model=config, data=dataclasses.replace(gsanet.Config().data, **data)
     )
     names = tuple("abcdefghij")
-    placement = image_classifier.place()
-    return gsanet.Classifier(run, names, 7, network, params, state, placement)
+    placement = place()
+    return TrainedRun(run, 7, network, params, state, placement, names)
 
 
 @pytest.fixture(scope="module")
 def model():
-    return export.classifier_model(classifier(), {"system": "gsanet"})
+    return classifier_model(classifier(), {"system": "gsanet"})
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +59,8 @@ def test_fresh_process_gives_the_network_s_outputs(model, path):
     assert export_check.check(model, path, sizes=(1, 2, 5)) <= 1e-6
 
 
-def test_another_network_is_told_from_it(path):
-    other = export.classifier_model(classifier(mean=(0.9,)), {})
+def test_another_network_is_not_taken_for_it(path):
+    other = classifier_model(classifier(mean=(0.9,)), {})
     with pytest.raises(ValueError, match="must be within 1e-05 of the network's; got"):
         export_check.check(other, path, sizes=(2,))
 
@@ -66,19 +68,19 @@ def test_another_network_is_told_from_it(path):
 def test_pictures_go_in_and_probabilities_come_out(path):
     pictures = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
     found = artefacts.load(path)(pictures)
-    expected = classifier().probabilities(pictures)
+    expected = gsanet.probabilities(classifier(), pictures)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(np.sum(found, axis=-1), 1, rtol=1e-5)
 
 
 def test_the_description_says_what_a_user_must_know(path):
-    told = json.loads(path.with_suffix(".json").read_text())
+    written = json.loads(path.with_suffix(".json").read_text())
     images = {"shape": ["b", 8, 8, 1], "dtype": "float32"}
-    assert told["inputs"] == {"images": images}
-    assert told["outputs"] == {"outputs": {"shape": ["b", 10], "dtype": "float32"}}
-    assert told["class_names"] == list("abcdefghij") and told["step"] == 7
-    assert "inside" in told["takes"] and told["mean"] == [0.305]
-    assert told["platforms"] == ["cpu"] and told["jax"] == jax.__version__
+    assert written["inputs"] == {"images": images}
+    assert written["outputs"] == {"outputs": {"shape": ["b", 10], "dtype": "float32"}}
+    assert written["class_names"] == list("abcdefghij") and written["step"] == 7
+    assert "inside" in written["takes"] and written["mean"] == [0.305]
+    assert written["platforms"] == ["cpu"] and written["jax"] == jax.__version__
     assert sorted(file.name for file in path.parent.iterdir()) == [
         "digits.json", "digits.stablehlo",
     ]  # fmt: skip
@@ -115,8 +117,8 @@ def test_several_inputs_and_outputs_of_any_network(tmp_path):
     }
     model = export.network_model(Network(), {"scale": np.float32(2)}, {}, inputs, {})
     path = tmp_path / "two.stablehlo"
-    told = export.export(model, path, platforms=("cpu", "cuda", "tpu"))
-    assert list(told["outputs"]) == ["some", "total"]
+    written = export.export(model, path, platforms=("cpu", "cuda", "tpu"))
+    assert list(written["outputs"]) == ["some", "total"]
     assert export_check.check(model, path) < 1e-6
     two = artefacts.load(path)
     frames = np.ones((3, 6, 2), np.float32)
@@ -127,7 +129,7 @@ def test_several_inputs_and_outputs_of_any_network(tmp_path):
     np.testing.assert_array_equal(two(np.ones((3, 6), bool), frames)["total"], 12)
 
 
-def test_broken_files_are_told(path, tmp_path):
+def test_broken_files_are_named(path, tmp_path):
     broken = tmp_path / "broken.stablehlo"
     with pytest.raises(FileNotFoundError, match="broken.stablehlo: no such file"):
         artefacts.load(broken)
@@ -172,32 +174,32 @@ def test_a_failed_export_leaves_the_old_files(model, path, monkeypatch):
     assert len(list(path.parent.iterdir())) == 2
 
 
-def test_wrong_choices_are_told(model, tmp_path):
+def test_wrong_choices_are_refused(model, tmp_path):
     with pytest.raises(ValueError, match="written as .stablehlo"):
         export.export(model, tmp_path / "model.onnx")
     with pytest.raises(ValueError, match="of cpu, cuda, rocm, tpu; got 'gpu'"):
         export.export(model, tmp_path / "model.stablehlo", platforms=("gpu",))
     with pytest.raises(FileNotFoundError, match="neither a workdir nor a file"):
-        export.open_model(gsanet.SYSTEM, tmp_path / "run")
+        open_model(gsanet.SYSTEM, tmp_path / "run")
     with pytest.raises(ValueError, match="Checkpoints are chosen in runs"):
-        export.open_model(gsanet.SYSTEM, __file__, averaged=True)
+        open_model(gsanet.SYSTEM, __file__, averaged=True)
     with pytest.raises(ValueError, match="size is for files of weights"):
-        export.open_model(gsanet.SYSTEM, tmp_path, size=8)
+        open_model(gsanet.SYSTEM, tmp_path, size=8)
     assert not list(tmp_path.iterdir())
 
 
 def test_weights_from_a_file_give_logits(tmp_path):
-    made = classifier()
+    run = classifier()
     weights = tmp_path / "weights.safetensors"
-    convert.save(weights, made.params, made.state, SMALL)
-    model = export.open_model(gsanet.SYSTEM, weights)
+    convert.save(weights, run.params, run.state, SMALL)
+    model = open_model(gsanet.SYSTEM, weights)
     assert model.inputs["images"].shape == (1, 8, 8, 1)
-    larger = export.open_model(gsanet.SYSTEM, weights, size=12)
-    told = export.export(larger, tmp_path / "larger.stablehlo")
-    assert told["inputs"]["images"]["shape"] == ["b", 12, 12, 1]
-    assert told["gives"] == "logits" and "normalised" in told["takes"]
+    larger = open_model(gsanet.SYSTEM, weights, size=12)
+    written = export.export(larger, tmp_path / "larger.stablehlo")
+    assert written["inputs"]["images"]["shape"] == ["b", 12, 12, 1]
+    assert written["gives"] == "logits" and "normalised" in written["takes"]
     images = np.random.default_rng(0).random((2, 12, 12, 1), np.float32)
-    expected, _ = made.network.apply(made.params, made.state, images=images)
+    expected, _ = run.network.apply(run.params, run.state, images=images)
     found = artefacts.load(tmp_path / "larger.stablehlo")(images)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -207,7 +209,7 @@ def test_a_network_split_for_the_cache_is_exported(tmp_path, monkeypatch):
     from gpsattn_jax.modules import global_self_attention
 
     monkeypatch.setattr(global_self_attention, "GROUP_BYTES", 4000)
-    model = export.classifier_model(classifier(), {})
+    model = classifier_model(classifier(), {})
     export.export(model, tmp_path / "model.stablehlo")
     assert export_check.check(model, tmp_path / "model.stablehlo", sizes=(2,)) <= 1e-6
 
@@ -226,5 +228,5 @@ def test_the_script_exports_a_run_and_checks_it(tmp_path):
     assert "MB for cpu, cuda" in process.stdout
     assert "images [b, 8, 8, 1] float32" in process.stdout
     assert "without our code: largest difference" in process.stdout
-    told = artefacts.load(output).metadata
-    assert told["class_names"] == list("0123456789") and told["step"] == 1
+    written = artefacts.load(output).metadata
+    assert written["class_names"] == list("0123456789") and written["step"] == 1

@@ -11,22 +11,21 @@ pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
 
 from gpsattn_jax.data.skeletons.clips import ClipSet
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
+from gpsattn_jax.data.skeletons.load import DataConfig, load_parts
 from gpsattn_jax.models import gpsnet as models
 from gpsattn_jax.systems import gpsnet
 from gpsattn_jax.systems.export import artefacts
 from gpsattn_jax.systems.export import check as export_check
 from gpsattn_jax.systems.export import models as export
-from gpsattn_jax.systems.gpsnet import export as gpsnet_export
-from gpsattn_jax.systems.gpsnet import pictures as gpsnet_attention_report
-from gpsattn_jax.systems.gpsnet import report as gpsnet_report
-from gpsattn_jax.systems.gpsnet import tables
+from gpsattn_jax.systems.gpsnet import artefact, pictures, tables
 from gpsattn_jax.systems.gpsnet.pictures import (
     attention_maps,
     attention_received,
+    axes_to_draw,
     draw_attention,
-    drawn_axes,
-    telling_clips,
 )
+from gpsattn_jax.systems.gpsnet.run import scores as clip_scores
+from gpsattn_jax.systems.reports import examples_to_show
 from tests.systems.gpsnet import small as gpsnet_small
 
 PNG = b"\x89PNG"
@@ -34,23 +33,23 @@ PNG = b"\x89PNG"
 
 @pytest.fixture(scope="module")
 def workdir():
-    return gpsnet_small.trained()
+    return gpsnet_small.train_once()
 
 
 @pytest.fixture(scope="module")
-def recognizer(workdir):
+def trained_run(workdir):
     return gpsnet.restore(workdir)
 
 
 @pytest.fixture(scope="module")
-def held(recognizer):
-    return gpsnet.load_parts(recognizer.config.data)["test"]
+def held(trained_run):
+    return load_parts(trained_run.config.data)["test"]
 
 
 def test_the_page_stands_alone_with_scores_and_every_picture(
-    workdir, recognizer, held, tmp_path
+    workdir, trained_run, held, tmp_path
 ):
-    written = gpsnet_report.report(workdir, tmp_path)
+    written = gpsnet.report(workdir, tmp_path)
     text = written.read_text()
     pictures = sorted(path.name for path in tmp_path.glob("*.png"))
     assert pictures == [
@@ -66,31 +65,30 @@ def test_the_page_stands_alone_with_scores_and_every_picture(
     assert "reconstructed from its abstract" in text and "No clips were held" in text
     scores = json.loads((tmp_path / "scores.json").read_text())
     ours = scores["accuracy"].pop(tables.TITLE)
-    shares = recognizer.probabilities(held)
-    assert ours == gpsnet.scores(shares, held.labels)["accuracy"]
+    shares = gpsnet.probabilities(trained_run, held)
+    assert ours == clip_scores(shares, held.labels)["accuracy"]
     assert scores["test_clips"] == 12 and scores["step"] == 2
 
 
 def test_confusion_of_several_runs_is_one_picture(workdir, tmp_path):
     run = tables.evaluate_run(workdir)
-    path = gpsnet_report.confusion_picture([run, run], tmp_path / "confusion.png")
-    assert path.read_bytes().startswith(PNG)
-    figure = gpsnet_report._confusion([run, run])
-    assert figure.axes[0].get_title(loc="left").endswith("of 24 right")
+    assert tables.confusion([run, run]).sum() == 24
+    tables._draw_confusion([run, run], tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").read_bytes().startswith(PNG)
 
 
-def another(recognizer, **model):
-    """The recogniser with another model, of made-up weights."""
-    model = dataclasses.replace(recognizer.config.model, **model)
+def another(trained_run, **model):
+    """The run with another model, of random weights."""
+    model = dataclasses.replace(trained_run.config.model, **model)
     network = models.build(model)
     draw = np.random.default_rng(0)
     params, state = jax.tree.map(  # of both signs no variance could be
         lambda leaf: draw.uniform(0, 0.5, leaf.shape).astype(leaf.dtype),
         network.shapes(),
     )
-    config = dataclasses.replace(recognizer.config, model=model)
+    config = dataclasses.replace(trained_run.config, model=model)
     return dataclasses.replace(
-        recognizer, config=config, network=network, params=params, state=state
+        trained_run, config=config, network=network, params=params, state=state
     )
 
 
@@ -102,10 +100,10 @@ def another(recognizer, **model):
         ({"channel_attention": False, "partition": "none"}, {"Channel", "Parts"}),
     ],
 )
-def test_options_without_a_picture_leave_it_out(recognizer, held, model, left_out):
-    shares = recognizer.probabilities(held)
-    drawn = draw_attention(another(recognizer, **model), held, shares)
-    kinds = {heading.split(",")[0] for heading in drawn}
+def test_options_without_a_picture_leave_it_out(trained_run, held, model, left_out):
+    shares = gpsnet.probabilities(trained_run, held)
+    drawings = draw_attention(another(trained_run, **model), held, shares)
+    kinds = {heading.split(",")[0] for heading in drawings}
     kinds = {"Clip" if kind.startswith("Clip") else kind for kind in kinds}
     kinds = {"Channel" if kind.startswith("Channel") else kind for kind in kinds}
     assert kinds == {"Clip", "Geodesic bias", "Channel", "Parts"} - left_out
@@ -119,17 +117,17 @@ def test_options_without_a_picture_leave_it_out(recognizer, held, model, left_ou
         ({"partition": "joint"}, list(gpsnet_small.LAYOUT.joints)),
     ],
 )  # fmt: skip
-def test_parts_are_named(recognizer, held, model, names):
-    other = another(recognizer, **model)
-    figure, _ = gpsnet_attention_report._parts(other, held)["Parts"]
+def test_parts_are_named(trained_run, held, model, names):
+    other = another(trained_run, **model)
+    figure, _ = pictures._parts(other, held)["Parts"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == names
 
 
 # What attention joints receive.
 
 
-def test_attention_received_sums_to_one_over_joints(recognizer, held):
-    maps, inputs = attention_maps(recognizer, held, np.arange(3))
+def test_attention_received_sums_to_one_over_joints(trained_run, held):
+    maps, inputs = attention_maps(trained_run, held, np.arange(3))
     assert [len(maps[name]) for name in ("spatial", "channel")] == [2, 2]
     heat = attention_received(maps["spatial"][0][0], inputs["mask"][0])
     assert heat.shape == inputs["mask"][0].shape
@@ -155,16 +153,16 @@ def test_shared_maps_serve_all_frames():
     np.testing.assert_allclose(heat, np.full((1, 4, 3), 1 / 3))
 
 
-def test_half_of_the_telling_clips_are_mistakes_of_different_classes():
+def test_half_of_the_clips_to_show_are_mistakes_of_different_classes():
     labels = np.arange(40) % 4
     predicted = labels.copy()
     predicted[::5] = (predicted[::5] + 1) % 4
-    chosen = telling_clips(labels, predicted, 6)
+    chosen = examples_to_show(labels, predicted, 6)
     wrong = predicted[chosen] != labels[chosen]
     assert wrong.tolist() == [True] * 3 + [False] * 3
     assert len(set(predicted[chosen[:3]])) == len(set(predicted[chosen[3:]])) == 3
     assert len(set(chosen)) == 6
-    assert len(telling_clips(labels[:4], labels[:4], 6)) == 4
+    assert len(examples_to_show(labels[:4], labels[:4], 6)) == 4
 
 
 @pytest.mark.parametrize(
@@ -177,13 +175,13 @@ def test_half_of_the_telling_clips_are_mistakes_of_different_classes():
     ],
 )
 def test_which_way_is_up(name, dimensions, expected):
-    assert drawn_axes(LAYOUTS[name], dimensions) == expected
+    assert axes_to_draw(LAYOUTS[name], dimensions) == expected
 
 
 @pytest.mark.parametrize("name", ["florence3d", "utkinect", "msr_action3d", "jhmdb14"])
 def test_heads_are_drawn_above_feet(data_dir, name):
-    clips = gpsnet.load_parts(gpsnet.DataConfig(name=name), data_dir)["test"]
-    (_, up), falls = drawn_axes(clips.layout, clips.joints.shape[-1])
+    clips = load_parts(DataConfig(name=name), data_dir)["test"]
+    (_, up), falls = axes_to_draw(clips.layout, clips.joints.shape[-1])
     joints = clips.layout.joints
     head = next(n for n, joint in enumerate(joints) if joint in ("head", "face"))
     foot = next(n for n, joint in enumerate(joints) if joint.endswith("ankle"))
@@ -195,23 +193,23 @@ def test_heads_are_drawn_above_feet(data_dir, name):
 # Artefacts.
 
 
-def test_an_exported_run_gives_its_probabilities(recognizer, held, tmp_path):
+def test_an_exported_run_gives_its_probabilities(trained_run, held, tmp_path):
     pytest.importorskip("flatbuffers", reason="needs flatbuffers (extra: export)")
-    model, path = gpsnet_export.recognizer_model(recognizer), tmp_path / "a.stablehlo"
-    told = export.export(model, path)
+    model, path = artefact.run_model(trained_run), tmp_path / "a.stablehlo"
+    description = export.export(model, path)
     inputs = ClipSet(held, gpsnet_small.FRAMES).batch(np.arange(5), None)
     inputs = inputs["inputs"]
-    found = artefacts.load(path)(*(inputs[name] for name in told["inputs"]))
-    expected = recognizer.probabilities(held)[:5]
+    found = artefacts.load(path)(*(inputs[name] for name in description["inputs"]))
+    expected = gpsnet.probabilities(trained_run, held)[:5]
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert tuple(told["class_names"]) == gpsnet_small.CLASSES
+    assert tuple(description["class_names"]) == gpsnet_small.CLASSES
     assert export_check.check(model, path, sizes=(2,)) <= 1e-5
 
 
-def test_what_cannot_be_exported_is_told(recognizer, tmp_path):
+def test_what_cannot_be_exported_is_refused(trained_run, tmp_path):
     with pytest.raises(ValueError, match="persons must be at least 1; got 0"):
-        gpsnet_export.recognizer_model(recognizer, persons=0)
+        artefact.run_model(trained_run, persons=0)
     file = tmp_path / "net.safetensors"
     file.touch()
     with pytest.raises(ValueError, match="exported from a run's workdir"):
-        gpsnet_export.open_model(file)
+        gpsnet.export(file, tmp_path / "net.stablehlo")

@@ -10,19 +10,23 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.convert.files import flatten
+from gpsattn_jax.data.skeletons.clips import ClipSet
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
+from gpsattn_jax.data.skeletons.load import DataConfig, load_parts
+from gpsattn_jax.data.skeletons.recipe import AugmentConfig
 from gpsattn_jax.models import gpsnet as models
 from gpsattn_jax.models.gpsnet.config import FORMER_FIELDS
-from gpsattn_jax.systems import gpsnet
+from gpsattn_jax.systems import SYSTEMS, gpsnet, grids
 from gpsattn_jax.systems.gpsnet import tables
-from gpsattn_jax.systems.gpsnet.clips import augment, fitted
+from gpsattn_jax.systems.gpsnet.clips import augment, config_for
+from gpsattn_jax.systems.tables import mean_sd
 from gpsattn_jax.training.checkpoints import Checkpoints
 from tests.systems.gpsnet import small as gpsnet_small
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Made-up clips, and the layout they are of."""
+    """Random clips, and the layout they are of."""
     clips = tmp_path_factory.mktemp("gpsnet") / "clips"
     return clips, gpsnet_small.make_clips(clips)
 
@@ -72,20 +76,20 @@ def test_real_sets(data_dir, name):
     data = gpsnet.SETUPS[name].data
     assert gpsnet.num_splits(data, data_dir) == splits
     last = dataclasses.replace(data, split=splits - 1)
-    parts = gpsnet.load_parts(last, data_dir)
+    parts = load_parts(last, data_dir)
     assert len(parts["train"].class_names) == classes
     assert not set(parts["train"].names) & set(parts["test"].names)
-    config = fitted(gpsnet.SETUPS[name], parts["train"])
+    config = config_for(gpsnet.SETUPS[name], parts["train"])
     assert config.model.edges == LAYOUTS[layout].edges
     assert config.model.num_classes == classes
     with pytest.raises(ValueError, match=rf"data.split must be below {splits} "):
-        gpsnet.load_parts(dataclasses.replace(data, split=splits), data_dir)
+        load_parts(dataclasses.replace(data, split=splits), data_dir)
 
 
 def test_held_out_clips_train_nothing(data_dir):
     data = gpsnet.SETUPS["utkinect"].data
-    whole = gpsnet.load_parts(data, data_dir)
-    parts = gpsnet.load_parts(dataclasses.replace(data, validation_fold=1), data_dir)
+    whole = load_parts(data, data_dir)
+    parts = load_parts(dataclasses.replace(data, validation_fold=1), data_dir)
     assert set(parts["validation"].names) | set(parts["train"].names) == set(
         whole["train"].names
     )
@@ -106,7 +110,7 @@ def test_held_out_clips_train_nothing(data_dir):
 )
 def test_data_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
-        gpsnet.DataConfig(**options)
+        DataConfig(**options)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,7 @@ def test_data_that_cannot_be(options, message):
 )
 def test_augmentation_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        gpsnet.AugmentConfig(**options)
+        AugmentConfig(**options)
 
 
 # Data.
@@ -129,13 +133,13 @@ def test_augmentation_that_cannot_be(options, message):
 def test_a_folder_needs_its_splits_by_name(folder):
     config = gpsnet_small.config(*folder).data
     with pytest.raises(ValueError, match=r"its splits \(test, train\); got 'fit'"):
-        gpsnet.load_parts(dataclasses.replace(config, train_split="fit"))
+        load_parts(dataclasses.replace(config, train_split="fit"))
 
 
 def test_a_folder_needs_a_layout(folder):
     config = gpsnet_small.config(*folder).data
     with pytest.raises(ValueError, match="data.layout must name the joints' layout"):
-        gpsnet.load_parts(dataclasses.replace(config, layout=""))
+        load_parts(dataclasses.replace(config, layout=""))
 
 
 def test_a_pickle_as_pyskl_has_it(tmp_path):
@@ -153,13 +157,11 @@ def test_a_pickle_as_pyskl_has_it(tmp_path):
     split = {"train": ["clip0", "clip1", "clip2", "clip3"], "val": ["clip4", "clip5"]}
     path = tmp_path / "poses.pkl"
     path.write_bytes(pickle.dumps({"split": split, "annotations": annotations}))
-    data = gpsnet.DataConfig(
-        name="pickle", path=str(path), layout="coco17", test_split="val"
-    )
-    parts = gpsnet.load_parts(data)
+    data = DataConfig(name="pickle", path=str(path), layout="coco17", test_split="val")
+    parts = load_parts(data)
     assert [len(parts[name]) for name in ("train", "test")] == [4, 2]
     assert parts["train"].joints.shape[1:] == (2, 17, 2)
-    assert fitted(gpsnet.SETUPS["pickle"], parts["train"]).model.num_joints == 17
+    assert config_for(gpsnet.SETUPS["pickle"], parts["train"]).model.num_joints == 17
 
 
 def test_augmentation_is_a_function_of_its_key(folder):
@@ -168,10 +170,10 @@ def test_augmentation_is_a_function_of_its_key(folder):
         config,
         augment={"drop_joints": 0.2, "drop_frames": 0.1, "degrees": (0.0, 0.0, 30.0)},
     )
-    clips = gpsnet.load_parts(config.data)["train"]
-    source = gpsnet.ClipSet(clips, 8)
+    clips = load_parts(config.data)["train"]
+    source = ClipSet(clips, 8)
     batch = source.batch(np.arange(4), None)
-    config = fitted(config, clips)
+    config = config_for(config, clips)
     changes = [
         augment(config, clips.layout.mirror, batch, jax.random.key(seed))["inputs"]
         for seed in (0, 0, 1)
@@ -186,26 +188,28 @@ def test_augmentation_is_a_function_of_its_key(folder):
 
 
 def test_a_run_can_be_asked(run):
-    recognizer = gpsnet.restore(run)
-    assert recognizer.step == 2
-    assert recognizer.class_names == gpsnet_small.CLASSES
-    assert recognizer.layout == gpsnet_small.LAYOUT
+    trained_run = gpsnet.restore(run)
+    assert trained_run.step == 2
+    assert trained_run.class_names == gpsnet_small.CLASSES
+    assert trained_run.facts["layout"] == gpsnet_small.LAYOUT
     draw = np.random.default_rng(0)
     clips = gpsnet_small.clips(
         [draw.normal(size=(n, 1, 6, 2)).astype("f") for n in (1, 40)]
     )
-    shares = recognizer.probabilities(clips)
+    shares = gpsnet.probabilities(trained_run, clips)
     np.testing.assert_allclose(shares.sum(-1), 1, rtol=1e-5)
     moved = dataclasses.replace(clips, joints=clips.joints + 3)
-    np.testing.assert_allclose(recognizer.probabilities(moved), shares, atol=1e-5)
+    np.testing.assert_allclose(
+        gpsnet.probabilities(trained_run, moved), shares, atol=1e-5
+    )
 
 
 def test_a_run_knows_its_skeleton(run):
-    recognizer = gpsnet.restore(run)
+    trained_run = gpsnet.restore(run)
     three = gpsnet_small.clips([np.ones((4, 1, 6, 3), np.float32)])
     message = r"clips must have 6 joints \(chain6\) of 2 coordinates; got 6 of 3"
     with pytest.raises(ValueError, match=message):
-        recognizer.probabilities(three)
+        gpsnet.probabilities(trained_run, three)
 
 
 @pytest.mark.slow
@@ -214,7 +218,7 @@ def test_a_stopped_run_ends_like_an_undisturbed_one(folder, tmp_path, monkeypatc
         gpsnet_small.config(*folder), train={"num_steps": 6, "evaluate_every": 3}
     )
     gpsnet.train(config, tmp_path / "straight")
-    batch, calls = gpsnet.ClipSet.batch, []
+    batch, calls = ClipSet.batch, []
 
     def interrupted(self, places, seeds):
         calls.append(seeds)
@@ -223,7 +227,7 @@ def test_a_stopped_run_ends_like_an_undisturbed_one(folder, tmp_path, monkeypatc
         return batch(self, places, seeds)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gpsnet.ClipSet, "batch", interrupted)
+        patch.setattr(ClipSet, "batch", interrupted)
         with pytest.raises(OSError, match="the disk is gone"):
             gpsnet.train(config, tmp_path / "stopped")
     gpsnet.train(config, tmp_path / "stopped")
@@ -265,21 +269,21 @@ def test_a_run_saved_with_an_option_that_is_gone(folder, run, monkeypatch, name,
 
 def test_evaluation_of_one_run(run, capsys):
     pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
-    (found,) = tables.print_evaluation(run)
+    (found,) = gpsnet.evaluate(run)
     text = capsys.readouterr().out
     assert "3 classes, 12 + 12 clips (train + test), 1 run" in text
     for row in ("1-nearest neighbour", tables.TITLE, "wave"):
         assert row in text
-    told = json.loads((run / "evaluation.json").read_text())
-    assert len(told["clips"]) == 12 == len(found.clips)
-    right = [clip["label"] == clip["predicted"] for clip in told["clips"].values()]
-    assert told["accuracy"] == pytest.approx(np.mean(right))
+    written = json.loads((run / "evaluation.json").read_text())
+    assert len(written["clips"]) == 12 == len(found.clips)
+    right = [clip["label"] == clip["predicted"] for clip in written["clips"].values()]
+    assert written["accuracy"] == pytest.approx(np.mean(right))
 
 
 @pytest.mark.slow
 def test_splits_seeds_streams_and_their_fusion(folder, tmp_path, capsys):
     config = gpsnet_small.config(*folder)
-    tables.train_runs(config, tmp_path, stream="all", split="all")
+    grids.train_runs(SYSTEMS["gpsnet"], config, tmp_path, stream="all", split="all")
     text = capsys.readouterr().out
     runs = sorted(path.parent for path in tmp_path.glob("split-0/*/*/checkpoints"))
     order = sorted(models.STREAMS)
@@ -289,51 +293,51 @@ def test_splits_seeds_streams_and_their_fusion(folder, tmp_path, capsys):
     assert "fused 2:2:1:1" in text and "1 run;" in text
     each = np.stack([tables.evaluate_run(path).probabilities for path in runs])
     weights = [{"joint": 3.0}.get(stream, 1.0) for stream in order]
-    (fused,) = tables.print_evaluation(tmp_path, fuse=[3, 1, 1, 1])
+    (fused,) = gpsnet.evaluate(tmp_path, fuse=[3, 1, 1, 1])
     expected = np.average(each, axis=0, weights=weights)
     np.testing.assert_allclose(fused.probabilities, expected, rtol=1e-5)
     with pytest.raises(ValueError, match="fuse must be 4 weights, for joint, bone, "):
-        tables.print_evaluation(tmp_path, fuse=[1, 1])
+        gpsnet.evaluate(tmp_path, fuse=[1, 1])
 
 
 def test_means_and_deviations():
-    assert tables.mean_sd([0.8]) == "80.0"
-    assert tables.mean_sd([0.8, 0.9]) == "85.0 ± 7.1"
+    assert mean_sd([80.0]) == "80.0"
+    assert mean_sd([80.0, 90.0]) == "85.0 ± 7.1"
 
 
 def test_no_seed_and_no_such_split(folder, tmp_path):
     config = gpsnet_small.config(*folder)
     with pytest.raises(ValueError, match="seeds must be at least 1; got 0"):
-        tables.train_runs(config, tmp_path, seeds=0)
+        grids.train_runs(SYSTEMS["gpsnet"], config, tmp_path, seeds=0)
     with pytest.raises(ValueError, match="split must be a number or all; got 'one'"):
-        tables.train_runs(config, tmp_path, split="one")
+        grids.train_runs(SYSTEMS["gpsnet"], config, tmp_path, split="one")
     with pytest.raises(ValueError, match="data.split must be below 1"):
-        tables.train_runs(config, tmp_path, split="3")
+        grids.train_runs(SYSTEMS["gpsnet"], config, tmp_path, split="3")
 
 
 def test_prediction_on_files(folder, run, tmp_path, capsys):
     clips, _ = folder
-    recognizer = gpsnet.restore(run)
+    trained_run = gpsnet.restore(run)
     output = tmp_path / "found.json"
-    tables.predict(recognizer, [clips / "clip00.npy"], output)
-    told = json.loads(output.read_text())
-    (shares,) = told.values()
+    gpsnet.predict(trained_run, [clips / "clip00.npy"], output)
+    written = json.loads(output.read_text())
+    (shares,) = written.values()
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
     assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
     assert "clip00.npy: " in capsys.readouterr().out
-    tables.predict(recognizer, [clips])
+    gpsnet.predict(trained_run, [clips])
     assert len(capsys.readouterr().out.splitlines()) == 24
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty: no clips \(.npy"):
-        tables.predict(recognizer, [empty])
+        gpsnet.predict(trained_run, [empty])
 
 
 def test_prediction_of_another_skeleton(run, tmp_path):
     path = tmp_path / "kinect.npy"
     np.save(path, np.ones((5, 20, 2), np.float32))
     with pytest.raises(ValueError, match=r"kinect\.npy.*6 joints.*chain6.*20"):
-        tables.predict(gpsnet.restore(run), [path])
+        gpsnet.predict(gpsnet.restore(run), [path])
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A tiny GPS-Net run on made-up clips of a small skeleton, for tests."""
+"""A tiny GPS-Net run on random clips of a small skeleton, for tests."""
 
 import csv
 import dataclasses
@@ -11,6 +11,7 @@ import numpy as np
 
 from gpsattn_jax.data.skeletons.join import join_clips
 from gpsattn_jax.data.skeletons.layout import Layout
+from gpsattn_jax.data.skeletons.load import DataConfig
 from gpsattn_jax.models import gpsnet as models
 from gpsattn_jax.systems import gpsnet
 from gpsattn_jax.training.config import TrainConfig
@@ -50,7 +51,7 @@ def config(folder, layout):
     """Two blocks of eight channels."""
     return gpsnet.Config(
         model=models.Config(widths=(8, 8), strides=(2, 1), num_heads=2),
-        data=gpsnet.DataConfig(
+        data=DataConfig(
             name="folder", path=str(folder), layout=str(layout), num_frames=FRAMES
         ),
         train=TrainConfig(
@@ -60,7 +61,7 @@ def config(folder, layout):
 
 
 @functools.cache
-def trained():
+def train_once():
     """The workdir of a run of two steps, trained once for all tests."""
     folder = pathlib.Path(_FOLDER.name)
     layout = make_clips(folder / "clips")

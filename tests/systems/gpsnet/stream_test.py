@@ -1,4 +1,4 @@
-"""Streams of joints: windows, lines that come in, and what is told of them."""
+"""Streams of joints: windows, lines that come in, and what is recognised in them."""
 
 import io
 import itertools
@@ -15,7 +15,8 @@ import pytest
 from gpsattn_jax.data.skeletons import stream as skeleton_lines
 from gpsattn_jax.data.skeletons.clips import ClipSet
 from gpsattn_jax.systems import gpsnet
-from gpsattn_jax.systems.gpsnet.stream import Config, print_stream, recognize, windows
+from gpsattn_jax.systems.gpsnet.stream import Config, print_stream, recognize
+from gpsattn_jax.systems.gpsnet.windows import windows
 from tests.systems.gpsnet import small as gpsnet_small
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -25,11 +26,11 @@ V = LAYOUT.num_joints
 
 @pytest.fixture(scope="module")
 def workdir():
-    return gpsnet_small.trained()
+    return gpsnet_small.train_once()
 
 
 @pytest.fixture(scope="module")
-def recognizer(workdir):
+def trained_run(workdir):
     return gpsnet.restore(workdir)
 
 
@@ -41,10 +42,10 @@ def frames(seconds, fps=10.0, start=0.0, persons=1, seed=0):
 
 def cut(sequence, window=2.0, every=0.5):
     """(end, first and last time, frames) of each window, rounded."""
-    told = [(time, np.full((1, V, 2), time)) for time, _ in sequence]
+    numbered = [(time, np.full((1, V, 2), time)) for time, _ in sequence]
     return [
         (round(end, 6), round(part[0].max(), 6), round(part[-1].max(), 6), len(part))
-        for end, part in windows(told, window, every)
+        for end, part in windows(numbered, window, every)
     ]
 
 
@@ -122,39 +123,40 @@ def test_config_refuses(values, message):
 SETTING = Config(fps=10.0, window=2.0, every=0.5)
 
 
-def test_a_window_is_told_as_the_same_frames_in_a_clip(recognizer):
+def test_a_window_is_recognised_as_the_same_frames_in_a_clip(trained_run):
     sequence = frames(3.0)
-    told = list(recognize(recognizer, sequence, SETTING))
-    assert [one.time for one in told] == pytest.approx([2.0, 2.5, 3.0])
+    found = list(recognize(trained_run, sequence, SETTING))
+    assert [one.time for one in found] == pytest.approx([2.0, 2.5, 3.0])
     part = np.stack([joints for _, joints in sequence[5:25]])
     clip = gpsnet_small.clips([part])
-    shares = recognizer.probabilities(clip)[0]
-    assert told[1].label == recognizer.class_names[shares.argmax()]
-    assert told[1].confidence == pytest.approx(shares.max(), abs=1e-6)
+    shares = gpsnet.probabilities(trained_run, clip)[0]
+    assert found[1].label == trained_run.class_names[shares.argmax()]
+    assert found[1].confidence == pytest.approx(shares.max(), abs=1e-6)
 
 
-def test_smoothing_is_the_mean_of_the_last_windows(recognizer):
+def test_smoothing_is_the_mean_of_the_last_windows(trained_run):
     sequence = frames(3.0)
     parts = [
         np.stack([joints for _, joints in sequence[n : n + 20]]) for n in (0, 5, 10)
     ]
-    shares = [recognizer.probabilities(gpsnet_small.clips([part]))[0] for part in parts]
+    clips = [gpsnet_small.clips([part]) for part in parts]
+    shares = [gpsnet.probabilities(trained_run, clip)[0] for clip in clips]
     *_, last = recognize(
-        recognizer, sequence, Config(fps=10.0, window=2.0, every=0.5, smooth=2)
+        trained_run, sequence, Config(fps=10.0, window=2.0, every=0.5, smooth=2)
     )
     assert last.confidence == pytest.approx(np.mean(shares[1:], 0).max(), abs=1e-6)
 
 
-def test_nothing_is_named_below_the_threshold_or_where_nobody_is(recognizer):
+def test_nothing_is_named_below_the_threshold_or_where_nobody_is(trained_run):
     sure = Config(fps=10.0, threshold=1.0)
-    told = list(recognize(recognizer, frames(2.0), sure))
-    assert told[0].label is None and 0 < told[0].confidence < 1
+    found = list(recognize(trained_run, frames(2.0), sure))
+    assert found[0].label is None and 0 < found[0].confidence < 1
     nobody = [(time, np.empty((0, V, 2))) for time, _ in frames(2.0)]
-    told = list(recognize(recognizer, nobody, SETTING))
-    assert [(one.label, one.confidence) for one in told] == [(None, 0.0)]
+    found = list(recognize(trained_run, nobody, SETTING))
+    assert [(one.label, one.confidence) for one in found] == [(None, 0.0)]
 
 
-def test_all_windows_have_one_shape(recognizer, monkeypatch):
+def test_all_windows_have_one_shape(trained_run, monkeypatch):
     shapes = set()
     batch = ClipSet.batch
 
@@ -167,14 +169,14 @@ def test_all_windows_have_one_shape(recognizer, monkeypatch):
     # The last is shorter; in the middle nobody is there for a while.
     sequence = frames(4.7)
     sequence[10] = (1.0, np.empty((0, V, 2)))
-    assert len(list(recognize(recognizer, sequence, SETTING))) == 7
+    assert len(list(recognize(trained_run, sequence, SETTING))) == 7
     assert shapes == {(1, 1, gpsnet_small.FRAMES, V, 2)}
 
 
-def test_an_absent_second_person_changes_nothing(recognizer):
+def test_an_absent_second_person_changes_nothing(trained_run):
     alone = frames(2.0)
     joined = [(t, np.concatenate([j, np.full_like(j, np.nan)])) for t, j in alone]
-    one, other = (next(recognize(recognizer, s, SETTING)) for s in (alone, joined))
+    one, other = (next(recognize(trained_run, s, SETTING)) for s in (alone, joined))
     assert one.label == other.label
     assert one.confidence == pytest.approx(other.confidence, abs=1e-5)
 
@@ -207,14 +209,14 @@ def test_lines_of_one_person_of_several_and_of_nobody():
     assert np.isnan(joints[1][1:]).all() and np.isnan(joints[4]).all()
 
 
-def test_missing_joints_of_a_line_are_not_seen():
+def test_missing_joints_of_a_line_are_hidden():
     points = [None, [None, 2.0], [float("nan"), 1.0], *POINTS[3:]]
     ((_, joints),) = read({"joints": points})
     clip = skeleton_lines.window_clip("it", [joints], LAYOUT)
     np.testing.assert_array_equal(clip.mask[0, 0], np.arange(V) > 2)
 
 
-def test_told_times_are_taken():
+def test_given_times_are_taken():
     found = read(*({"joints": POINTS, "time": t} for t in (5, 5.25, 9.5)))
     assert [time for time, _ in found] == [5.0, 5.25, 9.5]
 
@@ -274,15 +276,15 @@ def stream(*lines):
 
 
 def test_a_file_and_standard_input_print_the_same(
-    recognizer, tmp_path, capsys, monkeypatch
+    trained_run, tmp_path, capsys, monkeypatch
 ):
     joints = np.stack([one[0] for _, one in frames(2.3)]).astype(np.float32)
     np.save(tmp_path / "long.npy", joints)
-    print_stream(recognizer, tmp_path / "long.npy", SETTING)
+    print_stream(trained_run, tmp_path / "long.npy", SETTING)
     from_file = capsys.readouterr()
     lines = ({"joints": frame.tolist()} for frame in joints)
     monkeypatch.setattr(sys, "stdin", stream(*lines))
-    print_stream(recognizer, "-", SETTING)
+    print_stream(trained_run, "-", SETTING)
     assert capsys.readouterr().out == from_file.out
     first, last = from_file.out.splitlines()
     assert first.startswith("     2.0 s  ") and first.endswith(" %")
@@ -290,26 +292,26 @@ def test_a_file_and_standard_input_print_the_same(
     assert from_file.err.startswith("2 windows; ") and "ms each" in from_file.err
 
 
-def test_json_lines_and_a_sequence_too_short(recognizer, capsys, monkeypatch):
+def test_json_lines_and_a_sequence_too_short(trained_run, capsys, monkeypatch):
     lines = [{"joints": joints.tolist()} for _, joints in frames(2.0)]
     monkeypatch.setattr(sys, "stdin", stream(*lines))
-    print_stream(recognizer, "-", SETTING, as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert told["time"] == 2.0 and told["label"] in recognizer.class_names
+    print_stream(trained_run, "-", SETTING, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["time"] == 2.0 and found["label"] in trained_run.class_names
     monkeypatch.setattr(sys, "stdin", stream(*lines[:3]))
-    print_stream(recognizer, "-", SETTING, as_json=True)
+    print_stream(trained_run, "-", SETTING, as_json=True)
     out, err = capsys.readouterr()
     assert out == "" and "No window: the sequence is shorter than 0.5 s." in err
 
 
-def test_a_file_of_another_skeleton_is_refused(recognizer, tmp_path):
+def test_a_file_of_another_skeleton_is_refused(trained_run, tmp_path):
     np.save(tmp_path / "flat.npy", np.ones((30, V, 3)))
     with pytest.raises(ValueError, match=f"must have {V} joints .* of 2 coordinates"):
-        print_stream(recognizer, tmp_path / "flat.npy", SETTING)
+        print_stream(trained_run, tmp_path / "flat.npy", SETTING)
 
 
 @pytest.mark.slow
-def test_the_script_tells_each_window_while_the_stream_goes_on(workdir):
+def test_the_script_prints_each_window_while_the_stream_goes_on(workdir):
     command = [sys.executable, "experiments/recognize_stream.py", "--clip=-"]
     process = subprocess.Popen(
         [*command, f"--workdir={workdir}", "--fps=10", "--json"],

@@ -10,8 +10,7 @@ import pytest
 from gpsattn_jax.data.images import sets as image_sets
 from gpsattn_jax.models import gsanet as models
 from gpsattn_jax.systems import gsanet
-from gpsattn_jax.systems.image_classifier import run as image_classifier
-from gpsattn_jax.systems.image_classifier import tables
+from gpsattn_jax.systems.image_classifier.run import score_test_images
 from gpsattn_jax.training import TrainConfig
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
@@ -35,18 +34,18 @@ def workdir(tmp_path_factory):
 
 
 def test_evaluation_counts_every_test_image(workdir):
-    classifier = gsanet.restore(workdir)
-    measured = image_classifier.evaluate(classifier)
-    assert classifier.step == 4 and measured["images"] == 450
+    run = gsanet.restore(workdir)
+    measured = score_test_images(run)
+    assert run.step == 4 and measured["images"] == 450
     assert 0 <= measured["accuracy"] <= 1 and np.isfinite(measured["loss"])
     assert gsanet.restore(workdir, "best").step in (2, 4)
 
 
 def test_probabilities_do_not_depend_on_their_batch(workdir):
-    classifier = gsanet.restore(workdir)
+    run = gsanet.restore(workdir)
     images = image_sets.digits(None)["test"].images[:5]
-    together = classifier.probabilities(images)
-    alone = np.concatenate([classifier.probabilities(image[None]) for image in images])
+    together = gsanet.probabilities(run, images)
+    alone = np.concatenate([gsanet.probabilities(run, image[None]) for image in images])
     np.testing.assert_allclose(together, alone, atol=1e-6)
     np.testing.assert_allclose(together.sum(-1), 1, rtol=1e-5)
 
@@ -55,23 +54,27 @@ def test_predictions_of_users_files(workdir, tmp_path):
     for place in range(2):
         image = np.random.default_rng(place).integers(0, 255, (20, 30, 3), np.uint8)
         image_library.fromarray(image).save(tmp_path / f"{place}.png")
-    classifier = gsanet.restore(workdir)
-    output = tmp_path / "out" / "found.csv"
-    found = tables.predict(classifier, tmp_path, output, count=2)
-    with output.open() as file:
+    run = gsanet.restore(workdir)
+    table, tree = tmp_path / "out" / "found.csv", tmp_path / "out" / "found.json"
+    found = gsanet.predict(run, tmp_path, table, count=2)
+    assert gsanet.predict(run, [tmp_path / "0.png", tmp_path / "1.png"], tree) == found
+    with table.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == [str(tmp_path / f"{i}.png") for i in (0, 1)]
-    assert rows[0]["class_1"] == found[0][1][0][0]
-    assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_2"])
-    swapped = tables.predict(classifier, tmp_path, invert=True)
-    assert swapped[0][1][0][1] != found[0][1][0][1]
+    first = json.loads(tree.read_text())[str(tmp_path / "0.png")]
+    assert len(first) == 10 and sum(first.values()) == pytest.approx(1, abs=1e-4)
+    (best, share), (second, _), *_ = first.items()
+    assert [rows[0]["class_1"], rows[0]["class_2"]] == [best, second]
+    assert float(rows[0]["probability_1"]) == pytest.approx(share, abs=1e-4)
+    swapped = gsanet.predict(run, tmp_path, invert=True)
+    assert swapped != found
+    with pytest.raises(ValueError, match=r"must end in .csv or .json; got out.txt"):
+        gsanet.predict(run, tmp_path, "out.txt")
 
 
 def test_report_has_pictures_and_a_page(workdir, tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
-    from gpsattn_jax.systems.gsanet import report as gsanet_report
-
-    page = gsanet_report.report(workdir, tmp_path)
+    page = gsanet.report(workdir, tmp_path)
     for name in ("learning.png", "mistakes.png", "attention.png"):
         pixels = np.asarray(image_library.open(tmp_path / name).convert("L"))
         assert min(pixels.shape) > 300 and pixels.std() > 5, name
@@ -83,11 +86,9 @@ def test_report_has_pictures_and_a_page(workdir, tmp_path):
 
 def test_a_network_without_attention_has_a_report_too(tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
-    from gpsattn_jax.systems.gsanet import report as gsanet_report
-
     plain = dataclasses.replace(SMALL.model, mixers=("conv",))
     gsanet.train(dataclasses.replace(SMALL, model=plain), tmp_path)
-    text = gsanet_report.report(tmp_path).read_text()
+    text = gsanet.report(tmp_path).read_text()
     assert text.count("data:image/png;base64,") == 2 and "ResNet (ours)" in text
 
 
@@ -129,7 +130,7 @@ def test_unknown_choice_lists_the_choices(workdir):
         gsanet.restore(workdir, "newest")
 
 
-def test_attention_maps_tell_what_the_module_does():
+def test_attention_maps_are_what_the_module_does():
     """Weights times values, summed over all pixels, are the module's own output."""
     import jax
     from flax import nnx

@@ -9,8 +9,8 @@ from gpsattn_jax import convert
 from gpsattn_jax.data.images.augment.recipe import AugmentConfig
 from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.models import gsanet as models
-from gpsattn_jax.systems import gsanet
-from gpsattn_jax.systems.image_classifier import run as image_classifier
+from gpsattn_jax.systems import gsanet, image_classifier
+from gpsattn_jax.systems.image_classifier.run import score_test_images
 from gpsattn_jax.training import TrainConfig
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
@@ -71,9 +71,9 @@ def tuned(pictures, **changes):
 def test_a_run_starts_another_one_on_own_pictures(trained, pictures, tmp_path, capsys):
     config = tuned(pictures, init_from=str(trained))
     gsanet.train(config, tmp_path)
-    told = capsys.readouterr().out
-    assert "params/head/kernel (16, 10) starts afresh as (16, 3)." in told
-    assert "column_table (15, 2) cut or filled to (23, 2)." in told
+    printed = capsys.readouterr().out
+    assert "params/head/kernel (16, 10) starts afresh as (16, 3)." in printed
+    assert "column_table (15, 2) cut or filled to (23, 2)." in printed
     before, after = gsanet.restore(trained), gsanet.restore(tmp_path)
     same, other = before.params["stem"]["kernel"], after.params["blocks"][0]
     np.testing.assert_array_equal(same, after.params["stem"]["kernel"])
@@ -84,7 +84,7 @@ def test_a_run_starts_another_one_on_own_pictures(trained, pictures, tmp_path, c
         before.params["blocks"][0]["expand"]["kernel"], other["expand"]["kernel"]
     )
     assert after.class_names == ("dark", "grey", "light")
-    measured = image_classifier.evaluate(after)
+    measured = score_test_images(after)
     assert measured["images"] == 6  # as many are held out to test as to validate
 
 

@@ -19,8 +19,11 @@ from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.data.videos.feature_files import write_videos
 from gpsattn_jax.data.videos.videos import VideoSet
 from gpsattn_jax.models import pglsum as models
-from gpsattn_jax.systems import gsanet, pglsum
+from gpsattn_jax.systems import SYSTEMS, grids, gsanet, pglsum
 from gpsattn_jax.systems.pglsum import tables
+from gpsattn_jax.systems.pglsum.paper_protocol import paper_rows
+from gpsattn_jax.systems.pglsum.setups import DataConfig
+from gpsattn_jax.systems.pglsum.videos import load_videos, split_videos
 from gpsattn_jax.training import TrainConfig
 from gpsattn_jax.training.logs import read_metrics
 from gpsattn_jax.training.losses import summed_squares
@@ -36,8 +39,8 @@ TINY = models.Config(
 STEPS = 12
 SMALL = pglsum.Config(
     model=TINY,
-    data=pglsum.DataConfig(
-        file="videos.h5", splits="splits.json", extractor="made", validation_videos=2
+    data=DataConfig(
+        file="videos.h5", splits="splits.json", extractor="test", validation_videos=2
     ),
     train=TrainConfig(
         num_steps=STEPS, batch_size=5, evaluate_every=6, log_every=1, warmup_steps=0,
@@ -79,7 +82,7 @@ def compiled_once(tmp_path_factory):
 def folder(tmp_path_factory):
     """The folder of data sets: ten videos, two splits."""
     path = tmp_path_factory.mktemp("data")
-    write_videos(path / "videos.h5", VIDEOS, {"extractor": "made"})
+    write_videos(path / "videos.h5", VIDEOS, {"extractor": "test"})
     order = list(range(10))
     write_splits(path / "splits.json", [(order[:7], order[7:]), (order[3:], order[:3])])
     return path
@@ -93,8 +96,8 @@ def workdir(folder, tmp_path_factory):
     return path
 
 
-def weights(summarizer):
-    return flatten(summarizer.params)
+def weights(run):
+    return flatten(run.params)
 
 
 # Training.
@@ -183,10 +186,10 @@ def test_the_loss_is_a_mean_over_steps_and_a_sum_over_videos():
 
 
 def test_held_out_videos_depend_on_the_split_alone(folder):
-    videos = pglsum.load_videos(SMALL.data, folder)
+    videos = load_videos(SMALL.data, folder)
 
     def names(config):
-        parts = pglsum.split_videos(config, videos, folder)
+        parts = split_videos(config, videos, folder)
         return {part: [video.name for video in those] for part, those in parts.items()}
 
     parts = names(SMALL)
@@ -203,11 +206,11 @@ ROWS = ("random", "constant", "people")
 
 
 def test_evaluation_beside_chance_and_people(workdir, folder, capsys):
-    tables.print_evaluation(workdir, data_dir=folder)
-    told = capsys.readouterr().out
+    pglsum.evaluate(workdir, data_dir=folder)
+    printed = capsys.readouterr().out
     for row in ("PGL-SUM (ours), best on validation", *ROWS):
-        assert f"\n  {row} " in told
-    assert "1 run, protocol validation; F: max over users" in told
+        assert f"\n  {row} " in printed
+    assert "1 run, protocol validation; F: max over users" in printed
     written = json.loads((workdir / "evaluation.json").read_text())
     assert written["videos"].keys() == {"video_7", "video_8", "video_9"}
     video = written["videos"]["video_8"]
@@ -218,7 +221,7 @@ def test_evaluation_beside_chance_and_people(workdir, folder, capsys):
     assert written["means"].keys() == {"f_score", "tau", "rho"}
 
 
-def test_the_paper_s_protocol_tells_all_its_readings(folder, tmp_path, capsys):
+def test_the_paper_s_protocol_has_all_its_readings(folder, tmp_path, capsys):
     """With relative time, which widens the features."""
     config = change(
         SMALL,
@@ -228,26 +231,26 @@ def test_the_paper_s_protocol_tells_all_its_readings(folder, tmp_path, capsys):
     )
     config = dataclasses.replace(config, protocol="paper")
     pglsum.train(config, tmp_path, data_dir=folder)
-    tables.print_evaluation(tmp_path, data_dir=folder)
-    told = capsys.readouterr().out
+    pglsum.evaluate(tmp_path, data_dir=folder)
+    printed = capsys.readouterr().out
     for row in ("last epoch", "the paper's criterion", "maximum on test"):
-        assert f"\n  PGL-SUM (ours), {row} " in told
-    assert all(f"\n  {row} " in told for row in ROWS) and "protocol paper" in told
+        assert f"\n  PGL-SUM (ours), {row} " in printed
+    assert all(f"\n  {row} " in printed for row in ROWS) and "protocol paper" in printed
     log = read_metrics(tmp_path)
     assert sum("evaluation/tau" in line for line in log) == 4
     best = max(line["evaluation/tau"] for line in log if "evaluation/tau" in line)
-    assert tables.paper_rows(tmp_path)["PGL-SUM (ours), maximum on test"]["tau"] == best
+    assert paper_rows(tmp_path)["PGL-SUM (ours), maximum on test"]["tau"] == best
 
 
 def test_all_splits_give_a_mean_and_its_spread(folder, tmp_path, capsys):
     config = change(SMALL, train={"num_steps": 2, "evaluate_every": 2})
-    tables.train_runs(config, tmp_path, split="all", data_dir=folder)
-    told = capsys.readouterr().out
+    grids.train_runs(SYSTEMS["pglsum"], config, tmp_path, split="all", data_dir=folder)
+    printed = capsys.readouterr().out
     for split in (0, 1):
         run = pglsum.restore(tmp_path / f"split-{split}" / "seed-0")
         assert run.config.data.split == split and run.step == 2
-    assert "2 runs, protocol validation" in told
-    (line,) = (line for line in told.splitlines() if "best on validation" in line)
+    assert "2 runs, protocol validation" in printed
+    (line,) = (line for line in printed.splitlines() if "best on validation" in line)
     assert line.count("±") == 3
 
 
@@ -260,14 +263,16 @@ def test_all_splits_give_a_mean_and_its_spread(folder, tmp_path, capsys):
 )
 def test_splits_that_are_not_there(folder, tmp_path, split, message):
     with pytest.raises(ValueError, match=message):
-        tables.train_runs(SMALL, tmp_path, split=split, data_dir=folder)
+        grids.train_runs(
+            SYSTEMS["pglsum"], SMALL, tmp_path, split=split, data_dir=folder
+        )
 
 
 def test_scores_do_not_depend_on_the_other_videos(workdir):
-    summarizer = pglsum.restore(workdir, "best")
-    together = summarizer.scores(VIDEOS)
+    run = pglsum.restore(workdir, "best")
+    together = pglsum.score_steps(run, VIDEOS)
     assert [len(together[video.name]) for video in VIDEOS] == list(range(5, 15))
-    alone = summarizer.scores(VIDEOS[3:4])
+    alone = pglsum.score_steps(run, VIDEOS[3:4])
     np.testing.assert_allclose(together["video_3"], alone["video_3"], atol=1e-6)
 
 
@@ -276,22 +281,20 @@ def test_prediction_of_new_videos(workdir, tmp_path, capsys):
     bare = dataclasses.replace(VIDEOS[0], target=None, summaries=None, shots=None)
     new = [bare, dataclasses.replace(VIDEOS[4], target=None, summaries=None)]
     write_videos(tmp_path / "new.h5", new, {})
-    summarizer = pglsum.restore(workdir)
-    tables.predict(summarizer, tmp_path / "new.h5", tmp_path / "scores.json")
-    told = capsys.readouterr().out
-    assert "video_4  9 steps, highest 0." in told and "of 131" in told
+    run = pglsum.restore(workdir)
+    pglsum.predict(run, tmp_path / "new.h5", tmp_path / "scores.json")
+    printed = capsys.readouterr().out
+    assert "video_4  9 steps, highest 0." in printed and "of 131" in printed
     found = json.loads((tmp_path / "scores.json").read_text())
     assert list(found) == ["video_0", "video_4"] and "shots" not in found["video_0"]
     assert {*found["video_4"]["shots"][0]} == {"first", "last", "score", "chosen"}
-    expected = summarizer.scores([VIDEOS[4]])["video_4"]
+    expected = pglsum.score_steps(run, [VIDEOS[4]])["video_4"]
     np.testing.assert_allclose(found["video_4"]["scores"], expected, atol=2e-6)
 
 
 def test_report_has_a_picture_of_every_test_video(workdir, folder, tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
-    from gpsattn_jax.systems.pglsum import report as pglsum_report
-
-    page = pglsum_report.report(workdir, tmp_path, data_dir=folder)
+    page = pglsum.report(workdir, tmp_path, data_dir=folder)
     text = page.read_text()
     assert text.count("data:image/png;base64,") == 4
     assert all(row in text for row in ("Film 7", "Film 9", *ROWS))
@@ -304,19 +307,19 @@ def test_features_of_another_size_are_refused(workdir):
     message = "video_2: features must be normalised as in training, with norms of 1"
     video = dataclasses.replace(VIDEOS[2], features=30 * VIDEOS[2].features)
     with pytest.raises(ValueError, match=message):
-        pglsum.restore(workdir).scores([VIDEOS[1], video])
+        pglsum.score_steps(pglsum.restore(workdir), [VIDEOS[1], video])
 
 
 def test_features_of_another_width_are_refused(workdir):
     video = dataclasses.replace(VIDEOS[2], features=np.ones((7, 9), np.float32))
-    with pytest.raises(ValueError, match=r"video_2: features must be \[T, 16\] \(made"):
-        pglsum.restore(workdir).scores([video])
+    with pytest.raises(ValueError, match=r"video_2: features must be \[T, 16\] \(test"):
+        pglsum.score_steps(pglsum.restore(workdir), [video])
 
 
 @pytest.mark.parametrize(
     ("parts", "error", "message"),
     [
-        ({"data": {"extractor": "x"}}, ValueError, "data.extractor=x; it says made"),
+        ({"data": {"extractor": "x"}}, ValueError, "data.extractor=x; it says test"),
         ({"data": {"file": "none.h5"}}, FileNotFoundError, "none.h5: no such file"),
         ({"data": {"splits": "none"}}, FileNotFoundError, "none: no such file of spl"),
         ({"data": {"split": 2}}, ValueError, "data.split must be below the 2 of"),
@@ -337,7 +340,7 @@ def test_runs_that_do_not_fit_the_data(folder, tmp_path, parts, error, message):
 
 def test_videos_without_scores_cannot_train(folder, tmp_path):
     videos = [dataclasses.replace(video, target=None) for video in VIDEOS]
-    write_videos(tmp_path / "videos.h5", videos, {"extractor": "made"})
+    write_videos(tmp_path / "videos.h5", videos, {"extractor": "test"})
     shutil.copy(folder / "splits.json", tmp_path)
     with pytest.raises(ValueError, match="to train, videos must have gtscore; video_"):
         pglsum.train(SMALL, tmp_path / "run", data_dir=tmp_path)
@@ -451,7 +454,7 @@ def test_the_script_on_eight_devices(whole_set, folder, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
-def test_a_metric_that_no_user_tells_is_refused_before_work(folder, tmp_path):
+def test_a_metric_that_no_user_gives_is_refused_before_work(folder, tmp_path):
     config = change(SMALL, train={"best_metric": "accuracy"})
     with pytest.raises(ValueError, match="best_metric must be one of .*tau, rho"):
         pglsum.train(config, tmp_path / "run", data_dir=folder)
@@ -465,7 +468,7 @@ def test_weights_from_elsewhere_are_evaluated_as_they_are(
     path = tmp_path / "theirs.npz"
     convert.save_torch(path, "pglsum", TINY, found.params, found.state)
     config = dataclasses.replace(SMALL, init_from=str(path))
-    tables.print_weights(config, tmp_path / "out", split="all", data_dir=folder)
+    pglsum.evaluate_weights(config, tmp_path / "out", split="all", data_dir=folder)
     assert "weights as they are" in capsys.readouterr().out
     theirs, ours = (
         json.loads((place / "evaluation.json").read_text())["videos"]
@@ -477,5 +480,5 @@ def test_weights_from_elsewhere_are_evaluated_as_they_are(
 
 
 def _evaluated(workdir, folder):
-    tables.evaluate_run(workdir, "latest", folder)
+    tables.evaluate_run(workdir, "latest", data_dir=folder)
     return workdir

@@ -18,8 +18,8 @@ from gpsattn_jax.data.images.sources import ImageSet
 from gpsattn_jax.models import transxnet as models
 from gpsattn_jax.models.transxnet.views import viewer
 from gpsattn_jax.systems import gsanet, transxnet
-from gpsattn_jax.systems.image_classifier import run as image_classifier
-from gpsattn_jax.systems.image_classifier import tables
+from gpsattn_jax.systems.image_classifier.run import score_test_images
+from gpsattn_jax.systems.transxnet.run import fit_positions
 from gpsattn_jax.training import TrainConfig
 from gpsattn_jax.training.optimizers import (
     decay_mask,
@@ -73,8 +73,8 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def weights(classifier):
-    return flatten({"params": classifier.params, "state": classifier.state})
+def weights(run):
+    return flatten({"params": run.params, "state": run.state})
 
 
 def test_a_resumed_run_ends_with_the_same_bits(workdir, tmp_path):
@@ -88,26 +88,24 @@ def test_a_resumed_run_ends_with_the_same_bits(workdir, tmp_path):
 
 
 def test_evaluation_and_the_averaged_weights(workdir, capsys):
-    classifier = transxnet.restore(workdir, "best")
-    measured = image_classifier.evaluate(classifier)
+    run = transxnet.restore(workdir, "best")
+    measured = score_test_images(run)
     assert measured["images"] == 450 and np.isfinite(measured["loss"])
-    transxnet.print_evaluation(workdir)
-    told = capsys.readouterr().out
-    assert "TransXNet (ours), averaged weights" in told and "k-nearest" in told
+    transxnet.evaluate(workdir)
+    printed = capsys.readouterr().out
+    assert "TransXNet (ours), averaged weights" in printed and "k-nearest" in printed
 
 
 def test_predictions_of_users_files(workdir, pictures, tmp_path):
-    classifier = transxnet.restore(workdir)
+    run = transxnet.restore(workdir)
     output = tmp_path / "found.csv"
-    found = tables.predict(classifier, pictures, output, count=2)
+    found = transxnet.predict(run, pictures, output, count=2)
     assert len(found) == 16 and output.read_text().count("\n") == 17
 
 
 def test_report_has_pictures_and_a_page(workdir, tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
-    from gpsattn_jax.systems.transxnet import report as transxnet_report
-
-    page = transxnet_report.report(workdir, tmp_path)
+    page = transxnet.report(workdir, tmp_path)
     names = ("learning", "mistakes", "dynamic_kernels", "attention", "evidence")
     for name in names:
         pixels = np.asarray(image_library.open(tmp_path / f"{name}.png").convert("L"))
@@ -119,19 +117,21 @@ def test_report_has_pictures_and_a_page(workdir, tmp_path):
 
 def test_half_of_the_images_to_look_at_are_mistakes():
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
-    from gpsattn_jax.systems.image_classifier.report import telling_images
+    from gpsattn_jax.systems.image_classifier.page import images_to_show
 
     labels = np.arange(40, dtype=np.int32) % 4
     images = ImageSet(np.zeros((40, 8, 8, 1), np.float32), labels, tuple("abcd"))
     for wrong, expected in ((10, 2), (1, 1), (0, 0), (39, 3), (40, 4)):
-        seen = np.where(np.arange(40) < wrong, (labels + 1) % 4, labels)
-        places, pixels, titles = telling_images(images, np.eye(4)[seen], 4)
-        mistaken = (seen != labels)[places]
+        predicted = np.where(np.arange(40) < wrong, (labels + 1) % 4, labels)
+        places, pixels, titles = images_to_show(images, np.eye(4)[predicted], 4)
+        mistaken = (predicted != labels)[places]
         assert mistaken.sum() == expected and mistaken[:expected].all()
         assert len(set(places)) == 4 and pixels.shape == (4, 8, 8, 1)
-        assert [("seen as" in title) for title in titles] == list(mistaken)
+        assert [("taken for" in title) for title in titles] == list(mistaken)
         if expected == 2:
-            assert len(set(seen[places[:2]])) == len(set(seen[places[2:]])) == 2
+            assert (
+                len(set(predicted[places[:2]])) == len(set(predicted[places[2:]])) == 2
+            )
 
 
 def tuned(pictures, **changes):
@@ -160,9 +160,9 @@ def test_a_run_starts_another_one_on_larger_pictures(
     workdir, pictures, tmp_path, capsys
 ):
     transxnet.train(tuned(pictures, init_from=str(workdir)), tmp_path)
-    told = capsys.readouterr().out
-    assert "params/head/kernel (16, 10) starts afresh as (16, 2)." in told
-    assert "params/stages/0/position (2, 4, 1) resized to (2, 16, 4)." in told
+    printed = capsys.readouterr().out
+    assert "params/head/kernel (16, 10) starts afresh as (16, 2)." in printed
+    assert "params/stages/0/position (2, 4, 1) resized to (2, 16, 4)." in printed
     before, after = transxnet.restore(workdir), transxnet.restore(tmp_path)
     np.testing.assert_array_equal(
         before.params["stem"]["conv"]["kernel"], after.params["stem"]["conv"]["kernel"]
@@ -176,7 +176,7 @@ def test_position_tables_are_resized_as_the_network_would(resize):
     table = jax.random.normal(jax.random.key(0), (2, 64, 16))
     larger = models.resize_tables(config, {"stages": {0: {"position": table}}}, 48)
     expected = larger["stages"][0]["position"]
-    fit = transxnet.fit_positions(dataclasses.replace(config, image_size=48))
+    fit = fit_positions(dataclasses.replace(config, image_size=48))
     found, done = fit("params/stages/0/position", np.asarray(table), expected.shape)
     np.testing.assert_array_equal(found, expected)
     assert done == "resized"
@@ -311,13 +311,13 @@ def test_the_published_schedule():
     np.testing.assert_allclose(found, [1e-6, 2e-3, 1.005e-3, 1e-5, 1e-5], rtol=1e-3)
 
 
-def test_views_tell_what_the_network_does(workdir):
-    classifier = transxnet.restore(workdir)
+def test_views_are_what_the_network_does(workdir):
+    run = transxnet.restore(workdir)
     config = dataclasses.replace(TINY, remat=(True,))
-    params, state = classifier.params, classifier.state
+    params, state = run.params, run.state
     images = jax.random.normal(jax.random.key(1), (2, 12, 16, 1))
     views = viewer(config)(params, state, images)
-    logits, _ = jax.jit(classifier.network.apply)(params, state, images)
+    logits, _ = jax.jit(run.network.apply)(params, state, images)
     np.testing.assert_allclose(views.logits, logits, atol=1e-5)
     np.testing.assert_allclose(views.evidence.mean((1, 2)), logits, atol=1e-5)
     assert [kernel.shape for kernel in views.kernels] == [(2, 3, 3, 8)]

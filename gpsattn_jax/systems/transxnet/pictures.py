@@ -1,7 +1,5 @@
-"""The report of a TransXNet run: what every classifier has, and views inside."""
+"""Pictures of what a TransXNet makes of images: kernels, attention, evidence."""
 
-import os
-import pathlib
 from collections.abc import Sequence
 
 import jax
@@ -11,10 +9,10 @@ from matplotlib.figure import Figure
 
 from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.models.transxnet.views import Views, viewer
-from gpsattn_jax.systems import transxnet
-from gpsattn_jax.systems.image_classifier import report as image_classifier_report
-from gpsattn_jax.systems.image_classifier import run as image_classifier
-from gpsattn_jax.systems.image_classifier.report import Drawings, telling_images
+from gpsattn_jax.systems.image_classifier.page import images_to_show
+from gpsattn_jax.systems.image_classifier.run import normalize
+from gpsattn_jax.systems.reports import Drawings
+from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.visualize.dynamic_kernels import kernels_figure
 from gpsattn_jax.visualize.overlays import overlay_figure
 
@@ -40,38 +38,8 @@ WORDS = {
 }
 
 
-def report(
-    workdir: str | os.PathLike,
-    folder: str | os.PathLike | None = None,
-    choose: str = "latest",
-    *,
-    averaged: bool = False,
-    data_dir: str | os.PathLike | None = None,
-) -> pathlib.Path:
-    """Writes pictures, `scores.json` and `index.html`; returns the page's path.
-
-    Args:
-        workdir: of a trained run.
-        folder: where to; `report/` in the workdir by default.
-        choose: "latest" checkpoint, or the "best" on the validation images.
-        averaged: take the moving averages of the weights.
-        data_dir: the folder of data sets.
-    """
-    classifier = transxnet.restore(workdir, choose, averaged=averaged)
-    config = classifier.config
-    return image_classifier_report.report(
-        classifier,
-        workdir,
-        folder,
-        transxnet.network_name(config),
-        f"TransXNet on {config.data.name}",
-        draw,
-        data_dir=data_dir,
-    )
-
-
 def draw(
-    classifier: transxnet.Classifier,
+    run: TrainedRun,
     images: Images,
     probabilities: np.ndarray,
     *,
@@ -80,13 +48,13 @@ def draw(
     """Dynamic kernels, attention and evidence for some images, half of them mistakes.
 
     Args:
-        classifier: a trained network.
+        run: a trained network.
         images: which to draw from, at least two.
         probabilities: [n, classes], the network's for these images.
         count: lines of the figures of attention and evidence.
     """
-    places, pixels, titles = telling_images(images, probabilities, count)
-    views = look(classifier, pixels)
+    places, pixels, titles = images_to_show(images, probabilities, count)
+    views = look(run, pixels)
     shares, labels = probabilities[places], images.labels[places]
     pair = pixels[[0, -1]]
     kernels = [stage[[0, -1]] for stage in views.kernels]
@@ -100,10 +68,10 @@ def draw(
     return {name: (figure, WORDS[name]) for name, figure in drawings.items()}
 
 
-def look(classifier: transxnet.Classifier, pixels: np.ndarray) -> Views:
+def look(run: TrainedRun, pixels: np.ndarray) -> Views:
     """What the network does with images [n, H, W, C] in 0..1, as NumPy arrays."""
-    images = image_classifier.normalize(classifier.config.data, jnp.asarray(pixels))
-    views = viewer(classifier.config.model)(classifier.params, classifier.state, images)
+    images = normalize(run.config.data, jnp.asarray(pixels))
+    views = viewer(run.config.model)(run.params, run.state, images)
     return jax.tree.map(np.asarray, views)
 
 

@@ -1,46 +1,58 @@
 """A trained GPS-Net as something to export: joints in, probabilities out."""
 
 import os
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.systems import gpsnet
+from gpsattn_jax.systems.export.check import finish
 from gpsattn_jax.systems.export.models import Model, network_model
-from gpsattn_jax.systems.gpsnet.clips import prepare
-from gpsattn_jax.systems.gpsnet.run import Recognizer
+from gpsattn_jax.systems.gpsnet.clips import network_inputs
+from gpsattn_jax.systems.gpsnet.run import NAME, restore
+from gpsattn_jax.systems.runs import TrainedRun
 
 
-def open_model(
-    workdir: str | os.PathLike, choose: str = "latest", *, persons: int = 1
-) -> Model:
-    """A run as something to export; see `recognizer_model`.
+def export(
+    source: str | os.PathLike,
+    output: str | os.PathLike,
+    choose: str = "latest",
+    *,
+    averaged: bool | None = None,
+    persons: int = 1,
+    **options: Any,
+) -> None:
+    """Writes a run as an artefact, see `run_model`, and checks it in a fresh process.
 
     Args:
-        workdir: of a trained run.
+        source: workdir of a trained run.
+        output: the artefact.
         choose: "latest" checkpoint, or the "best".
+        averaged: see `gpsnet.restore`.
         persons: of a clip; absent ones are masked.
+        **options: of `export.check.finish`.
 
     Raises:
         FileNotFoundError: if there is no such run.
-        ValueError: if `workdir` is a file of weights, which knows no classes.
+        ValueError: if `source` is a file of weights, which knows no classes.
     """
-    if os.path.isfile(workdir):
+    if os.path.isfile(source):
         raise ValueError(
-            f"{workdir}: GPS-Net is exported from a run's workdir; a file of weights "
-            "tells neither classes nor frames."
+            f"{source}: GPS-Net is exported from a run's workdir; a file of weights "
+            "knows neither classes nor frames."
         )
-    return recognizer_model(gpsnet.restore(workdir, choose), persons=persons)
+    run = restore(source, choose, averaged=averaged)
+    finish(run_model(run, persons=persons), output, **options)
 
 
-def recognizer_model(recognizer: Recognizer, *, persons: int = 1) -> Model:
+def run_model(run: TrainedRun, *, persons: int = 1) -> Model:
     """Clips of T frames -> probabilities [b, classes]; each row sums to one.
 
     The run's centring, its scaling and the softmax are inside; resizing a clip to T
     frames is not.
 
     Args:
-        recognizer: a trained network.
+        run: a trained network.
         persons: M of a clip.
 
     Raises:
@@ -48,30 +60,29 @@ def recognizer_model(recognizer: Recognizer, *, persons: int = 1) -> Model:
     """
     if persons < 1:
         raise ValueError(f"persons must be at least 1; got {persons}.")
-    config, layout = recognizer.config, recognizer.layout
+    config, layout = run.config, run.facts["layout"]
     clip = 1, persons, config.data.num_frames, layout.num_joints
     inputs = {
         "joints": jax.ShapeDtypeStruct((*clip, config.model.in_channels), jnp.float32),
         "mask": jax.ShapeDtypeStruct(clip, jnp.bool_),
         "time": jax.ShapeDtypeStruct((1, config.data.num_frames), jnp.float32),
     }
-    weights = recognizer.params, recognizer.state
-    inner = network_model(recognizer.network, *weights, inputs, {})
+    inner = network_model(run.network, run.params, run.state, inputs, {})
 
     def forward(**clips):
-        return jax.nn.softmax(inner.forward(**prepare(config, clips)))
+        return jax.nn.softmax(inner.forward(**network_inputs(config, clips)))
 
-    told = {
-        "system": gpsnet.SYSTEM,
+    metadata = {
+        "system": NAME,
         "takes": (
             "joints [persons, frames, joints, coordinates], 0 where missing; mask, "
             "false where missing; time of each frame, 2 t / length - 1, t its place "
             "in the clip of that length before it was resized"
         ),
         "gives": "probabilities of class_names",
-        "class_names": recognizer.class_names,
+        "class_names": run.class_names,
         "layout": layout.name,
         "joint_names": layout.joints,
-        "step": recognizer.step,
+        "step": run.step,
     }
-    return Model(forward, inputs, told)
+    return Model(forward, inputs, metadata)

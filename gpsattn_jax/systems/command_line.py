@@ -1,0 +1,164 @@
+"""The command line of a system: its flags and modes, the same for all of them."""
+
+import sys
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from absl import flags
+
+from gpsattn_jax import config_flags
+from gpsattn_jax.systems import System, grids
+from gpsattn_jax.training.config import Machine
+
+MODES = ("train", "evaluate", "predict", "report", "export")
+
+# Flags that only some modes take; a system has some of them.
+FLAG_MODES = {
+    "checkpoint": ("evaluate", "predict", "report", "export"),
+    "split": ("train",),
+    "seeds": ("train",),
+    "stream": ("train",),
+    "fuse": ("evaluate",),
+    "images": ("predict",),
+    "clip": ("predict",),
+    "features": ("predict",),
+    "invert": ("predict",),
+    "ema": ("predict", "report", "export"),
+    "output": ("predict", "report", "export"),
+    "platforms": ("export",),
+    "tolerance": ("export",),
+    "persons": ("export",),
+    "steps": ("export",),
+}
+ARTEFACT = "model.stablehlo"
+
+
+def run(system: System) -> None:
+    """Runs the script of a system: parses its flags, then does what `--mode` says."""
+    face = system.face()
+    _define_flags(system, face)
+    config_flags.run(lambda _: _main(system, face))
+
+
+def refuse_other_modes(
+    given: Iterable[str], mode: str, allowed: Collection[str] = ()
+) -> None:
+    """Raises ValueError if a flag was given that is for other modes.
+
+    Args:
+        given: names of flags.
+        mode: one of `MODES`.
+        allowed: flags that this mode takes all the same.
+    """
+    for name in given:
+        modes = FLAG_MODES.get(name, MODES)
+        if mode not in modes and name not in allowed:
+            right = " and ".join([", ".join(modes[:-1]), modes[-1]][len(modes) < 2 :])
+            hint = "; name a run's workdir" if modes == ("train",) else ""
+            raise ValueError(f"--{name} is for --mode={right}{hint}.")
+
+
+def define_export_flags(own: Collection[str]) -> None:
+    """Flags of an artefact: those that all systems have, and some of single ones."""
+    flags.DEFINE_list(
+        "platforms", None,
+        "export: cpu,cuda,rocm,tpu; by default the one that JAX uses here.",
+    )  # fmt: skip
+    flags.DEFINE_float(
+        "tolerance", 1e-5, "export: the largest difference; accelerators may need 1e-2."
+    )
+    for name, default, text in (
+        ("persons", 1, "of a clip; absent ones are masked."),
+        ("steps", 320, "of the longest video; shorter ones are padded."),
+        ("size", None, "of a file's images: pixels of a side; its config's, else 224."),
+    ):
+        if name in own:
+            flags.DEFINE_integer(name, default, f"export: {text}", lower_bound=1)
+
+
+def _define_flags(system, face):
+    before = set(flags.FLAGS)
+    flags.DEFINE_enum(
+        "setup", system.setup, sorted(face.SETUPS), "train: the setup to start from."
+    )
+    flags.DEFINE_enum("mode", "train", MODES, "What to do.")
+    flags.DEFINE_string("workdir", None, "Checkpoints and logs.", required=True)
+    flags.DEFINE_string(
+        "data_dir", None, "Folder of data sets; $GPSATTN_DATA_DIR by default."
+    )
+    flags.DEFINE_enum(
+        "checkpoint", system.checkpoint, ["latest", "best"],
+        "Best is chosen on what is held out of training.",
+    )  # fmt: skip
+    flags.DEFINE_bool("ema", False, "With the averaged weights.")
+    name, inputs = system.inputs
+    flags.DEFINE_multi_string(name, None, f"predict: {inputs}; may be repeated.")
+    flags.DEFINE_string(
+        "output", None,
+        "predict: a .csv or .json; report: a folder; export: a .stablehlo.",
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "seeds", 1, "train: how many, from train.seed on, each in its own folder."
+    )
+    if "split" in system.axes:
+        flags.DEFINE_string("split", None, "train: a number, or all, likewise.")
+    if "stream" in system.axes:
+        streams = [*face.STREAMS, "all"]
+        flags.DEFINE_enum(
+            "stream", None, streams, "train: what of the joints, likewise."
+        )
+    if "fuse" in system.flags:
+        text = "evaluate: weights of the streams; 2,2,1,1 by default."
+        config_flags.define_numbers("fuse", text)
+    if "invert" in system.flags:
+        flags.DEFINE_bool("invert", False, "predict: swap dark and bright first.")
+    define_export_flags(system.flags)
+    for name in set(flags.FLAGS) - before:  # `--help` shows them
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+    config_flags.define(face.Config)
+    config_flags.define(Machine)
+
+
+def _main(system, face):
+    """Runs one mode."""
+    given, mode = flags.FLAGS, flags.FLAGS.mode
+    machine = config_flags.override(Machine())
+    where: dict[str, Any] = {"data_dir": given.data_dir, "machine": machine}
+    present = [name for name in given if given[name].present]
+    weights = mode == "evaluate" and system.scores_weights and "init_from" in present
+    refuse_other_modes(present, mode, allowed=("split",) if weights else ())
+    axes: dict[str, Any] = {
+        name: given[name].value for name in ("split", "stream") if name in given
+    }
+    if mode == "train" or weights:
+        config = config_flags.override(face.SETUPS[given.setup])
+        if weights:
+            face.evaluate_weights(config, given.workdir, **axes, **where)
+        else:
+            axes["seeds"] = given.seeds
+            grids.train_runs(system, config, given.workdir, **axes, **where)
+        return
+    config_flags.refuse(face.Config, "the checkpoint's own settings are used.")
+    source = given.workdir, given.checkpoint
+    averaged = {"averaged": True} if given.ema else {}
+    if mode == "evaluate":
+        face.evaluate(*source, **_own(system, "fuse"), **where)
+    elif mode == "predict":
+        name, inputs = system.inputs
+        if given[name].value is None:
+            raise ValueError(f"--mode=predict needs --{name}: {inputs}.")
+        trained = face.restore(*source, machine=machine, **averaged)
+        own = _own(system, "invert")
+        face.predict(trained, given[name].value, given.output, **own)
+    elif mode == "report":
+        face.report(given.workdir, given.output, given.checkpoint, **averaged, **where)
+    else:
+        output = given.output or ARTEFACT
+        own = _own(system, "persons", "steps")
+        face.export(given.workdir, output, given.checkpoint, **averaged, **own,
+                    platforms=given.platforms, tolerance=given.tolerance)  # fmt: skip
+
+
+def _own(system, *names):
+    """Values of those flags that the system has."""
+    return {n: flags.FLAGS[n].value for n in names if n in system.flags}

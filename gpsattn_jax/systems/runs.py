@@ -1,0 +1,139 @@
+"""Trained runs: the record of one, how it is opened, what a new one starts from."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from gpsattn_jax import convert
+from gpsattn_jax.configs import from_dict
+from gpsattn_jax.convert.graft import Fit, fit_relative_table
+from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.systems.grids import grid_folders
+from gpsattn_jax.training.config import Machine
+from gpsattn_jax.training.loop import open_checkpoints
+from gpsattn_jax.training.sharding import Placement, place
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A trained network, and what it was trained on.
+
+    Attributes:
+        config: of the run.
+        step: of the checkpoint.
+        network: the network.
+        params: its parameters.
+        state: its batch statistics.
+        placement: the devices it is on.
+        class_names: a name for each class; empty where there are none.
+        facts: what else the training data told, such as a skeleton's layout.
+    """
+
+    config: Any
+    step: int
+    network: Functional
+    params: dict
+    state: dict
+    placement: Placement
+    class_names: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def restore(
+    system: str,
+    config_class: type,
+    build: Callable[[Any], Functional],
+    workdir: str | os.PathLike,
+    choose: str = "latest",
+    *,
+    averaged: bool | None = False,
+    facts: Mapping[str, Callable[[Any], Any]] | None = None,
+    machine: Machine | None = None,
+) -> TrainedRun:
+    """The run that a system trained in a workdir.
+
+    Args:
+        system: whose run it must be.
+        config_class: of a whole run.
+        build: the network's config -> the network.
+        workdir: where the run was trained.
+        choose: "latest" checkpoint, or the "best" one.
+        averaged: take the moving averages of the weights; None takes those by which
+            the best checkpoint was chosen.
+        facts: what the checkpoint holds beside the config: name -> what reads it.
+        machine: devices and processes.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint, or there are many runs.
+        ValueError: if `choose` is unknown, or the run is another system's or kept no
+            averages.
+    """
+    if choose not in ("latest", "best"):
+        raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
+    grid = grid_folders(pathlib.Path(workdir))
+    if grid:
+        raise FileNotFoundError(
+            f"{workdir} holds {len(grid)} runs; name one, such as {grid[0]}."
+        )
+    placement = place(machine)
+    with open_checkpoints(workdir) as checkpoints:
+        step = checkpoints.latest() if choose == "latest" else checkpoints.best()
+        if step is None:
+            raise FileNotFoundError(
+                f"{checkpoints.folder}: no finished checkpoint yet."
+            )
+        settings = checkpoints.metadata(step)
+        trained_by = settings.pop("system")
+        if trained_by != system:
+            raise ValueError(f"{workdir} must be a run of {system}; got {trained_by}.")
+        known = {name: read(settings.pop(name)) for name, read in (facts or {}).items()}
+        config: Any = from_dict(config_class, settings)
+        if averaged is None:
+            by_averages = config.train.best_metric.startswith("ema/")
+            averaged = choose == "best" and by_averages
+        if averaged and not config.train.ema_decay:
+            raise ValueError(
+                f"{workdir}: the run kept no averages (train.ema_decay 0)."
+            )
+        network = build(config.model)
+        shapes = (placement.shapes(tree) for tree in network.shapes())
+        params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
+    names = known.pop("class_names", ())
+    return TrainedRun(config, step, network, params, state, placement, names, known)
+
+
+def initial_weights(
+    system: str,
+    restore: Callable[[pathlib.Path], TrainedRun],
+    network: Functional,
+    config: Any,
+    fit: Fit = fit_relative_table,
+) -> Callable[[], tuple[Any, Any]] | None:
+    """What gives the weights that training starts from; None for fresh ones.
+
+    Args:
+        system: whose network it is.
+        restore: the system's.
+        network: what will be trained.
+        config: of the run; `config.init_from` is another run's workdir, or a file.
+        fit: see `convert.graft`.
+    """
+    path = pathlib.Path(config.init_from)
+
+    def initial():
+        if (path / "checkpoints").is_dir():
+            run = restore(path)
+            weights = jax.device_get([run.params, run.state])
+        else:
+            _, *weights = convert.load(system, path)
+        key = jax.random.key(config.train.seed)
+        params, state, lines = convert.graft(network, key, *weights, fit=fit)
+        for line in lines:
+            print(f"{path}: {line}")
+        return params, state
+
+    return initial if config.init_from else None
