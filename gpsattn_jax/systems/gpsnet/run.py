@@ -22,6 +22,7 @@ from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems.gpsnet.clips import augment, fitted, prepare
 from gpsattn_jax.systems.gpsnet.setups import SETUPS, Config
 from gpsattn_jax.systems.saved_runs import open_run
+from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
@@ -202,12 +203,11 @@ def _probabilities(network, config, params, state, clips, placement):
 
 @functools.cache
 def _forward(network, config):
-    @jax.jit
     def forward(params, state, inputs):
         logits, _ = network.apply(params, state, **prepare(config, inputs))
         return jax.nn.softmax(logits)
 
-    return forward
+    return compiled_once(forward, batch_at=2)
 
 
 def _initial(network: Functional, config: Config) -> tuple[Any, Any]:

@@ -22,6 +22,7 @@ from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems.saved_runs import open_run
+from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
@@ -268,13 +269,12 @@ def _probabilities(forward, params, state, images, placement):
 
 @functools.cache
 def _forward(network, data):
-    @jax.jit
     def forward(params, state, inputs):
         images = normalize(data, inputs["images"])
         logits, _ = network.apply(params, state, images=images)
         return jax.nn.softmax(logits)
 
-    return forward
+    return compiled_once(forward, batch_at=2)
 
 
 def _check(config, images):
