@@ -33,6 +33,9 @@ def absolute_bias(
         length: of the sequence.
         frequency: base of the wavelengths.
         channels: width of the network's input; not of a head.
+
+    Returns:
+        The bias, of the shape that rows and columns broadcast to.
     """
     dtype = jnp.result_type(float)
     pair = columns // 2
@@ -61,6 +64,9 @@ def relative_bias(
         length: of the sequence.
         frequency: base of the wavelengths.
         channels: unused; every bias takes it.
+
+    Returns:
+        The bias, of the shape that rows and columns broadcast to.
     """
     del channels
     dtype = jnp.result_type(float)
@@ -78,7 +84,18 @@ def no_bias(
     frequency: float | None = None,
     channels: int | None = None,
 ) -> chex.Array:
-    """Zero everywhere: attention that knows nothing of positions."""
+    """Zero everywhere: attention that knows nothing of positions.
+
+    Args:
+        rows: indices of queries.
+        columns: indices of keys.
+        length: unused; every bias takes it.
+        frequency: likewise.
+        channels: likewise.
+
+    Returns:
+        Zeros, of the shape that rows and columns broadcast to.
+    """
     del length, frequency, channels
     shape = jnp.broadcast_shapes(rows.shape, columns.shape)
     return jnp.zeros(shape, jnp.result_type(float))

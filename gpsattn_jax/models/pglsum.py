@@ -158,13 +158,15 @@ class PGLSum(nnx.Module):
             Scores [B, T], or (scores, weights [B, T, T]).
         """
         length = _check_length(features, length, self.norm.num_features)
+        steps = jnp.arange(features.shape[1])[None]
+        # Whatever stands in the padding, NaN too, must not reach a gradient.
+        features = jnp.where((steps < length[:, None])[..., None], features, 0)
         drop = functools.partial(self.dropout, deterministic=not train, rngs=rngs)
         x = features + self.attention(features, length, train=train, rngs=rngs)
         # Dropout stands before the norms, as in the original.
         x = self.norm(drop(x))
         x = self.hidden_norm(drop(jax.nn.relu(self.hidden(x))))
         scores = jax.nn.sigmoid(self.score(x)[..., 0])
-        steps = jnp.arange(features.shape[1])[None]
         scores = jnp.where(steps < length[:, None], scores, 0)
         if not attention:
             return scores

@@ -43,7 +43,7 @@ class DualMixer(nnx.Module):
         scale: float | None = None,
         rngs: nnx.Rngs,
     ):
-        if channels % 2:
+        if channels < 1 or channels % 2:
             raise ValueError(f"channels must be even, for two halves; got {channels}.")
         half = channels // 2
         self.local = DynamicConv(

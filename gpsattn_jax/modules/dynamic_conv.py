@@ -10,6 +10,7 @@ from gpsattn_jax.kernels import (
     gelu,
     mix_kernels,
 )
+from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import START
 from gpsattn_jax.modules.norms import BatchNorm, along_channels
 
@@ -44,6 +45,10 @@ class DynamicConv(nnx.Module):
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ):
+        check_least(
+            1, channels=channels, kernel_size=kernel_size, num_groups=num_groups,
+            reduction=reduction, hidden=channels // max(reduction, 1),
+        )  # fmt: skip
         kernels = (kernel_size, kernel_size, num_groups, channels)
         self.kernels = nnx.Param(START(rngs.params(), kernels))
         self.bias = nnx.Param(START(rngs.params(), kernels[2:])) if use_bias else None

@@ -7,6 +7,7 @@ import chex
 from flax import nnx
 
 from gpsattn_jax.kernels import gelu
+from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import START, DepthwiseConv
 from gpsattn_jax.modules.norms import BatchNorm
 
@@ -31,6 +32,7 @@ class MultiScaleFeedForward(nnx.Module):
     def __init__(
         self, channels: int, hidden: int, *, dropout: float = 0.0, rngs: nnx.Rngs
     ):
+        check_least(len(KERNEL_SIZES), hidden=hidden)
         self.branches = nnx.List(
             Branch(channels, width, size, dropout=dropout, rngs=rngs)
             for width, size in zip(branch_widths(hidden), KERNEL_SIZES, strict=True)
@@ -48,7 +50,15 @@ class MultiScaleFeedForward(nnx.Module):
 
 
 class Branch(nnx.Module):
-    """One scale: 1x1, a depthwise convolution with a residual, 1x1, norms between."""
+    """One scale: 1x1, a depthwise convolution with a residual, 1x1, norms between.
+
+    Args:
+        channels: C.
+        hidden: width between the 1x1 layers.
+        size: K of the depthwise convolution.
+        dropout: rate after the convolution.
+        rngs: random streams for the initial values.
+    """
 
     def __init__(
         self, channels: int, hidden: int, size: int, *, dropout: float, rngs: nnx.Rngs

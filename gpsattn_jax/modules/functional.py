@@ -89,6 +89,15 @@ def rematerialized(
     """`module(*inputs)`, whose insides the backward pass computes again.
 
     So only one module's activations at a time need memory, for one more forward pass.
+
+    Args:
+        module: what is called; its statistics are updated.
+        *inputs: what it is called with.
+        train: passed on.
+        rngs: passed on.
+
+    Returns:
+        What the module returns.
     """
     graphdef, arrays = nnx.split(module)
     key = None if rngs is None else rngs.dropout()
@@ -126,6 +135,9 @@ def scanned(
         train: passed on.
         rngs: passed on; every module draws its own numbers.
         remat: see `rematerialized`.
+
+    Returns:
+        What the last module returns.
     """
     graphdef, _ = nnx.split(modules[0])
     arrays = [nnx.split(module)[1] for module in modules]

@@ -11,6 +11,8 @@ from flax import nnx
 
 from gpsattn_jax.kernels import axial_attention, content_attention
 from gpsattn_jax.kernels.dtypes import accumulator
+from gpsattn_jax.kernels.shapes import check_least
+from gpsattn_jax.modules.layers import check_heads
 from gpsattn_jax.modules.norms import BatchNorm
 
 NORMS = ("channel", "head", "none")
@@ -73,15 +75,9 @@ class GlobalSelfAttention(nnx.Module):
     ):
         key_channels = channels if key_channels is None else key_channels
         value_channels = channels if value_channels is None else value_channels
-        for name, least in (("num_heads", num_heads), ("window", window)):
-            if least < 1:
-                raise ValueError(f"{name} must be at least 1; got {least}.")
-        for name, width in (("key", key_channels), ("value", value_channels)):
-            if width % num_heads:
-                raise ValueError(
-                    f"{name}_channels must be a multiple of num_heads={num_heads}; "
-                    f"got {width}."
-                )
+        check_least(1, window=window)
+        check_heads("key_channels", key_channels, num_heads)
+        check_heads("value_channels", value_channels, num_heads)
         if not (content or column or row):
             raise ValueError("At least one of content, column, row must be on.")
         if norm not in NORMS:

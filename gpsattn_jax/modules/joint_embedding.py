@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import Dense
 from gpsattn_jax.modules.norms import BatchNorm
 
@@ -44,6 +45,10 @@ class JointEmbedding(nnx.Module):
         distance_motions: Sequence[int] = (),
         rngs: nnx.Rngs,
     ):
+        check_least(1, num_joints=num_joints, coordinates=coordinates, hidden=hidden)
+        check_least(1, channels=channels)
+        for lag in (*motions, *distance_motions):
+            check_least(1, motions=lag)
         self.lags = ((0,) if positions else ()) + tuple(motions)
         self.norms = nnx.List(
             BatchNorm(num_joints * coordinates, rngs=rngs) for _ in self.lags
@@ -94,7 +99,14 @@ class JointEmbedding(nnx.Module):
 
 
 class TwoLayers(nnx.Module):
-    """Dense-ReLU-Dense."""
+    """Dense-ReLU-Dense: [..., inputs] -> [..., outputs].
+
+    Args:
+        inputs: channels.
+        hidden: channels between the layers.
+        outputs: channels of the result.
+        rngs: random streams for the initial values.
+    """
 
     def __init__(self, inputs: int, hidden: int, outputs: int, *, rngs: nnx.Rngs):
         self.hidden = Dense(inputs, hidden, rngs=rngs)
@@ -116,6 +128,9 @@ def motion(
         x: [B, T, V, C].
         mask: optional boolean [B, T, V].
         lag: at least 1.
+
+    Returns:
+        (differences [B, T, V, C], boolean [B, T, V], or None without a mask).
     """
     before = jnp.pad(x[:, :-lag], ((0, 0), (lag, 0)) + ((0, 0),) * (x.ndim - 2))[
         :, : x.shape[1]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.kernels import depthwise_conv
+from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.norms import BatchNorm, along_channels
 
 # How kernels start: TransXNet's (its truncation at 2 never bites), and a ResNet's.
@@ -48,6 +49,7 @@ class DepthwiseConv(nnx.Module):
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ):
+        check_least(1, channels=channels, kernel_size=kernel_size, stride=stride)
         shape = (kernel_size, kernel_size, channels)
         self.kernel = nnx.Param(START(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros((channels,))) if use_bias else None
@@ -165,7 +167,23 @@ def conv(
     start: nnx.Initializer = HE_FAN_OUT,
     rngs: nnx.Rngs,
 ) -> nnx.Conv:
-    """A convolution without bias, padded by half its size if None."""
+    """A convolution without bias.
+
+    Args:
+        in_channels: C.
+        out_channels: C'.
+        size: K.
+        stride: s, of rows and columns.
+        padding: zeros on each of the four sides; K // 2 if None.
+        start: of the kernel's values.
+        rngs: random streams for them.
+
+    Returns:
+        A module: [B, H, W, C] -> [B, (H + 2 padding - K) // s + 1, …, C'].
+    """
+    check_least(
+        1, in_channels=in_channels, out_channels=out_channels, size=size, stride=stride
+    )
     return nnx.Conv(
         in_channels,
         out_channels,

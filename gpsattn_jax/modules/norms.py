@@ -59,7 +59,16 @@ class BatchNorm(nnx.Module):
     def affine(
         self, x: chex.Array, mask: chex.Array | None = None, *, train: bool = False
     ) -> tuple[chex.Array, chex.Array]:
-        """The normalisation of x as (multiplier [C], offset [C]), to be folded."""
+        """The normalisation as a factor and a sum, to be folded into other layers.
+
+        Args:
+            x: [..., C], looked at in training alone.
+            mask: optional, boolean of x's shape; where it is False x does not count.
+            train: by the statistics of x, which also update the running ones.
+
+        Returns:
+            (multiplier [C], offset [C]).
+        """
         mean, var = self.mean[...], self.var[...]
         if train:
             mean, var = self._statistics(x, mask)

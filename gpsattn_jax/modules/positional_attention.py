@@ -16,6 +16,8 @@ from gpsattn_jax.kernels import (
     split_segments,
 )
 from gpsattn_jax.kernels.segments import segment_lengths
+from gpsattn_jax.kernels.shapes import check_least
+from gpsattn_jax.modules.layers import check_heads
 
 # From this many steps on, attention is worked off in blocks: it needs less memory, and
 # on a processor no more time (benchmarks/RESULTS.md).
@@ -61,10 +63,9 @@ class PositionalAttention(nnx.Module):
         start: Start,
         rngs: nnx.Rngs,
     ):
-        if width % num_heads:
-            raise ValueError(
-                f"width must be a multiple of num_heads={num_heads}; got {width}."
-            )
+        check_heads("width", width, num_heads)
+        if num_segments is not None:
+            check_least(1, num_segments=num_segments)
         blocks = () if num_segments is None else (num_segments,)
         head = (channels, width // num_heads)
 
@@ -100,9 +101,19 @@ class PositionalAttention(nnx.Module):
         return along_batch(x, length, _keys(key, x.shape[0]))
 
     def weights(self, x: chex.Array, length: chex.Array, head: int = -1) -> chex.Array:
-        """A head's attention weights [B, T, T] in evaluation; without segments."""
+        """A head's attention weights in evaluation; without segments.
+
+        Args:
+            x: [B, T, C].
+            length: [B]; steps from there on are hidden.
+            head: which one; the last by default.
+
+        Returns:
+            [B, T, T]; each row sums to one over the steps that are there.
+        """
 
         def one(x, length):
+            x = _without_padding(x, length)
             query, key = (
                 x @ projection.kernel[:, head] for projection in (self.query, self.key)
             )
@@ -113,6 +124,7 @@ class PositionalAttention(nnx.Module):
 
     def _one(self, x, length, key):
         """One sequence: [T, C] -> [T, C]."""
+        x = _without_padding(x, length)
         kernels = tuple(
             part.kernel[...] for part in (self.query, self.key, self.value, self.out)
         )
@@ -172,6 +184,11 @@ class Kernel(nnx.Module):
 
     def __init__(self, kernel: chex.Array):
         self.kernel = nnx.Param(kernel)
+
+
+def _without_padding(x, length):
+    """[T, C] with zeros from `length` on: NaN there must not reach a gradient."""
+    return jnp.where((jnp.arange(len(x)) < length)[:, None], x, 0)
 
 
 # Plain matrix products: of einsum over heads XLA makes one that copies the kernels.

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.kernels import attend, attention_weights, gelu
-from gpsattn_jax.modules.layers import START, DepthwiseConv
+from gpsattn_jax.kernels.shapes import check_least
+from gpsattn_jax.modules.layers import START, DepthwiseConv, check_heads
 from gpsattn_jax.modules.norms import BatchNorm
 
 
@@ -37,10 +38,7 @@ class ReducedAttention(nnx.Module):
         scale: float | None = None,
         rngs: nnx.Rngs,
     ):
-        if channels % num_heads:
-            raise ValueError(
-                f"channels must be a multiple of num_heads={num_heads}; got {channels}."
-            )
+        check_heads("channels", channels, num_heads)
         self.query = nnx.Linear(channels, channels, kernel_init=START, rngs=rngs)
         self.key_value = nnx.Linear(
             channels, 2 * channels, kernel_init=START, rngs=rngs
@@ -100,6 +98,7 @@ class SpatialReduction(nnx.Module):
     """
 
     def __init__(self, channels: int, reduction: int, *, rngs: nnx.Rngs):
+        check_least(1, reduction=reduction)
         self.reduction = reduction
         if reduction == 1:
             return

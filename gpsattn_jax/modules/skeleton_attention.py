@@ -13,17 +13,14 @@ from gpsattn_jax.kernels import (
     channel_weights,
     geodesic_bias,
 )
-from gpsattn_jax.modules.layers import Dense
+from gpsattn_jax.modules.layers import Dense, check_heads
 
 
 class _Heads(nnx.Module):
     """Projections into heads and back; query and key may see a code that value not."""
 
     def __init__(self, channels: int, num_heads: int, *, rngs: nnx.Rngs):
-        if channels % num_heads:
-            raise ValueError(
-                f"channels must be a multiple of num_heads={num_heads}; got {channels}."
-            )
+        check_heads("channels", channels, num_heads)
         self.query, self.key, self.value, self.out = (
             Dense(channels, channels, rngs=rngs) for _ in range(4)
         )
@@ -121,7 +118,16 @@ class SpatialAttention(_Heads):
         code: chex.Array | None = None,
         mask: chex.Array | None = None,
     ) -> chex.Array:
-        """The attention weights [B, T, N, V, V], or [B, 1, N, V, V] with share_time."""
+        """The attention weights.
+
+        Args:
+            x: [B, T, V, C].
+            code: optional [V, C], as in the call.
+            mask: optional boolean [B, T, V], likewise.
+
+        Returns:
+            [B, T, N, V, V], or [B, 1, N, V, V] with `share_time`.
+        """
         query, key, _ = self.project(x, _on_joints(code))
         if self.share_time:
             return self._shared_weights(query, key, mask)[:, None]
@@ -251,7 +257,17 @@ class ChannelAttention(_Heads):
         code: chex.Array | None = None,
         mask: chex.Array | None = None,
     ) -> chex.Array:
-        """The attention weights [B, N, D, D]."""
+        """The attention weights.
+
+        Args:
+            x: [B, T, V, C].
+            time: optional [B, T, C], as in the call.
+            code: optional [V, C], likewise.
+            mask: optional boolean [B, T, V], likewise.
+
+        Returns:
+            [B, N, D, D], D = C / N.
+        """
         query, key, _ = self._flat(x, time, code)
         mapped = self._mapped(channel_weights, 2, mask, out_axes=0)
         return mapped(query, key, self.temperature[...], _flat_mask(mask))

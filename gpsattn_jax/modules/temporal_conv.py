@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.kernels import temporal_conv
+from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import Dense
 from gpsattn_jax.modules.norms import along_channels
 
@@ -23,6 +24,7 @@ class TemporalConv(nnx.Module):
     def __init__(
         self, channels: int, *, kernel_size: int = 7, stride: int = 1, rngs: nnx.Rngs
     ):
+        check_least(1, channels=channels, kernel_size=kernel_size, stride=stride)
         start = nnx.initializers.lecun_normal(in_axis=0, out_axis=())
         self.kernel = nnx.Param(start(rngs.params(), (kernel_size, channels)))
         self.bias = nnx.Param(jnp.zeros((channels,)))

@@ -11,6 +11,7 @@ import chex
 import jax
 
 from gpsattn_jax.training.checkpoints import Checkpoints
+from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine, TrainConfig
 from gpsattn_jax.training.interrupts import Interrupts
 from gpsattn_jax.training.logs import Profile
@@ -23,7 +24,7 @@ from gpsattn_jax.training.state import Network, TrainState, copy, init_state
 from gpsattn_jax.training.step import train_step
 
 Evaluate = Callable[[Any, Any], dict[str, float]]
-Augment = Callable[[dict[str, Any], chex.Array], dict[str, Any]]
+Augment = Callable[[dict[str, Any], chex.PRNGKey], dict[str, Any]]
 
 
 class BatchSource(Protocol):
@@ -207,7 +208,9 @@ def _compiled_step(shardings, network, loss, optimizer, config):
     step = functools.partial(
         train_step, network=network, loss=loss, optimizer=optimizer, config=config
     )
-    return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+    return compiled_once(
+        step, batch_at=1, donate_argnums=0, out_shardings=(shardings, None)
+    )
 
 
 def _compiled_augment(augment, seed):

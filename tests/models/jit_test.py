@@ -22,11 +22,11 @@ def gsa_block(rngs):
 
 def gps_block(rngs):
     config = gpsnet.Config(
-        num_joints=3, edges=((0, 1), (1, 2)), root=1, num_heads=1, widths=(2,),
+        num_joints=3, edges=((0, 1), (1, 2)), root=1, num_heads=1, widths=(8,),
         strides=(1,),
     )  # fmt: skip
     distances = gpsnet.skeleton_distances(config)
-    return gpsnet.Block(config, 2, 2, 1, 0.0, distances, rngs=rngs)
+    return gpsnet.Block(config, 8, 8, 1, 0.0, distances, rngs=rngs)
 
 
 def pgl_block(rngs):
@@ -42,7 +42,7 @@ def transx_block(rngs):
 
 BLOCKS = {
     "GSA-Net": (gsa_block, [(2, 2, 2)]),
-    "GPS-Net": (gps_block, [(2, 3, 2), (2,)]),
+    "GPS-Net": (gps_block, [(2, 3, 8), (2,)]),
     "PGL-SUM": (pgl_block, [(3, 4), "length"]),
     "TransXNet": (transx_block, [(2, 2, 4)]),
 }

@@ -19,6 +19,7 @@ from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.gpsnet.clips import augment, config_for, network_inputs
 from gpsattn_jax.systems.gpsnet.setups import Config
 from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
@@ -149,12 +150,11 @@ def _probabilities(network, config, params, state, clips, placement):
 
 @functools.cache
 def _forward(network, config):
-    @jax.jit
     def forward(params, state, inputs):
         logits, _ = network.apply(params, state, **network_inputs(config, inputs))
         return jax.nn.softmax(logits)
 
-    return forward
+    return compiled_once(forward, batch_at=2)
 
 
 def _check(config):

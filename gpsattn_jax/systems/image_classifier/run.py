@@ -19,6 +19,7 @@ from gpsattn_jax.evaluation import classification
 from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
@@ -178,13 +179,12 @@ def _probabilities(forward, params, state, images, placement):
 
 @functools.cache
 def _forward(network, data):
-    @jax.jit
     def forward(params, state, inputs):
         images = normalize(data, inputs["images"])
         logits, _ = network.apply(params, state, images=images)
         return jax.nn.softmax(logits)
 
-    return forward
+    return compiled_once(forward, batch_at=2)
 
 
 def _check(config, images):

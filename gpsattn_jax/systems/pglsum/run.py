@@ -5,7 +5,6 @@ import functools
 import os
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
 from gpsattn_jax import convert
@@ -24,6 +23,7 @@ from gpsattn_jax.systems.pglsum.videos import (
     split_videos,
 )
 from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import summed_squares
@@ -172,7 +172,7 @@ def _forward(network):
         scores, _ = network.apply(params, state, **inputs)
         return scores
 
-    return jax.jit(forward)
+    return compiled_once(forward, batch_at=2)
 
 
 def _initial(config):

@@ -1,0 +1,61 @@
+"""`jax.jit` that refuses to trace the same thing twice."""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+
+_NUMBERS = itertools.count()
+
+
+def compiled_once(
+    function: Callable[..., Any], *, batch_at: int, **options: Any
+) -> Callable[..., Any]:
+    """Compiles a step or an evaluation, once for each shape of its batch.
+
+    Batches may have a few shapes (clips and videos of other lengths, a last part), and
+    each is compiled. A second trace for a shape that was there before would go on with
+    the right numbers, and cost a compilation at every step: it raises instead.
+
+    Args:
+        function: pure, of arrays and trees by place.
+        batch_at: which argument is the batch.
+        **options: of `jax.jit`.
+
+    Returns:
+        The compiled function.
+
+    Raises:
+        AssertionError: at the call that would trace again.
+    """
+    compiled: dict[Any, Callable[..., Any]] = {}
+
+    def call(*arguments):
+        leaves, tree = jax.tree.flatten(arguments[batch_at])
+        shapes = (tree, *map(jax.typeof, leaves))
+        if shapes not in compiled:
+            compiled[shapes] = jax.jit(_traced_once(function), **options)
+        return compiled[shapes](*arguments)
+
+    return call
+
+
+def _traced_once(function):
+    """Chex counts by source and name: for it each of ours has a name of its own."""
+    name = getattr(function, "__name__", None) or function.func.__name__
+
+    def traced(*arguments):
+        return function(*arguments)
+
+    traced.__name__ = f"{name}_{next(_NUMBERS)}"
+    counted = chex.assert_max_traces(traced, n=1)
+
+    @functools.wraps(counted)
+    def named(*arguments):
+        return counted(*arguments)
+
+    named.__name__ = name  # the cache of compiled programs knows it by that
+    return named

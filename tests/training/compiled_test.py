@@ -1,0 +1,47 @@
+"""A step and an evaluation are compiled once for each shape of their batch."""
+
+import jax.numpy as jnp
+import pytest
+
+from gpsattn_jax.training.compiled import _traced_once, compiled_once
+
+
+def step(state, batch):
+    return state + batch["x"].sum(), state
+
+
+def test_each_shape_is_traced_once():
+    traces = []
+
+    def counting(state, batch):
+        traces.append(batch["x"].shape)
+        return step(state, batch)
+
+    advance = compiled_once(counting, batch_at=1)
+    state = jnp.float32(0)
+    for size in (3, 5, 3, 3, 5):
+        state, _ = advance(state, {"x": jnp.ones(size)})
+    assert traces == [(3,), (5,)] and state == 19
+
+
+def test_a_second_trace_is_refused():
+    """A state that changes its type would be compiled again without a word."""
+    advance = compiled_once(step, batch_at=1)
+    batch = {"x": jnp.ones(3)}
+    advance(jnp.float32(0), batch)
+    with pytest.raises(AssertionError, match="'step_[0-9]+' is traced > 1 times"):
+        advance(jnp.float16(0), batch)
+
+
+def test_runs_beside_each_other_are_counted_for_themselves():
+    """As a grid of seeds makes them: the same lines, compiled for each."""
+    for _ in range(3):
+        advance = compiled_once(step, batch_at=1, donate_argnums=0)
+        state, _ = advance(jnp.float32(1), {"x": jnp.ones(3)})
+        assert state == 4
+
+
+def test_the_name_is_the_same_in_every_run():
+    """The cache of compiled programs knows them by it."""
+    for _ in range(2):
+        assert _traced_once(step).__name__ == "step"
