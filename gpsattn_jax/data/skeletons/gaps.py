@@ -33,13 +33,13 @@ def interpolate(joints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.nd
     first = np.minimum.accumulate(following, axis=0)[::-1]
     before = np.where(last < 0, first, last)
     after = np.where(first == len(joints), last, first)
-    seen = np.broadcast_to(mask.any(0), mask.shape)
-    before, after = np.where(seen, before, 0), np.where(seen, after, 0)
+    found = np.broadcast_to(mask.any(0), mask.shape)
+    before, after = np.where(found, before, 0), np.where(found, after, 0)
     weight = (frames - before) / np.maximum(after - before, 1)
     left = np.take_along_axis(joints, before[..., None], axis=0)
     right = np.take_along_axis(joints, after[..., None], axis=0)
     filled = left + weight[..., None].astype(joints.dtype) * (right - left)
-    return np.where(seen[..., None], filled, 0).astype(joints.dtype), seen.copy()
+    return np.where(found[..., None], filled, 0).astype(joints.dtype), found.copy()
 
 
 def interpolated(clips: Clips) -> Clips:
