@@ -44,7 +44,7 @@ _FUSE = config_flags.numbers(
     "fuse", "evaluate: weights of the streams; 2,2,1,1 by default."
 )
 _CLIP = flags.DEFINE_multi_string(
-    "clip", None, "predict: a file (npy, npz, csv) or a folder; may be repeated."
+    "clip", None, "predict: a file or a folder of clips; may be repeated."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "predict: a JSON; report: a folder.")
 config_flags.define(gpsnet.Config)

@@ -55,7 +55,9 @@ class BadClips:
     def _listing(self, total):
         lines = [f"{self.where}: {len(self)} of {total} clips cannot be used:"]
         rows = list(self._reasons.items())
-        lines += [f"  {name}: {reason}" for name, reason in rows[:_MOST_LINES]]
+        for name, reason in rows[:_MOST_LINES]:
+            own = name.removeprefix(self.where).lstrip(":/ ")
+            lines.append(f"  {own}: {reason}")
         if len(rows) > _MOST_LINES:
             lines.append(f"  and {len(rows) - _MOST_LINES} more")
         kinds = collections.Counter(_kind(reason) for reason in self._reasons.values())

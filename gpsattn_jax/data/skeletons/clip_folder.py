@@ -64,7 +64,7 @@ def read_folder(
     bad = BadClips(str(folder), skip_bad)
     for name, row in rows.items():
         if name not in files:
-            reason = f"must name a clip of {folder}; got {name!r}."
+            reason = f"must name a clip that is there; got {name!r}."
             bad.add(f"{table}: row {row.line}", reason)
     raw, entries = [], []
     for name in sorted(files):
@@ -142,9 +142,7 @@ def read_clips(
         return unlabelled(raw, layout, reading, str(path))
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
-        clips, _ = read_annotations(
-            path, layout=layout, reading=reading, labelled=False
-        )
+        clips, _ = read_annotations(path, layout, reading=reading, labelled=False)
         return _named_after(path, clips)
     if suffix == ".npz" and path.is_file() and "joints" not in npz_names(path):
         clips, _ = ntu_npz(path, layout=layout, reading=reading, labelled=False)

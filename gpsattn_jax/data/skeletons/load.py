@@ -43,7 +43,7 @@ class DataConfig:
         channels: of a joint in arrays: xy, xyc, xyz or xyzc, c a confidence; auto where
             the numbers decide it.
         least_confidence: joints of less are missing; -1 for 0.5 of MediaPipe's
-            visibility and 0.3 of other confidences.
+            visibility, above 0 of keypoint_score and 0.3 of other confidences.
         skip_bad: leaves out clips that cannot be used, and counts them.
         missing: missing joints are hidden (mask) or filled in from the frames around
             them (interpolate).

@@ -92,7 +92,8 @@ def _parts(path, names, labelled):
         if found:
             return found
         raise ValueError(
-            f"{path}: must have the array joints, or x_test; it has {first_of(list(names))}."
+            f"{path}: must have the array joints, or x_test; "
+            f"it has {first_of(list(names))}."
         )
     for wanted in ("x_train", "y_train", *(f"y_{part}" for part in tested[:1])):
         if wanted not in names:
@@ -101,7 +102,8 @@ def _parts(path, names, labelled):
             )
     if not tested:
         raise ValueError(
-            f"{path}: must have the array x_test or x_val; it has {first_of(list(names))}."
+            f"{path}: must have the array x_test or x_val; "
+            f"it has {first_of(list(names))}."
         )
     if len(tested) > 1:
         notice(f"{path}: x_val is not used, since there is x_test.")

@@ -14,14 +14,15 @@ from gpsattn_jax.data.skeletons.layout import Layout
 from gpsattn_jax.data.skeletons.messages import first_of, notice, shortened
 from gpsattn_jax.data.skeletons.pickle_files import load_pickle, whole_number
 from gpsattn_jax.data.skeletons.raw_clips import join_raw_clips
-from gpsattn_jax.data.skeletons.reading import SURE, RawClip, Reading
+from gpsattn_jax.data.skeletons.reading import RawClip, Reading
 
 _MOST_CLASSES = 100_000
 
 
 def read_annotations(
-    *paths: str | os.PathLike,
+    path: str | os.PathLike | Sequence[str | os.PathLike],
     layout: Layout,
+    *,
     class_names: Sequence[str] | None = None,
     reading: Reading | None = None,
     skip_bad: bool = False,
@@ -30,14 +31,15 @@ def read_annotations(
     """Clips and splits from {"split": …, "annotations": …}; nothing in it is run.
 
     Args:
-        paths: of one or several files. "split" is {name: [frame_dir]}, "annotations" a
-            list of dicts with frame_dir, label, keypoint [M, T, V, C] and, if there
-            are, total_frames, keypoint_score [M, T, V] and img_shape. The older form, a
-            list of such dicts alone, has no splits.
+        path: of one file, or of several that are joined. "split" is {name:
+            [frame_dir]}, "annotations" a list of dicts with frame_dir, label, keypoint
+            [M, T, V, C] and, if there are, total_frames, keypoint_score [M, T, V] and
+            img_shape. The older form, a list of such dicts alone, has no splits.
         layout: of the joints: "coco17" for poses by HRNet, "ntu25" for Kinect's.
         class_names: of the labels; their numbers by default.
         reading: of axes other than [M, T, V, C], of a third or fourth channel, and of
-            confidences, those in keypoint_score included.
+            confidences; those in keypoint_score must be above 0 if it does not say
+            more.
         skip_bad: leaves out the annotations that do not fit, and counts them.
         labelled: whether labels are asked for; else all clips are of one unknown class.
 
@@ -51,16 +53,17 @@ def read_annotations(
         ValueError: names the file and what is wrong with it, or the clips.
     """
     reading = reading or Reading()
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     where = " and ".join(map(str, paths))
     bad, clips, labels, total = BadClips(where, skip_bad), [], [], 0
     found: dict[str, Mapping[Any, Any]] = {}
     owners: dict[str, list[str]] = {}
-    for path in paths:
-        annotations, found[str(path)] = _content(path)
+    for each in paths:
+        annotations, found[str(each)] = _content(each)
         total += len(annotations)
-        size = os.path.getsize(path)
+        size = os.path.getsize(each)
         for number, annotation in enumerate(annotations):
-            name = f"{path}: {_name(annotation, number)}"
+            name = f"{each}: {_name(annotation, number)}"
             try:
                 clips.append(_clip(name, annotation, reading))
                 labels.append(_label(name, annotation) if labelled else 0)
@@ -68,11 +71,11 @@ def read_annotations(
                 del clips[len(labels) :]
                 bad.add(name, error)
                 continue
-            owners.setdefault(str(path), []).append(_name(annotation, number))
+            owners.setdefault(str(each), []).append(_name(annotation, number))
             # A file may name one array many times.
             size -= clips[-1].joints.size
             if size < 0:
-                raise ValueError(f"{path}: its clips must be no larger than the file.")
+                raise ValueError(f"{each}: its clips must be no larger than the file.")
     if not clips:
         bad.settle(total)
     numbers = [str(i) for i in range(max(labels) + 1)] if labelled else [UNKNOWN]
@@ -88,11 +91,11 @@ def read_annotations(
         short_names=[name for names in owners.values() for name in names],
     )
     splits: dict[str, np.ndarray] = {}
-    for path, split in found.items():
-        splits |= _places(path, split, joined.names, bad)
+    for file, split in found.items():
+        splits |= _places(file, split, joined.names, bad)
     if len(paths) > 1:
-        for path, names in owners.items():
-            splits |= _places(path, {path: names}, joined.names, bad)
+        for file, names in owners.items():
+            splits |= _places(file, {file: names}, joined.names, bad)
     return joined, splits
 
 
@@ -125,7 +128,7 @@ def _name(annotation, number):
 def _clip(name, annotation, reading):
     """One annotation, checked."""
     if not isinstance(annotation, dict):
-        raise ValueError(f"{name} must be a dict; got {shortened(annotation)}.")
+        raise ValueError(f"{name}: must be a dict; got {shortened(annotation)}.")
     given = annotation.get("frame_dir", annotation.get("filename"))
     if not isinstance(given, str):
         raise ValueError(f"{name}: frame_dir must be a text; got {shortened(given)}.")
@@ -146,7 +149,7 @@ def _clip(name, annotation, reading):
                 f"{name}: keypoint_score must be {joints.shape[:3]}; "
                 f"got {scores.shape}."
             )
-        mask = (scores >= reading.least(SURE)) & (scores > 0) & missing_joints(joints)
+        mask = (scores >= reading.least(0.0)) & (scores > 0) & missing_joints(joints)
         if reading.channels == "auto":  # the confidence has a place of its own
             channels = {2: "xy", 3: "xyz"}.get(joints.shape[-1], "auto")
     picture = _picture(name, annotation.get("img_shape"))

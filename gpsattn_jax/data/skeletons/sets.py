@@ -12,6 +12,8 @@ from gpsattn_jax.data.skeletons.join import join_clips
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 
 Split = tuple[np.ndarray, np.ndarray]
+# What arrays of other shapes and types raise.
+_UNFIT = ArithmeticError, AttributeError, IndexError, MemoryError, TypeError, ValueError
 FOLDS = 5  # of a set whose persons are not known
 
 

@@ -53,13 +53,13 @@ def _pickle(folder, config):
     used = config.train_split, config.test_split
     if config.train_path:
         paths = [folder / path for path in (config.train_path, config.test_path)]
-        clips, named = read_annotations(*paths, layout=layout, **options)
+        clips, named = read_annotations(paths, layout, **options)
         # A file may have splits of its own: then those that are asked for are taken.
         pairs = zip(paths, used, strict=True)
         split = tuple(named.get(name, named[str(path)]) for path, name in pairs)
         return clips, [split]
     where = folder / config.path
-    clips, named = read_annotations(where, layout=layout, **options)
+    clips, named = read_annotations(where, layout, **options)
     if not named:
         return clips, [_drawn_split(where, clips)]
     train, test = _named_split(where, named, *used)

@@ -97,7 +97,8 @@ def check_pace(frames: Iterable[Frame], window: float, where: str) -> Iterator[F
         ValueError: if each of the first steps in time is longer than the window, as it
             is where milliseconds are taken for seconds.
     """
-    last, steps = None, []
+    last: float | None = None
+    steps: list[float] = []
     for now, joints in frames:
         if last is not None and len(steps) < _PACE:
             steps.append(now - last)

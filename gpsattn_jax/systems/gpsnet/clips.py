@@ -24,7 +24,10 @@ def fitted(config: Config, clips: Clips) -> Config:
         root=layout.root,
         anchors=layout.anchors,
     )
-    return dataclasses.replace(config, model=model)
+    # What "auto" found holds for the clips that are recognised later.
+    found = {"axes": clips.reading.axes, "channels": clips.reading.channels}
+    data = dataclasses.replace(config.data, **found)
+    return dataclasses.replace(config, model=model, data=data)
 
 
 def prepare(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:

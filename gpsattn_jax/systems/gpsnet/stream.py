@@ -14,6 +14,7 @@ import numpy as np
 from gpsattn_jax.data.skeletons.gaps import interpolated
 from gpsattn_jax.data.skeletons.stream import (
     Frame,
+    check_pace,
     clip_frames,
     line_frames,
     window_clip,
@@ -89,8 +90,8 @@ def print_stream(
 
     Args:
         recognizer: a trained network.
-        clip: a file that `data.skeleton_folder.read_clip` reads, or "-": JSON lines on
-            standard input, see `data.skeleton_lines.line_frames`.
+        clip: a file that `clip_folder.read_clip` reads, or "-": JSON lines on standard
+            input, see `data.skeletons.stream.line_frames`.
         config: how the sequence is cut.
         as_json: JSON lines with time, label (or null) and confidence.
 
@@ -98,14 +99,15 @@ def print_stream(
         FileNotFoundError: if the file is not there.
         ValueError: names the file or the line that is no clip of the network's joints.
     """
-    layout = recognizer.layout
-    frames = (
-        line_frames(
-            sys.stdin.buffer, layout, recognizer.config.model.in_channels, config.fps
+    layout, reading = recognizer.layout, recognizer.config.data.reading
+    if clip == STANDARD_INPUT:
+        channels = recognizer.config.model.in_channels
+        frames = line_frames(
+            sys.stdin.buffer, layout, channels, config.fps, reading=reading
         )
-        if clip == STANDARD_INPUT
-        else clip_frames(clip, layout, config.fps)
-    )
+        frames = check_pace(frames, config.window, "standard input")
+    else:
+        frames = clip_frames(clip, layout, config.fps, reading)
     latencies: collections.deque[float] = collections.deque(maxlen=1000)
     count, width = 0, max(map(len, recognizer.class_names))
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gpsattn_jax.data.skeletons.clip_folder import read_clip
+from gpsattn_jax.data.skeletons.clip_folder import read_clips
 from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.gaps import interpolated
 from gpsattn_jax.evaluation import classification
@@ -191,8 +191,7 @@ def predict(
 
     Args:
         recognizer: a trained network.
-        paths: `.npy`, `.npz` or `.csv` clips, see `data.skeleton_folder.read_clip`, or
-            folders that hold some.
+        paths: files or folders of clips, see `clip_folder.read_clips`.
         output: optional JSON of all classes' probabilities.
         top: how many classes are printed.
 
@@ -200,33 +199,24 @@ def predict(
         FileNotFoundError: if a file is not there, or a folder holds no clip.
         ValueError: names a file that is no clip of the recogniser's skeleton.
     """
-    files = [file for path in paths for file in _clip_files(pathlib.Path(path))]
+    data = recognizer.config.data
     told: dict[str, dict[str, float]] = {}
-    for file in files:
-        clip = read_clip(file, recognizer.layout)
-        if recognizer.config.data.missing == "interpolate":
-            clip = interpolated(clip)
-        shares = recognizer.probabilities(clip)[0]
-        told[str(file)] = {
-            recognizer.class_names[place]: round(float(shares[place]), 6)
-            for place in np.argsort(-shares)
-        }
-        best = list(told[str(file)].items())[:top]
-        words = ", ".join(f"{name} {100 * share:.1f} %" for name, share in best)
-        print(f"{file}: {words}")
+    for path in paths:
+        clips = read_clips(path, recognizer.layout, data.reading)
+        if data.missing == "interpolate":
+            clips = interpolated(clips)
+        found = recognizer.probabilities(clips)
+        for clip, shares in zip(clips.names, found, strict=True):
+            told[clip] = {
+                recognizer.class_names[place]: round(float(shares[place]), 6)
+                for place in np.argsort(-shares)
+            }
+            best = list(told[clip].items())[:top]
+            words = ", ".join(f"{name} {100 * share:.1f} %" for name, share in best)
+            print(f"{clip}: {words}")
     if output is not None:
         write_json(output, told)
         print(f"Written to {output}.")
-
-
-def _clip_files(path):
-    if not path.is_dir():
-        return [path]
-    files = sorted(p for p in path.rglob("*") if p.suffix in (".npy", ".npz", ".csv"))
-    files = [file for file in files if file.name != "labels.csv"]
-    if not files:
-        raise FileNotFoundError(f"{path}: no clips (.npy, .npz, .csv) in this folder.")
-    return files
 
 
 def _weights(streams: Sequence[str], fuse: Sequence[float] | None) -> dict[str, float]:

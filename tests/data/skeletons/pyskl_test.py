@@ -10,6 +10,7 @@ import pytest
 from gpsattn_jax.data.files.safe_pickle import read_pickle
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.data.skeletons.pyskl import read_annotations
+from gpsattn_jax.data.skeletons.reading import Reading
 
 COCO = LAYOUTS["coco17"]
 PROTOCOLS = range(6)
@@ -237,7 +238,7 @@ def test_scores_and_zeros_mask(tmp_path):
     del found[1]["keypoint_score"]
     found[1]["keypoint"][0, 3, 7] = 0
     path = written(tmp_path / "a.pkl", {"annotations": found})
-    clips, splits = read_annotations(path, COCO, score=0.08)
+    clips, splits = read_annotations(path, COCO, reading=Reading(least_confidence=0.08))
     assert splits == {}
     assert np.argwhere(~clips.clip(0)[1][:, :1]).tolist() == [[1, 0, 5], [2, 0, 6]]
     assert np.argwhere(~clips.clip(1)[1][:, :2]).tolist() == [[3, 0, 7]]
@@ -263,7 +264,8 @@ def test_the_older_list_in_three_dimensions(tmp_path):
         ({"label": -1}, "v_0: label must be in"),
         ({"label": 10**12}, "v_0: label must be in"),
         ({"label": "run"}, "v_0: label must be in .* got 'run'"),
-        ({"keypoint": None}, "v_0: keypoint must be an array of numbers of 4 axes"),
+        ({"keypoint": None}, "v_0: keypoint must be an array .* got none among the"),
+        ({"keypoint": 3}, "v_0: keypoint must be an array of numbers of 4 axes; got 3"),
         ({"keypoint": np.ones((4, 17, 2))}, "v_0: keypoint must be .* 4 axes"),
         ({"keypoint": np.ones((1, 4, 25, 2))}, "v_0: keypoint_score must be"),
         ({"total_frames": 9}, "v_0: keypoint must have total_frames=9 .* got 4"),
@@ -277,7 +279,7 @@ def test_the_older_list_in_three_dimensions(tmp_path):
         ),
         (
             {"keypoint": np.ones((1, 4, 17, 3))},
-            "v_1: must have 3 coordinates a joint, .* got 2",
+            "v_0: must have 2 coordinates a joint, .* got 3",
         ),
     ],
 )
@@ -295,7 +297,7 @@ def test_a_wrong_annotation_is_named(tmp_path, change, message):
         ([], "must be annotations"),
         ({"split": {}}, "must be annotations"),
         (3, "must be annotations"),
-        ([1], "annotation 0 must be a dict; got int"),
+        ([1], "1 of 1 clips cannot be used:\n  annotation 0: must be a dict; got 1"),
         ({"annotations": annotated(), "split": {"train": 3}}, "split 'train' must be"),
         (
             {"annotations": annotated(), "split": {"train": [[]]}},
