@@ -106,13 +106,13 @@ def center(joints: jax.Array, mask: jax.Array, root: int) -> jax.Array:
     It is the root of the first person who has one. In a clip without any root, the
     mean of all joints becomes the origin.
     """
-    seen = mask[..., root].reshape(len(mask), -1)
+    present = mask[..., root].reshape(len(mask), -1)
     roots = joints[..., root, :].reshape(len(mask), -1, joints.shape[-1])
-    first = jnp.argmax(seen, axis=1)[:, None, None]
+    first = jnp.argmax(present, axis=1)[:, None, None]
     place = jnp.take_along_axis(roots, first, axis=1)[:, 0]
     count = jnp.maximum(mask.sum((1, 2, 3)), 1)[:, None]
     mean = joints.sum((1, 2, 3)) / count
-    place = jnp.where(seen.any(1)[:, None], place, mean)
+    place = jnp.where(present.any(1)[:, None], place, mean)
     return hide(joints - place[:, None, None, None, :], mask)
 
 

@@ -46,6 +46,8 @@ class BadClips:
         if not self._reasons:
             return
         text = self._listing(total)
+        if list(self._reasons) == [self.where]:
+            raise ValueError(f"{self.where}: {self._reasons[self.where]}")
         if not self.skip:
             raise ValueError(f"{text}\n{_ADVICE}" if len(self) < total else text)
         if len(self) >= total:

@@ -1,4 +1,4 @@
-"""Joints that a sensor did not see: found, and filled in between those it saw."""
+"""Joints that a sensor missed: found, and filled in between those it has."""
 
 import dataclasses
 
@@ -17,15 +17,16 @@ def missing_joints(joints: np.ndarray) -> np.ndarray:
 
 
 def interpolate(joints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fills the missing joints of one clip, linearly in time between those seen.
+    """Fills the missing joints of one clip, linearly in time.
 
     Args:
         joints: [T, M, V, C].
         mask: [T, M, V]; False where a joint is missing.
 
     Returns:
-        (joints, mask) of the same shapes. Before the first and after the last sight of
-        a joint its nearest place is taken; a joint never seen stays missing, at 0.
+        (joints, mask) of the same shapes. Before the first and after the last frame
+        that has a joint its nearest place is taken; a joint that no frame has stays
+        missing, at 0.
     """
     frames = np.arange(len(joints)).reshape(-1, 1, 1)
     last = np.maximum.accumulate(np.where(mask, frames, -1), axis=0)

@@ -69,26 +69,26 @@ def sorted_classes(labels: set[str]) -> list[str]:
     return sorted(labels)
 
 
-def check_splits(where: str, named: Mapping[str, int], used: Sequence[str]) -> None:
+def check_splits(where: str, counts: Mapping[str, int], used: Sequence[str]) -> None:
     """Refuses splits that are misspelt, and tells how many clips no used part has.
 
     Args:
         where: the table or file.
-        named: {split: how many clips it alone has}; "" for clips without one.
+        counts: {split: how many clips it alone has}; "" for clips without one.
         used: the splits that a run trains and tests on.
 
     Raises:
         ValueError: if a split differs from a used one in nothing but capitals.
     """
     plain = {name.casefold(): name for name in used}
-    for name in sorted(set(named) - set(used)):
+    for name in sorted(set(counts) - set(used)):
         meant = plain.get(name.casefold())
         if meant is not None:
             raise ValueError(
-                f"{where}: split must be {meant!r}; got {name!r} for {named[name]} "
+                f"{where}: split must be {meant!r}; got {name!r} for {counts[name]} "
                 "clips."
             )
-    left = collections.Counter({k: n for k, n in named.items() if k not in used and n})
+    left = collections.Counter({k: n for k, n in counts.items() if k not in used and n})
     if left:
         kinds = [f"{n} of {name!r}" if name else f"{n} without split"
                  for name, n in left.most_common()]  # fmt: skip

@@ -101,16 +101,16 @@ def _long(table, layout):
 
 def _frames(table):
     """The place of each row's frame, from 0."""
-    named, timed = _first(table.header, FRAMES), _first(table.header, TIMES)
-    if named is None and timed is None:
+    number, time = _first(table.header, FRAMES), _first(table.header, TIMES)
+    if number is None and time is None:
         raise ValueError(
             f"{table.path}: must have the column frame, or a time such as "
             f"timestamp_ms; got {first_of(table.header)}."
         )
-    field = named or timed
+    field = number or time
     values = _column(table, field)
     whole = np.isfinite(values)
-    if named:
+    if number:
         whole &= values == np.round(values)
     for i in np.flatnonzero(~whole)[:1]:
         raise ValueError(
@@ -119,7 +119,7 @@ def _frames(table):
         )
     known, inverse = np.unique(values, return_inverse=True)
     steps = np.diff(known)
-    usual = 1.0 if named or not len(steps) else float(np.median(steps))
+    usual = 1.0 if number or not len(steps) else float(np.median(steps))
     # Cameras do not keep time: each step is so many frames, not each time.
     with np.errstate(all="ignore"):
         places = np.concatenate(

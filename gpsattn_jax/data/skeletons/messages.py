@@ -7,24 +7,13 @@ import numpy as np
 
 _MOST_LETTERS = 60
 _MOST_DIGITS = 40
+_DEPTH = 2  # containers within containers that are shown
 
 
 def shortened(value: Any) -> str:
     """A value from a file as text of a bounded length, whatever it refers to."""
-    if isinstance(value, np.ndarray):
-        return f"an array {np.shape(value)} of {value.dtype}"
-    if type(value) is int and abs(value) >= 10**_MOST_DIGITS:
-        return f"a number of {value.bit_length()} bits"
-    if value is None or isinstance(value, bool | int | float):
-        return repr(value)
-    if isinstance(value, str):
-        text = repr(value[: _MOST_LETTERS + 1])
-        return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}…"
-    if isinstance(value, list | tuple):
-        return _listed(value)
-    if isinstance(value, dict | set | frozenset | bytes | bytearray):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"a {type(value).__name__}"
+    text = _text(value, _DEPTH)
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}…"
 
 
 def first_of(words: list[str], count: int = 10) -> str:
@@ -38,11 +27,32 @@ def notice(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _listed(values):
-    """Lists of plain values with their content, deeper ones by their length."""
-    plain = all(v is None or isinstance(v, bool | int | float | str) for v in values)
-    if plain and len(values) <= _MOST_LETTERS:
-        text = f"[{', '.join(shortened(v) for v in values)}]"
-        if len(text) <= _MOST_LETTERS:
-            return text
-    return f"a {type(values).__name__} of {len(values)}"
+def _text(value, depth):
+    if isinstance(value, np.ndarray):
+        return f"an array {np.shape(value)} of {value.dtype}"
+    if type(value) is int and abs(value) >= 10**_MOST_DIGITS:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, str):
+        return repr(value[:_MOST_LETTERS])
+    if isinstance(value, list | tuple | dict) and depth:
+        brackets = {list: "[]", tuple: "()"}.get(type(value), "{}")
+        return f"{brackets[0]}{_contents(value, depth - 1)}{brackets[1]}"
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, list | tuple | dict | set | frozenset | bytes | bytearray):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
+def _contents(values, depth):
+    """The first values of a container, as many as a message can show."""
+    words: list[str] = []
+    items = values.items() if isinstance(values, dict) else values
+    for item in items:
+        if sum(map(len, words)) > _MOST_LETTERS:
+            break
+        if isinstance(values, dict):
+            words.append(f"{_text(item[0], depth)}: {_text(item[1], depth)}")
+        else:
+            words.append(_text(item, depth))
+    return ", ".join(words)

@@ -39,9 +39,9 @@ def _folder_of_clips(folder, config):
     where, used = folder / config.path, (config.train_split, config.test_split)
     layout = _layout(config.layout, config.name)
     options = {"reading": config.reading, "skip_bad": config.skip_bad}
-    clips, named = read_folder(where, layout, **options)
-    split = _named_split(where, named, *used)
-    counts = {name: len(places) for name, places in named.items()}
+    clips, splits = read_folder(where, layout, **options)
+    split = _chosen_split(where, splits, *used)
+    counts = {name: len(places) for name, places in splits.items()}
     counts[""] = len(clips) - sum(counts.values())
     check_splits(str(where / LABELS), counts, used)
     return clips, [split]
@@ -53,16 +53,16 @@ def _pickle(folder, config):
     used = config.train_split, config.test_split
     if config.train_path:
         paths = [folder / path for path in (config.train_path, config.test_path)]
-        clips, named = read_annotations(paths, layout, **options)
+        clips, splits = read_annotations(paths, layout, **options)
         # A file may have splits of its own: then those that are asked for are taken.
         pairs = zip(paths, used, strict=True)
-        split = tuple(named.get(name, named[str(path)]) for path, name in pairs)
+        split = tuple(splits.get(name, splits[str(path)]) for path, name in pairs)
         return clips, [split]
     where = folder / config.path
-    clips, named = read_annotations(where, layout, **options)
-    if not named:
+    clips, splits = read_annotations(where, layout, **options)
+    if not splits:
         return clips, [_drawn_split(where, clips)]
-    train, test = _named_split(where, named, *used)
+    train, test = _chosen_split(where, splits, *used)
     doubled = np.intersect1d(train, test)
     if len(doubled):
         notice(
@@ -92,14 +92,14 @@ def _layout(layout: str, name: str) -> Layout:
     return load_layout(layout)
 
 
-def _named_split(path, named, *wanted):
+def _chosen_split(path, splits, *wanted):
     for name in wanted:
-        if name not in named:
+        if name not in splits:
             raise ValueError(
                 f"{path}: data.train_split and data.test_split must be of its splits "
-                f"({first_of(list(named)) or 'it has none'}); got {name!r}."
+                f"({first_of(list(splits)) or 'it has none'}); got {name!r}."
             )
-    return tuple(named[name] for name in wanted)
+    return tuple(splits[name] for name in wanted)
 
 
 # {data.name: what reads it, from the folder of the data and the settings}

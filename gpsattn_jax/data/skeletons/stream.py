@@ -148,11 +148,11 @@ def window_clip(name: str, frames: list[np.ndarray], layout: Layout) -> Clips | 
     for place, frame in enumerate(frames):
         joints[place, : len(frame)] = frame
     mask = missing_joints(joints)
-    seen = mask.any(-1)
-    if not seen.any():
+    present = mask.any(-1)
+    if not present.any():
         return None
-    if (joints[:, :, layout.root][seen] == 0).all():
-        mask[:, :, layout.root] = seen
+    if (joints[:, :, layout.root][present] == 0).all():
+        mask[:, :, layout.root] = present
     return Clips(
         np.where(mask[..., None], joints, np.float32(0)),
         mask,

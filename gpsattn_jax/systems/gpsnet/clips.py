@@ -25,8 +25,9 @@ def fitted(config: Config, clips: Clips) -> Config:
         anchors=layout.anchors,
     )
     # What "auto" found holds for the clips that are recognised later.
-    found = {"axes": clips.reading.axes, "channels": clips.reading.channels}
-    data = dataclasses.replace(config.data, **found)
+    data = dataclasses.replace(
+        config.data, axes=clips.reading.axes, channels=clips.reading.channels
+    )
     return dataclasses.replace(config, model=model, data=data)
 
 

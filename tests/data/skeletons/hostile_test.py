@@ -57,7 +57,7 @@ def test_a_nested_label_has_a_short_message(tmp_path):
         label = [label, label]
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(annotated(1, label=label)))
-    with pytest.raises(ValueError, match=r"v_0: label must be .* got a list of 2"):
+    with pytest.raises(ValueError, match=r"v_0: label must be .* got \[\[a list of 2"):
         read_labelled(path)
 
 

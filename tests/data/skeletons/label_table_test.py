@@ -55,9 +55,9 @@ def test_clips_in_no_used_part_are_counted(tmp_path, capsys):
     folder_of(tmp_path, table_of("train", "", "val", "val", "test", ""))
     parts = parts_of(tmp_path)
     assert (len(parts["train"]), len(parts["test"])) == (1, 1)
-    told = capsys.readouterr().err
-    assert "labels.csv: 4 clips are in no used part (train, test): " in told
-    assert "2 of 'val'" in told and "2 without split" in told
+    printed = capsys.readouterr().err
+    assert "labels.csv: 4 clips are in no used part (train, test): " in printed
+    assert "2 of 'val'" in printed and "2 without split" in printed
 
 
 def test_short_rows_have_no_split(tmp_path, capsys):

@@ -80,8 +80,8 @@ SHELLS = {
 
 def line(**fields):
     """Three joints in a row."""
-    told = {"name": "line", "joints": ("a", "b", "c"), "edges": ((0, 1), (1, 2))}
-    return Layout(**(told | {"root": 1} | fields))
+    given = {"name": "line", "joints": ("a", "b", "c"), "edges": ((0, 1), (1, 2))}
+    return Layout(**(given | {"root": 1} | fields))
 
 
 def test_every_layout_has_its_shells():
@@ -195,7 +195,7 @@ def test_a_name_or_a_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="one of ntu25, nw_ucla20.*got 'ntu26'"):
         load_layout("ntu26")
     path = tmp_path / "own.json"
-    told = {
+    given = {
         "name": "own",
         "joints": ["hip", "left knee", "right knee"],
         "edges": [[0, 1], ["hip", "right knee"]],
@@ -203,7 +203,7 @@ def test_a_name_or_a_file(tmp_path):
         "mirror": [["left knee", 2]],
         "anchors": ["right knee"],
     }
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(given))
     joints = ("hip", "left knee", "right knee")
     own = Layout("own", joints, ((0, 1), (0, 2)), 0, ((1, 2),), (2,))
     assert load_layout(path) == load_layout(str(path)) == own
@@ -261,8 +261,8 @@ def test_edges_that_count_from_1_get_a_hint(tmp_path):
     (tmp_path / "a.txt").write_text(EDGES_FROM_1)
     with pytest.raises(ValueError, match="Joints count from 0, and these edges name 1"):
         load_layout(tmp_path / "a.txt")
-    named = {"edges": [[1, 2], [2, 3]], "joints": ["a", "b", "c"]}
-    (tmp_path / "a.json").write_text(json.dumps(named))
+    content = {"edges": [[1, 2], [2, 3]], "joints": ["a", "b", "c"]}
+    (tmp_path / "a.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match="got 3. Joints count .* take 1 off each"):
         load_layout(tmp_path / "a.json")
     (tmp_path / "a.txt").write_text("0 1\n2 3\n")

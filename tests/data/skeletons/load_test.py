@@ -70,9 +70,9 @@ def test_unused_and_doubled_clips_of_a_pickle_are_counted(tmp_path, capsys):
     split = {"train": ["v_0", "v_1", "v_2"], "test": ["v_2", "v_3"], "other": ["v_4"]}
     path = dump(tmp_path / "a.pkl", {"split": split, "annotations": annotated(6)})
     parts_of(name="pickle", path=path)
-    told = capsys.readouterr().err
-    assert "1 clips are in both train and test, such as v_2" in told
-    assert "2 clips are in no used part" in told
+    printed = capsys.readouterr().err
+    assert "1 clips are in both train and test, such as v_2" in printed
+    assert "2 clips are in no used part" in printed
 
 
 def test_a_confidence_in_a_pickle_s_keypoint(tmp_path):
@@ -106,10 +106,10 @@ def test_other_axes_of_a_pickle_have_a_flag(tmp_path, axes, turn):
         ({"keypoint": np.ones((0, 5, 17, 2))}, r"must have persons; got \(0, 5, 17, 2"),
         ({"keypoint": np.ones((1, 0, 17, 2)), "total_frames": 0}, "must have frames"),
         ({"label": np.arange(2)}, r"label must be .* got an array \(2,\) of int64"),
-        ({"label": [[[]]] * 2}, "label must be .* got a list of 2"),
+        ({"label": [[[]]] * 2}, "label must be .* got \\[\\[a list of 0"),
         ({"label": 10**5000}, "label must be .* got a number of 16610 bits"),
         ({"total_frames": "5"}, "total_frames must be a number; got '5'"),
-        ({"keypoint": [[1.0]]}, "keypoint must be an array of numbers .* got a list"),
+        ({"keypoint": [[1.0]]}, "keypoint must be an array .* got \\[\\[1.0"),
         ({"img_shape": [480, 0]}, r"img_shape must be \(height, width\); got \[480, 0"),
     ],
 )  # fmt: skip
