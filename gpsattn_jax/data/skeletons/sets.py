@@ -110,6 +110,11 @@ def validation(clips: Clips, train: np.ndarray, fold: int) -> Split:
     By held-out person, one a fold, where persons are known; else a fifth of each class,
     drawn once and for all. A function of its arguments alone.
 
+    Args:
+        clips: of a set.
+        train: places in `clips` that a split trains on.
+        fold: number of the part that is held out.
+
     Raises:
         ValueError: if there is no such fold.
     """
