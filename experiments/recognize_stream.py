@@ -18,7 +18,7 @@ from gpsattn_jax.systems.gpsnet import stream
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of a trained run.", required=True)
 _CLIP = flags.DEFINE_string(
-    "clip", None, "A file (npy, npz, csv), or - for standard input.", required=True
+    "clip", None, "A clip's file, or - for standard input.", required=True
 )
 _CHECKPOINT = flags.DEFINE_enum("checkpoint", "latest", ["latest", "best"], "Of a run.")
 _JSON = flags.DEFINE_bool("json", False, "JSON lines: time, label, confidence.")

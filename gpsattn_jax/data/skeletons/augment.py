@@ -34,7 +34,17 @@ def rotate(
 
 
 def scale(joints: jax.Array, key: jax.Array, low: float, high: float) -> jax.Array:
-    """Multiplies each clip by one factor, uniform in [low, high]."""
+    """Multiplies each clip by one factor.
+
+    Args:
+        joints: [B, M, T, V, C].
+        key: random key.
+        low: least factor.
+        high: greatest factor; the factors are uniform between the two.
+
+    Returns:
+        [B, M, T, V, C].
+    """
     factors = jax.random.uniform(key, _per_clip(joints), minval=low, maxval=high)
     return joints * factors
 
@@ -42,7 +52,17 @@ def scale(joints: jax.Array, key: jax.Array, low: float, high: float) -> jax.Arr
 def jitter(
     joints: jax.Array, mask: jax.Array, key: jax.Array, sigma: float
 ) -> jax.Array:
-    """Adds Gaussian noise of standard deviation sigma to every coordinate."""
+    """Adds Gaussian noise to every coordinate.
+
+    Args:
+        joints: [B, M, T, V, C].
+        mask: [B, M, T, V].
+        key: random key.
+        sigma: standard deviation.
+
+    Returns:
+        [B, M, T, V, C].
+    """
     return hide(joints + sigma * jax.random.normal(key, joints.shape), mask)
 
 
@@ -81,16 +101,33 @@ def mirror(
 
 
 def drop_joints(mask: jax.Array, key: jax.Array, share: float) -> jax.Array:
-    """Drops each joint of a clip, in all its frames, with probability share.
+    """Drops joints of a clip, each in all its frames.
 
     A clip that would lose all is left as it was; `hide` sets the joints to 0.
+
+    Args:
+        mask: [B, M, T, V].
+        key: random key.
+        share: probability with which a joint is dropped.
+
+    Returns:
+        [B, M, T, V].
     """
     kept = jax.random.bernoulli(key, 1.0 - share, (len(mask), 1, 1, mask.shape[3]))
     return _not_all(mask, mask & kept)
 
 
 def drop_frames(mask: jax.Array, key: jax.Array, share: float) -> jax.Array:
-    """Drops each frame of a clip with probability share; see `drop_joints`."""
+    """Drops frames of a clip; see `drop_joints`.
+
+    Args:
+        mask: [B, M, T, V].
+        key: random key.
+        share: probability with which a frame is dropped.
+
+    Returns:
+        [B, M, T, V].
+    """
     kept = jax.random.bernoulli(key, 1.0 - share, (len(mask), 1, mask.shape[2], 1))
     return _not_all(mask, mask & kept)
 
@@ -101,18 +138,26 @@ def hide(joints: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def center(joints: jax.Array, mask: jax.Array, root: int) -> jax.Array:
-    """Moves each clip: the root, where it is first seen, becomes the origin.
+    """Moves each clip: the root, where it is there first, becomes the origin.
 
     It is the root of the first person who has one. In a clip without any root, the
     mean of all joints becomes the origin.
+
+    Args:
+        joints: [B, M, T, V, C].
+        mask: [B, M, T, V].
+        root: number of the joint.
+
+    Returns:
+        [B, M, T, V, C].
     """
-    seen = mask[..., root].reshape(len(mask), -1)
+    present = mask[..., root].reshape(len(mask), -1)
     roots = joints[..., root, :].reshape(len(mask), -1, joints.shape[-1])
-    first = jnp.argmax(seen, axis=1)[:, None, None]
+    first = jnp.argmax(present, axis=1)[:, None, None]
     place = jnp.take_along_axis(roots, first, axis=1)[:, 0]
     count = jnp.maximum(mask.sum((1, 2, 3)), 1)[:, None]
     mean = joints.sum((1, 2, 3)) / count
-    place = jnp.where(seen.any(1)[:, None], place, mean)
+    place = jnp.where(present.any(1)[:, None], place, mean)
     return hide(joints - place[:, None, None, None, :], mask)
 
 

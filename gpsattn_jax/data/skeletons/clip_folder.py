@@ -1,33 +1,52 @@
 """A user's own clips: a folder of files and a table of their labels."""
 
-import csv
+import dataclasses
 import os
 import pathlib
 
 import numpy as np
 
-from gpsattn_jax.data.files.numpy_files import read_npy, read_npz
+from gpsattn_jax.data.files.numpy_files import npz_names
+from gpsattn_jax.data.skeletons.bad_clips import BadClips
+from gpsattn_jax.data.skeletons.clip_files import (
+    LABELS,
+    SUFFIXES,
+    find_clips,
+    is_clip,
+    read_raw_clip,
+)
 from gpsattn_jax.data.skeletons.clips import Clips
-from gpsattn_jax.data.skeletons.join import UNKNOWN, join_clips
+from gpsattn_jax.data.skeletons.label_table import read_labels, sorted_classes
 from gpsattn_jax.data.skeletons.layout import Layout
-from gpsattn_jax.data.skeletons.mediapipe_csv import read_landmarks
+from gpsattn_jax.data.skeletons.ntu import ntu_npz
+from gpsattn_jax.data.skeletons.pyskl import read_annotations
+from gpsattn_jax.data.skeletons.raw_clips import join_raw_clips, unlabelled
+from gpsattn_jax.data.skeletons.reading import Reading
+from gpsattn_jax.data.skeletons.stgcn import read_stgcn_array
 
-SUFFIXES = (".npy", ".npz", ".csv")
-LABELS = "labels.csv"
+_PICKLES = (".pkl", ".pickle")
 
 
 def read_folder(
-    folder: str | os.PathLike, layout: Layout, labels: str | os.PathLike | None = None
+    folder: str | os.PathLike,
+    layout: Layout,
+    labels: str | os.PathLike | None = None,
+    *,
+    reading: Reading | None = None,
+    skip_bad: bool = False,
 ) -> tuple[Clips, dict[str, np.ndarray]]:
     """The labelled clips of a folder, sorted by name.
 
     Args:
-        folder: searched to the bottom for `.npy`, `.npz` and `.csv` clips; see
-            `read_clip`. Clips of fewer persons are filled up with absent ones.
+        folder: searched to the bottom for clips; see `find_clips` and `read_raw_clip`.
+            Clips of fewer persons are filled up with absent ones.
         layout: of the joints.
         labels: a CSV file with the columns name, label and, if wanted, split;
             `labels.csv` in the folder by default. A name is the file's path in the
             folder, with or without its suffix; a label is a class's name or number.
+        reading: of axes, channels and confidences that the formats leave open.
+        skip_bad: leaves out files without a label, labels without a file, and clips
+            that cannot be read, and counts them.
 
     Returns:
         (clips, {split: places}); no splits without that column. The classes are all
@@ -35,132 +54,104 @@ def read_folder(
 
     Raises:
         FileNotFoundError: if there is no such folder or table, or no clips in it.
-        ValueError: names the clip without a label, the label without a clip, names
-            that come twice, or the file that does not fit.
+        ValueError: names what cannot be used: the clip without a label, the label
+            without a clip, names that come twice, files that do not fit.
     """
-    folder = pathlib.Path(folder)
+    folder, reading = pathlib.Path(folder), reading or Reading()
     table = folder / LABELS if labels is None else pathlib.Path(labels)
-    files = _find(folder, table)
-    rows = _read_table(table)
-    lost = [name for name in rows if name not in files]
-    if lost:
-        raise ValueError(f"{table}: must name files of {folder}; got {lost[0]!r}.")
-    bare = [str(path) for name, path in files.items() if name not in rows]
-    if bare:
-        raise ValueError(f"{bare[0]}: must have a label in {table}; got none.")
-    names = sorted(files)
-    read = [_read(files[name], layout) for name in names]
-    classes = _sorted_classes({label for label, _ in rows.values()})
-    clips = join_clips(
-        [joints for joints, _ in read],
-        labels=[classes.index(rows[name][0]) for name in names],
-        names=[str(files[name]) for name in names],
+    files = find_clips(folder, [table])
+    rows = read_labels(table, SUFFIXES)
+    bad = BadClips(str(folder), skip_bad)
+    for name, row in rows.items():
+        if name not in files:
+            reason = f"must name a clip that is there; got {name!r}."
+            bad.add(f"{table}: row {row.line}", reason)
+    raw, entries = [], []
+    for name in sorted(files):
+        file = files[name]
+        try:
+            if name not in rows:
+                if is_clip(file):
+                    bad.add(f"{file.path}", f"must have a label in {table}; got none.")
+                continue
+            raw.append(read_raw_clip(file, layout, reading))
+            entries.append(rows[name])
+        except (ValueError, FileNotFoundError) as error:
+            bad.add(f"{file.path}", error)
+    classes = sorted_classes({entry.label for entry in rows.values()})
+    clips = join_raw_clips(
+        raw,
+        labels=[classes.index(entry.label) for entry in entries],
         class_names=classes,
         layout=layout,
-        masks=[mask for _, mask in read]
-        if any(m is not None for _, m in read)
-        else None,
+        reading=reading,
+        where=str(folder),
+        bad=bad,
+        total=len(raw) + len(bad),
     )
-    splits = sorted({split for _, split in rows.values() if split})
-    return clips, {
-        split: np.flatnonzero([rows[name][1] == split for name in names])
-        for split in splits
-    }
+    of = {clip.name: entry.split for clip, entry in zip(raw, entries, strict=True)}
+    found = np.array([of[name] for name in clips.names], object)
+    splits = sorted(set(of.values()) - {""})
+    return clips, {split: np.flatnonzero(found == split) for split in splits}
 
 
-def read_clip(path: str | os.PathLike, layout: Layout) -> Clips:
+def read_clip(
+    path: str | os.PathLike, layout: Layout, reading: Reading | None = None
+) -> Clips:
     """One clip whose class is not known, for prediction.
 
     Args:
-        path: `.npy` with [T, V, C] or [T, M, V, C]; `.npz` with such `joints` and, if
-            wanted, a `mask` [T, V] or [T, M, V]; or `.csv` of landmarks (see
-            `read_landmarks`). Without a mask, joints at zero are missing.
+        path: a file that `read_raw_clip` reads, or a folder of OpenPose's frames of
+            one clip. Without a mask, joints at zero are missing.
         layout: of the joints.
+        reading: of axes, channels and confidences that the format leaves open.
 
     Raises:
         FileNotFoundError: if the file is not there.
+        ValueError: names the file and what is wrong with it, or that it has several
+            clips.
+    """
+    clips = read_clips(path, layout, reading)
+    if len(clips) != 1:
+        raise ValueError(f"{path}: must be one clip; got {len(clips)}.")
+    return clips
+
+
+def read_clips(
+    path: str | os.PathLike, layout: Layout, reading: Reading | None = None
+) -> Clips:
+    """All clips of a file or folder, whose classes are not known, for prediction.
+
+    Args:
+        path: what `read_clip` takes; a pickle of `read_annotations`, an npz of
+            `ntu_npz`, or a `.npy` of five axes, whose clips are named after the file;
+            or a folder of any of them.
+        layout: of the joints.
+        reading: of axes, channels and confidences that the format leaves open.
+
+    Raises:
+        FileNotFoundError: if the file is not there, or the folder holds no clip.
         ValueError: names the file and what is wrong with it.
     """
-    path = pathlib.Path(path)
-    joints, mask = _read(path, layout)
-    return join_clips(
-        [joints],
-        labels=[0],
-        names=[str(path)],
-        class_names=[UNKNOWN],
-        layout=layout,
-        masks=None if mask is None else [mask],
-    )
+    path, reading = pathlib.Path(path), reading or Reading()
+    if path.is_dir():
+        files = [file for file in find_clips(path).values() if is_clip(file)]
+        raw = [read_raw_clip(file, layout, reading) for file in files]
+        if not raw:
+            raise FileNotFoundError(f"{path}: no clips in this folder.")
+        return unlabelled(raw, layout, reading, str(path))
+    suffix = path.suffix.lower()
+    if suffix in _PICKLES:
+        clips, _ = read_annotations(path, layout, reading=reading, labelled=False)
+        return _named_after(path, clips)
+    if suffix == ".npz" and path.is_file() and "joints" not in npz_names(path):
+        clips, _ = ntu_npz(path, layout=layout, reading=reading, labelled=False)
+        return _named_after(path, clips)
+    clip = read_raw_clip(path, layout, reading)
+    if clip.joints.ndim == 5:
+        return read_stgcn_array(clip.name, clip.joints, layout, reading)
+    return unlabelled([clip], layout, reading, clip.name)
 
 
-def _find(folder, table):
-    """{path in the folder without suffix: file}."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder of clips.")
-    files: dict[str, pathlib.Path] = {}
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() not in SUFFIXES or hidden or not path.is_file():
-            continue
-        if path.resolve() in (table.resolve(), (folder / LABELS).resolve()):
-            continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in files:
-            raise ValueError(
-                f"{path}: clips must differ in name; got {files[name].name} as well."
-            )
-        files[name] = path
-    if not files:
-        raise FileNotFoundError(
-            f"{folder}: no clips there; looked for {', '.join(SUFFIXES)}."
-        )
-    return files
-
-
-def _read_table(table):
-    """{name: (label, split)}."""
-    if not table.is_file():
-        raise FileNotFoundError(f"{table}: no such table of labels.")
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            lines = list(reader)
-            header = reader.fieldnames or []
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{table}: must be a CSV file; got {error}.") from None
-    if not {"name", "label"} <= set(header):
-        raise ValueError(f"{table}: must have the columns name, label; got {header}.")
-    rows: dict[str, tuple[str, str]] = {}
-    for number, line in enumerate(lines, 2):
-        name, label = (line["name"] or "").strip(), (line["label"] or "").strip()
-        if not name or not label:
-            raise ValueError(f"{table}: row {number} must have a name and a label.")
-        for suffix in SUFFIXES:
-            name = name.removesuffix(suffix)
-        if name in rows:
-            raise ValueError(
-                f"{table}: row {number}: clips must differ in name; got {name!r} twice."
-            )
-        rows[name] = label, (line.get("split") or "").strip()
-    return rows
-
-
-def _sorted_classes(labels):
-    numbers = all(label.isdecimal() for label in labels)
-    return sorted(labels, key=int if numbers else None)
-
-
-def _read(path, layout):
-    """(joints, mask or None) of one file."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such clip.")
-    if path.suffix.lower() == ".csv":
-        return read_landmarks(path, layout)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: must be one of {', '.join(SUFFIXES)}.")
-    if path.suffix.lower() == ".npy":
-        return read_npy(path), None
-    arrays = read_npz(path)
-    if "joints" not in arrays:
-        raise ValueError(f"{path}: must have an array joints.")
-    return arrays["joints"], arrays.get("mask")
+def _named_after(path, clips):
+    return dataclasses.replace(clips, names=tuple(f"{path}: {n}" for n in clips.names))

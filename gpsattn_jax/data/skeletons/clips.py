@@ -7,6 +7,7 @@ import numpy as np
 
 from gpsattn_jax.data.batches import Batch
 from gpsattn_jax.data.skeletons.layout import Layout
+from gpsattn_jax.data.skeletons.reading import Reading
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,6 +23,7 @@ class Clips:
         class_names: a name for each class.
         layout: of the joints.
         groups: optional [n], the person who acted; validation holds persons out.
+        reading: how their arrays were read.
 
     Raises:
         ValueError: names the clip, or the field, and what was expected and got.
@@ -35,6 +37,7 @@ class Clips:
     class_names: tuple[str, ...]
     layout: Layout
     groups: np.ndarray | None = None
+    reading: Reading = Reading()
 
     def __post_init__(self) -> None:
         _check_arrays(self)
@@ -45,11 +48,11 @@ class Clips:
             raise ValueError(
                 f"{self.names[i]}: label must be in 0..{last}; got {self.labels[i]}."
             )
-        seen: set[str] = set()
+        earlier: set[str] = set()
         for name in self.names:
-            if name in seen:
+            if name in earlier:
                 raise ValueError(f"{name}: clips must differ in name; got it twice.")
-            seen.add(name)
+            earlier.add(name)
 
     def __len__(self) -> int:
         """How many clips."""

@@ -37,7 +37,7 @@ def write_demo_clips(
     """Writes clips of all actions, and their labels.csv; `read_folder` reads them.
 
     Each is done at a tempo of its own, by a person of a size and at a place of its own,
-    seen as a pose estimator would: shaking. A third of them are for the test.
+    as a pose estimator sees it: shaking. A third of them are for the test.
 
     Args:
         folder: holds nothing else; it is made if it is not there.

@@ -1,4 +1,4 @@
-"""Joints that a sensor did not see: found, and filled in between those it saw."""
+"""Joints that a sensor missed: found, and filled in between those it has."""
 
 import dataclasses
 
@@ -17,15 +17,16 @@ def missing_joints(joints: np.ndarray) -> np.ndarray:
 
 
 def interpolate(joints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fills the missing joints of one clip, linearly in time between those seen.
+    """Fills the missing joints of one clip, linearly in time.
 
     Args:
         joints: [T, M, V, C].
         mask: [T, M, V]; False where a joint is missing.
 
     Returns:
-        (joints, mask) of the same shapes. Before the first and after the last sight of
-        a joint its nearest place is taken; a joint never seen stays missing, at 0.
+        (joints, mask) of the same shapes. Before the first and after the last frame
+        that has a joint its nearest place is taken; a joint that no frame has stays
+        missing, at 0.
     """
     frames = np.arange(len(joints)).reshape(-1, 1, 1)
     last = np.maximum.accumulate(np.where(mask, frames, -1), axis=0)
@@ -33,13 +34,13 @@ def interpolate(joints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.nd
     first = np.minimum.accumulate(following, axis=0)[::-1]
     before = np.where(last < 0, first, last)
     after = np.where(first == len(joints), last, first)
-    seen = np.broadcast_to(mask.any(0), mask.shape)
-    before, after = np.where(seen, before, 0), np.where(seen, after, 0)
+    found = np.broadcast_to(mask.any(0), mask.shape)
+    before, after = np.where(found, before, 0), np.where(found, after, 0)
     weight = (frames - before) / np.maximum(after - before, 1)
     left = np.take_along_axis(joints, before[..., None], axis=0)
     right = np.take_along_axis(joints, after[..., None], axis=0)
     filled = left + weight[..., None].astype(joints.dtype) * (right - left)
-    return np.where(seen[..., None], filled, 0).astype(joints.dtype), seen.copy()
+    return np.where(found[..., None], filled, 0).astype(joints.dtype), found.copy()
 
 
 def interpolated(clips: Clips) -> Clips:

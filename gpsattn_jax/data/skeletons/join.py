@@ -27,7 +27,7 @@ def join_clips(
         arrays: of each clip [T, V, C] or [T, M, V, C]; C is the same for all, M and T
             may vary.
         labels: [n] places in `class_names`.
-        names: of the clips; errors tell them.
+        names: of the clips; errors name them.
         class_names: of the labels.
         layout: of the joints.
         masks: for each clip None or [T, V] or [T, M, V], False where a joint is
@@ -39,7 +39,7 @@ def join_clips(
     """
     given = [None] * len(arrays) if masks is None else masks
     pairs = [
-        _with_mask(name, array, mask, layout)
+        check_clip(name, array, mask, layout)
         for name, array, mask in zip(names, arrays, given, strict=True)
     ]
     _check_dimensions(names, pairs)
@@ -48,15 +48,15 @@ def join_clips(
     offsets = np.concatenate([[0], np.cumsum([len(mask) for _, mask in pairs])])
     shape = (int(offsets[-1]), persons, layout.num_joints)
     joints = np.zeros((*shape, dimensions), np.float32)
-    seen = np.zeros(shape, bool)
+    present = np.zeros(shape, bool)
     for start, (array, mask) in zip(offsets, pairs, strict=False):
         place = slice(int(start), int(start) + len(mask)), slice(mask.shape[1])
-        joints[place], seen[place] = array, mask
+        joints[place], present[place] = array, mask
     if masks is None:
-        seen = _with_origin(seen, arrays, layout.root)
+        present = _with_origin(present, arrays, layout.root)
     return Clips(
         joints,
-        seen,
+        present,
         offsets.astype(np.int64),
         np.asarray(labels, np.int32),
         tuple(names),
@@ -66,21 +66,34 @@ def join_clips(
     )
 
 
-def _with_mask(name, array, mask, layout):
-    """[T, M, V, C] float32 with zeros where the mask [T, M, V] is False."""
+def check_clip(
+    name: str, array: np.ndarray, mask: np.ndarray | None, layout: Layout
+) -> tuple[np.ndarray, np.ndarray]:
+    """One clip as [T, M, V, C] float32, 0 where its mask [T, M, V] is False.
+
+    Args:
+        name: of the clip.
+        array: [T, V, C] or [T, M, V, C].
+        mask: [T, V] or [T, M, V]; None where joints at zero are missing.
+        layout: of the joints.
+
+    Raises:
+        ValueError: names the clip and what is wrong with it.
+    """
     if array.ndim not in (3, 4) or array.dtype.kind not in "fiu":
         raise ValueError(
             f"{name}: joints must be numbers [T, V, C] or [T, M, V, C]; "
             f"got {array.shape} {array.dtype}."
         )
-    array = array.reshape(len(array), -1, *array.shape[-2:]) if array.size else array
     if array.shape[-2] != layout.num_joints:
         raise ValueError(
             f"{name}: must have the {layout.num_joints} joints of layout {layout.name};"
-            f" got {array.shape[-2]}."
+            f" got {array.shape[-2]} in {array.shape}."
         )
-    if not array.size:
-        raise ValueError(f"{name}: must have frames; got {array.shape}.")
+    array = array[:, None] if array.ndim == 3 else array
+    for axis, things in ((0, "frames"), (1, "persons"), (3, "coordinates")):
+        if not array.shape[axis]:
+            raise ValueError(f"{name}: must have {things}; got none.")
     with np.errstate(all="ignore"):  # what is not finite is masked
         array = array.astype(np.float32)
     if mask is None:
@@ -108,11 +121,11 @@ def _check_dimensions(names, pairs):
             )
 
 
-def _with_origin(seen, arrays, root):
+def _with_origin(present, arrays, root):
     """A root that is at zero in all frames of all clips was made the origin."""
     at_zero = all((np.asarray(array)[..., root, :] == 0).all() for array in arrays)
     if not at_zero:
-        return seen
-    seen = seen.copy()
-    seen[:, :, root] = seen.any(-1)
-    return seen
+        return present
+    present = present.copy()
+    present[:, :, root] = present.any(-1)
+    return present

@@ -5,6 +5,7 @@ import dataclasses
 import math
 
 from gpsattn_jax import graphs
+from gpsattn_jax.data.skeletons.messages import first_of, shortened
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -14,7 +15,7 @@ class Layout:
     """The graph of a skeleton's joints, numbered from 0.
 
     Attributes:
-        name: of the layout; errors tell it.
+        name: of the layout; errors name it.
         joints: a name for each joint, in the order of the coordinates.
         edges: the bones, as pairs of joints; together they connect all joints.
         root: the joint on which clips are centred and from which parts are counted.
@@ -40,8 +41,7 @@ class Layout:
         self._check_pairs("edges", self.edges)
         self._check_pairs("mirror", self.mirror)
         self._check_connected()
-        touched = [joint for pair in self.mirror for joint in pair]
-        self._check_once("mirror", touched)
+        self._check_once("mirror", [joint for pair in self.mirror for joint in pair])
         self._check_once("anchors", list(self.anchors))
 
     @property
@@ -75,7 +75,8 @@ class Layout:
         doubled = _doubled(self.joints)
         if doubled:
             raise ValueError(
-                f"{self.name}: joints must differ in name; got {doubled[0]!r} twice."
+                f"{self.name}: joints must differ in name; got "
+                f"{shortened(doubled[0])} twice."
             )
 
     def _check_joints(self, field, joints):
@@ -84,14 +85,16 @@ class Layout:
             # True is an int to Python, and no joint.
             if type(joint) is not int or not 0 <= joint <= last:
                 raise ValueError(
-                    f"{self.name}: {field} must be joints 0..{last}; got {joint!r}."
+                    f"{self.name}: {field} must be joints 0..{last}; "
+                    f"got {shortened(joint)}."
                 )
 
     def _check_pairs(self, field, pairs):
         for pair in pairs:
             if not isinstance(pair, tuple) or len(pair) != 2 or pair[0] == pair[1]:
                 raise ValueError(
-                    f"{self.name}: {field} must be pairs of two joints; got {pair!r}."
+                    f"{self.name}: {field} must be pairs of two joints; "
+                    f"got {shortened(pair)}."
                 )
             self._check_joints(field, pair)
         doubled = _doubled([tuple(sorted(pair)) for pair in pairs])
@@ -101,11 +104,11 @@ class Layout:
             )
 
     def _check_connected(self):
-        lost = [i for i, step in enumerate(self.steps_from(self.root)) if step < 0]
+        lost = [str(i) for i, step in enumerate(self.steps_from(self.root)) if step < 0]
         if lost:
             raise ValueError(
                 f"{self.name}: edges must connect all {self.num_joints} joints with the"
-                f" root {self.root}; got no way to {lost}."
+                f" root {self.root}; got no way to [{first_of(lost)}]."
             )
 
     def _check_once(self, field, joints):

@@ -4,6 +4,7 @@ import os
 
 from gpsattn_jax.data.skeletons.layout import Layout, chains, sided
 from gpsattn_jax.data.skeletons.layout_files import read_layout
+from gpsattn_jax.data.skeletons.layout_of_whole_body import WHOLE_BODY
 from gpsattn_jax.data.skeletons.layouts_of_poses import POSES
 
 # Kinect v1's 20 joints. Bones, order and sides of NW-UCLA and UTKinect were compared
@@ -54,7 +55,7 @@ _NTU = Layout(
     anchors=(1, 3, 7, 11, 15, 19),
 )  # fmt: skip
 
-# Its sides: told from the one-armed actions, which are done with the right arm.
+# Its sides: known from the one-armed actions, which are done with the right arm.
 _MSR = Layout(
     "msr20",
     (
@@ -124,6 +125,7 @@ LAYOUTS: dict[str, Layout] = {
         _FLORENCE,
         _JHMDB,
         *POSES,
+        WHOLE_BODY,
     )
 }
 

@@ -1,4 +1,4 @@
-"""The clips of a run by its settings: sets by name, users' files; read and parted."""
+"""The clips of a run by its settings: sets by name, users' files; read and split."""
 
 import dataclasses
 import functools
@@ -6,18 +6,20 @@ import os
 import pathlib
 from typing import Annotated
 
-from gpsattn_jax.configs import Checked, Count, at_least, one_of
+from gpsattn_jax.configs import Checked, Count, Rule, at_least, one_of
 from gpsattn_jax.data.skeletons import sets
-from gpsattn_jax.data.skeletons.clip_folder import read_folder
+from gpsattn_jax.data.skeletons.channels import CHANNELS
 from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.gaps import interpolated
-from gpsattn_jax.data.skeletons.layouts import Layout, load_layout
-from gpsattn_jax.data.skeletons.ntu import ntu_npz
-from gpsattn_jax.data.skeletons.pyskl import read_annotations
+from gpsattn_jax.data.skeletons.layouts import load_layout
+from gpsattn_jax.data.skeletons.orders import AXES
+from gpsattn_jax.data.skeletons.reading import Reading
 from gpsattn_jax.data.skeletons.sets import SETS
+from gpsattn_jax.data.skeletons.sources import READERS
 
-FILES = ("ntu", "pickle", "folder")  # kinds of data with a file or folder of their own
+PAIRS = ("pickle", "stgcn")  # kinds of data that may be in two files
 MISSING = ("mask", "interpolate")
+CONFIDENCE = Rule(lambda least: least == -1 or 0 <= least <= 1, "be within 0..1, or -1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,9 +28,11 @@ class DataConfig(Checked, prefix="data."):
 
     Attributes:
         name: nw_ucla, jhmdb14, utkinect, florence3d, msr_action3d; or ntu (an npz of
-            x_train, y_train, x_test, y_test), pickle (as pyskl and mmaction2 have it)
-            or folder (npy, npz or csv clips and a labels.csv).
-        path: of the file or folder, for these three.
+            x_train, y_train, x_test, y_test), pickle (as pyskl and mmaction2 have it),
+            stgcn (npy of joints, pkl of labels) or folder (clips and a labels.csv).
+        path: of the file or folder, for these four.
+        train_path: for pickle and stgcn, of the file to train on, instead of path.
+        test_path: likewise, to test on.
         layout: of the joints: a layout's name, a JSON file or a list of edges; the
             set's own if empty.
         split: number of the split.
@@ -37,28 +41,54 @@ class DataConfig(Checked, prefix="data."):
         validation_fold: part of the training clips that is held out and scored while
             training: a person, or a fifth of each class where persons are not known;
             -1 for none.
+        axes: the order of frames (t), persons (m), joints (v) and channels (c) in
+            arrays: tmvc, ctvm or mtvc; auto where their shapes decide it.
+        channels: of a joint in arrays: xy, xyc, xyz or xyzc, c a confidence; auto where
+            the numbers decide it.
+        least_confidence: joints of less are missing; -1 for 0.5 of MediaPipe's
+            visibility, above 0 of keypoint_score and 0.3 of other confidences.
+        skip_bad: leaves out clips that cannot be used, and counts them.
         missing: missing joints are hidden (mask) or filled in from the frames around
             them (interpolate).
         num_frames: T, to which each clip is resized.
         unit_size: each clip is divided by the size of its persons.
     """
 
-    name: Annotated[str, one_of((*SETS, *FILES))] = "nw_ucla"
+    name: Annotated[str, one_of((*SETS, *READERS))] = "nw_ucla"
     path: str = ""
+    train_path: str = ""
+    test_path: str = ""
     layout: str = ""
     split: Annotated[int, at_least(0)] = 0
     train_split: str = "train"
     test_split: str = "test"
     validation_fold: Annotated[int, at_least(-1)] = -1
+    axes: Annotated[str, one_of(AXES)] = "auto"
+    channels: Annotated[str, one_of(CHANNELS)] = "auto"
+    least_confidence: Annotated[float, CONFIDENCE] = -1.0
+    skip_bad: bool = False
     missing: Annotated[str, one_of(MISSING)] = "mask"
     num_frames: Count = 32
     unit_size: bool = False
 
     def check_together(self) -> None:
-        """Some sets have a path of their own."""
-        wanted = "a file or folder" if self.name in FILES else "empty"
-        if bool(self.path) != (self.name in FILES):
+        """Some sets have a path of their own, or two."""
+        two = bool(self.train_path), bool(self.test_path)
+        if any(two):
+            if not (all(two) and self.name in PAIRS):
+                names = " or ".join(PAIRS)
+                got = f"{self.train_path!r} and {self.test_path!r} for {self.name}"
+                text = f"come together with data.test_path, for data.name={names}"
+                self.refuse("train_path", text, got)
+        elif bool(self.path) != (self.name in READERS):
+            wanted = "a file or folder" if self.name in READERS else "empty"
             self.refuse("path", f"be {wanted} for data.name={self.name}")
+
+    @property
+    def reading(self) -> Reading:
+        """How arrays of joints are read."""
+        names = ("axes", "channels", "least_confidence")
+        return Reading(**{name: getattr(self, name) for name in names})
 
 
 Parts = dict[str, Clips]
@@ -98,50 +128,32 @@ def _folder(data_dir):
 
 
 def _load(config, folder):
-    source = {"name", "path", "layout", "train_split", "test_split", "missing"}
-    return _read(folder, **{name: getattr(config, name) for name in source})
+    # What does not change the reading must not read anew.
+    source = dataclasses.replace(
+        config, split=0, validation_fold=-1, num_frames=1, unit_size=False
+    )
+    return _read(folder, source)
 
 
 @functools.lru_cache(maxsize=2)
-def _read(folder, name, path, layout, train_split, test_split, missing):
+def _read(folder, config):
     """(clips, [(places to train on, places to test on)])."""
-    where = pathlib.Path(folder) / path
-    if name in sets.SETS:
-        clips, splits = sets.load(name, folder)
-    elif name == "ntu":
-        clips, splits = ntu_npz(where)
+    if config.name in SETS:
+        clips, splits = sets.load(config.name, folder)
+        clips = _with_layout(clips, config) if config.layout else clips
     else:
-        found = _layout(layout, name)
-        if name == "pickle":
-            clips, named = read_annotations(where, found)
-        else:
-            clips, named = read_folder(where, found)
-        splits = [_named_split(where, named, train_split, test_split)]
-    if layout and name not in ("pickle", "folder"):
-        try:
-            clips = dataclasses.replace(clips, layout=load_layout(layout))
-        except ValueError as error:
-            raise ValueError(
-                f"data.layout must fit data.name={name}, whose joints are those of "
-                f"{clips.layout.name}: {error}"
-            ) from None
-    return (interpolated(clips) if missing == "interpolate" else clips), splits
+        clips, splits = READERS[config.name](pathlib.Path(folder), config)
+    for part, places in zip(("train", "test"), splits[0], strict=True):
+        if not len(places):
+            raise ValueError(f"data.{part}_split must have clips; got none of them.")
+    return interpolated(clips) if config.missing == "interpolate" else clips, splits
 
 
-def _layout(layout: str, name: str) -> Layout:
-    if not layout:
+def _with_layout(clips, config):
+    try:
+        return dataclasses.replace(clips, layout=load_layout(config.layout))
+    except ValueError as error:
         raise ValueError(
-            f"data.layout must name the joints' layout for data.name={name}, or a file "
-            "of its edges; got ''."
-        )
-    return load_layout(layout)
-
-
-def _named_split(path, named, *wanted):
-    for name in wanted:
-        if name not in named:
-            raise ValueError(
-                f"{path}: data.train_split and data.test_split must be of its splits "
-                f"({', '.join(named) or 'it has none'}); got {name!r}."
-            )
-    return tuple(named[name] for name in wanted)
+            f"data.layout must fit data.name={config.name}, whose joints are those "
+            f"of {clips.layout.name}: {error}"
+        ) from None

@@ -43,7 +43,18 @@ def augment_clips(
     mask: jax.Array,
     key: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Joints [B, M, T, V, C] and mask [B, M, T, V], changed at random."""
+    """Changes a batch of clips at random.
+
+    Args:
+        recipe: what is done, and how strongly.
+        mirror: (left, right) joints, a layout's `mirror`.
+        joints: [B, M, T, V, C].
+        mask: [B, M, T, V].
+        key: random key.
+
+    Returns:
+        (joints, mask) of the same shapes.
+    """
     keys = jax.random.split(key, 6)
     if recipe.mirror and mirror:
         joints, mask = augment.mirror(joints, mask, keys[0], mirror, recipe.mirror)

@@ -12,6 +12,8 @@ from gpsattn_jax.data.skeletons.join import join_clips
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 
 Split = tuple[np.ndarray, np.ndarray]
+# What arrays of other shapes and types raise.
+_UNFIT = ArithmeticError, AttributeError, IndexError, MemoryError, TypeError, ValueError
 FOLDS = 5  # of a set whose persons are not known
 
 
@@ -92,15 +94,26 @@ def load(name: str, folder: str | os.PathLike) -> tuple[Clips, list[Split]]:
         return _clips(name, arrays), _splits(arrays)
     except KeyError as error:
         raise ValueError(f"{path}: must have the array {error}.") from None
-    except (ValueError, IndexError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        IndexError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(f"{path}: its arrays must fit each other: {error}") from None
 
 
 def validation(clips: Clips, train: np.ndarray, fold: int) -> Split:
-    """Parts a split's training clips: (train on, validate on), as places in `clips`.
+    """Divides a split's training clips: (train on, validate on), as places in `clips`.
 
     By held-out person, one a fold, where persons are known; else a fifth of each class,
     drawn once and for all. A function of its arguments alone.
+
+    Args:
+        clips: of a set.
+        train: places in `clips` that a split trains on.
+        fold: number of the part that is held out.
 
     Raises:
         ValueError: if there is no such fold.
@@ -132,33 +145,33 @@ def _used(arrays):
 
 
 def _clips(name, arrays):
-    told = SETS[name]
+    known = SETS[name]
     count = len(arrays["labels"])
     names = arrays.get("names", [f"{name}_{i:04d}" for i in range(count)])
     return join_clips(
         np.split(arrays["coords"], arrays["offsets"][1:-1]),
         labels=arrays["labels"],
         names=[str(clip) for clip in names],
-        class_names=told.class_names,
-        layout=LAYOUTS[told.layout],
+        class_names=known.class_names,
+        layout=LAYOUTS[known.layout],
         groups=arrays.get("subject"),
     )
 
 
 def _splits(arrays):
     if "view" in arrays:
-        return [_parted(arrays["view"], (1, 2), (3,))]
+        return [_split(arrays["view"], (1, 2), (3,))]
     if "split" in arrays:
-        return [_parted(parts, (1,), (2,)) for parts in arrays["split"].T]
+        return [_split(parts, (1,), (2,)) for parts in arrays["split"].T]
     return [
-        _parted(arrays["subject"], train, test)
+        _split(arrays["subject"], train, test)
         for train, test in zip(
             arrays["tr_subjects"], arrays["te_subjects"], strict=True
         )
     ]
 
 
-def _parted(kinds, train, test):
+def _split(kinds, train, test):
     return np.flatnonzero(np.isin(kinds, train)), np.flatnonzero(np.isin(kinds, test))
 
 

@@ -24,7 +24,11 @@ def config_for(config: Config, clips: Clips) -> Config:
         root=layout.root,
         anchors=layout.anchors,
     )
-    return dataclasses.replace(config, model=model)
+    # What "auto" found holds for the clips that are recognised later.
+    data = dataclasses.replace(
+        config.data, axes=clips.reading.axes, channels=clips.reading.channels
+    )
+    return dataclasses.replace(config, model=model, data=data)
 
 
 def network_inputs(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from gpsattn_jax.data.skeletons.clip_folder import read_clip
+from gpsattn_jax.data.skeletons.clip_folder import read_clips
 from gpsattn_jax.data.skeletons.gaps import interpolated
 from gpsattn_jax.systems.gpsnet.run import probabilities
 from gpsattn_jax.systems.runs import TrainedRun
@@ -27,8 +27,7 @@ def predict(
 
     Args:
         run: a trained network.
-        paths: `.npy`, `.npz` or `.csv` clips, see `data.skeletons.clip_folder`, or
-            folders that hold some.
+        paths: files or folders of clips, see `data.skeletons.clip_folder.read_clips`.
         output: optional table, see `tables.give_classes`.
         count: how many classes are printed.
 
@@ -41,20 +40,12 @@ def predict(
     """
     check_output(output)
     found: Predictions = {}
-    for file in (file for path in path_list(paths) for file in _clip_files(path)):
-        clip = read_clip(file, run.facts["layout"])
-        if run.config.data.missing == "interpolate":
-            clip = interpolated(clip)
-        found[str(file)] = class_shares(run.class_names, probabilities(run, clip)[0])
+    data = run.config.data
+    for path in path_list(paths):
+        clips = read_clips(path, run.facts["layout"], data.reading)
+        if data.missing == "interpolate":
+            clips = interpolated(clips)
+        for clip, shares in zip(clips.names, probabilities(run, clips), strict=True):
+            found[clip] = class_shares(run.class_names, shares)
     give_classes(found, output, count)
     return found
-
-
-def _clip_files(path):
-    if not path.is_dir():
-        return [path]
-    files = sorted(p for p in path.rglob("*") if p.suffix in (".npy", ".npz", ".csv"))
-    files = [file for file in files if file.name != "labels.csv"]
-    if not files:
-        raise FileNotFoundError(f"{path}: no clips (.npy, .npz, .csv) in this folder.")
-    return files

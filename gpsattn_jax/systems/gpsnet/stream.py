@@ -16,6 +16,7 @@ from gpsattn_jax.configs import Checked, Count, above, within
 from gpsattn_jax.data.skeletons.gaps import interpolated
 from gpsattn_jax.data.skeletons.stream import (
     Frame,
+    check_pace,
     clip_frames,
     line_frames,
     window_clip,
@@ -91,12 +92,13 @@ def print_stream(
         FileNotFoundError: if the file is not there.
         ValueError: names the file or the line that is no clip of the network's joints.
     """
-    layout = run.facts["layout"]
-    frames = (
-        line_frames(sys.stdin.buffer, layout, run.config.model.in_channels, config.fps)
-        if clip == STANDARD_INPUT
-        else clip_frames(clip, layout, config.fps)
-    )
+    layout, reading = run.facts["layout"], run.config.data.reading
+    if clip == STANDARD_INPUT:
+        channels, lines = run.config.model.in_channels, sys.stdin.buffer
+        frames = line_frames(lines, layout, channels, config.fps, reading=reading)
+        frames = check_pace(frames, config.window, "standard input")
+    else:
+        frames = clip_frames(clip, layout, config.fps, reading)
     latencies: collections.deque[float] = collections.deque(maxlen=1000)
     count, width = 0, max(map(len, run.class_names))
     try:

@@ -88,8 +88,8 @@ def test_a_rotation_about_one_axis(axis):
     others = [a for a in range(3) if a != axis]
     before = np.asarray(joints)[:, 0, 0, :, others].transpose(1, 2, 0)
     after = turned[:, 0, 0, :, others].transpose(1, 2, 0)
-    seen = np.abs(before[:, 3]).sum(-1) > 0
-    angle = np.arctan2(*after[seen, 3].T) - np.arctan2(*before[seen, 3].T)
+    present = np.abs(before[:, 3]).sum(-1) > 0
+    angle = np.arctan2(*after[present, 3].T) - np.arctan2(*before[present, 3].T)
     angle = np.rad2deg((angle + np.pi) % (2 * np.pi) - np.pi)
     assert abs(angle).max() < 45.01
     assert angle.min() < -40 and angle.max() > 40
@@ -183,10 +183,10 @@ def test_a_clip_of_unit_size_wherever_it_walks():
     ratio = np.asarray(moved - plain)[np.asarray(mask)].reshape(-1, 3)
     assert np.isfinite(ratio).all()
     sizes = []
-    for clip, seen in zip(np.asarray(moved), np.asarray(mask), strict=True):
+    for clip, present in zip(np.asarray(moved), np.asarray(mask), strict=True):
         squares = [
             np.square(frame[there] - frame[there].mean(0)).sum(-1)
-            for person, persons in zip(clip, seen, strict=True)
+            for person, persons in zip(clip, present, strict=True)
             for frame, there in zip(person, persons, strict=True)
             if there.any()
         ]

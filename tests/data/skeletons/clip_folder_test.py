@@ -81,7 +81,10 @@ def test_folders_that_are_not_there_or_empty(tmp_path):
     "table, message",
     [
         ("name,label\na,x\nb,x\n", r"c\.npy: must have a label in .*labels\.csv"),
-        ("name,label\na,x\nb,x\nsub/c,x\nd,x\n", r"labels\.csv: must name files .*'d'"),
+        (
+            "name,label\na,x\nb,x\nsub/c,x\nd,x\n",
+            r"labels\.csv: row 5: must name a clip .*'d'",
+        ),
         (
             "name,label\na,x\na.npy,y\n",
             "row 3: clips must differ in name; got 'a' twice",
@@ -142,7 +145,9 @@ def test_what_is_no_clip(tmp_path, name, content, message):
 
 def test_an_archive_without_joints_or_cut_short(tmp_path):
     np.savez(tmp_path / "a.npz", points=moving())
-    with pytest.raises(ValueError, match=r"a\.npz: must have an array joints"):
+    with pytest.raises(
+        ValueError, match=r"a\.npz: must have .* joints, or x_test; .*points"
+    ):
         read_clip(tmp_path / "a.npz", HAND)
     np.savez(tmp_path / "a.npz", joints=moving(50))
     whole = (tmp_path / "a.npz").read_bytes()
@@ -152,10 +157,12 @@ def test_an_archive_without_joints_or_cut_short(tmp_path):
             read_clip(tmp_path / "a.npz", HAND)
 
 
-def wide(joints, seen=None, first=0):
-    fields = "xyz"[: joints.shape[-1]] + ("" if seen is None else "v")
+def wide(joints, visible=None, first=0):
+    fields = "xyz"[: joints.shape[-1]] + ("" if visible is None else "v")
     header = [f"{f}{i + first}" for i in range(joints.shape[1]) for f in fields]
-    values = joints if seen is None else np.concatenate([joints, seen[..., None]], -1)
+    values = (
+        joints if visible is None else np.concatenate([joints, visible[..., None]], -1)
+    )
     rows = [",".join(map(repr, frame.reshape(-1).tolist())) for frame in values]
     return "\n".join([",".join(header), *rows]) + "\n"
 
@@ -163,10 +170,10 @@ def wide(joints, seen=None, first=0):
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_one_row_a_frame(tmp_path, first, dimensions):
-    joints, seen = moving(4, dimensions=dimensions), np.ones((4, 21), np.float32)
-    seen[2, 7] = 0.4
+    joints, visible = moving(4, dimensions=dimensions), np.ones((4, 21), np.float32)
+    visible[2, 7] = 0.4
     path = tmp_path / "a.csv"
-    path.write_text(wide(joints, seen, first))
+    path.write_text(wide(joints, visible, first))
     found, mask = read_landmarks(path, HAND)
     assert np.argwhere(~mask).tolist() == [[2, 7]]
     np.testing.assert_array_equal(found, np.where(mask[..., None], joints, 0))

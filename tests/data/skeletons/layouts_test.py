@@ -1,6 +1,7 @@
 """Skeleton graphs: the published shells, symmetry, real bones, and a user's own."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -44,13 +45,43 @@ SHELLS = {
         {0}, {1, 5, 9, 13, 17}, {2, 6, 10, 14, 18}, {3, 7, 11, 15, 19},
         {4, 8, 12, 16, 20},
     ]),
+    "openpose18": (0, 8, [
+        {1}, {0, 2, 5}, {3, 6, 8, 11, 14, 15}, {4, 7, 9, 12, 16, 17}, {10,
+        13},
+    ]),
+    "openpose25": (0, 10, [
+        {8}, {1, 9, 12}, {0, 2, 5, 10, 13}, {3, 6, 11, 14, 15, 16}, {4, 7, 17,
+        18, 19, 21, 22, 24}, {20, 23},
+    ]),
+    "halpe26": (0, 12, [
+        {19}, {11, 12, 18}, {0, 5, 6, 13, 14, 17}, {1, 2, 7, 8, 15, 16}, {3,
+        4, 9, 10, 24, 25}, {20, 21}, {22, 23},
+    ]),
+    "h36m17": (0, 8, [
+        {0}, {1, 4, 7}, {2, 5, 8}, {3, 6, 9, 11, 14}, {10, 12, 15}, {13, 16},
+    ]),
+    "smpl24": (0, 12, [
+        {0}, {1, 2, 3}, {4, 5, 6}, {7, 8, 9}, {10, 11, 12, 13, 14}, {15, 16,
+        17}, {18, 19}, {20, 21}, {22, 23},
+    ]),
+    "coco_wholebody133": (0, 23, [
+        {0}, {1, 2, 5, 6, 53}, {3, 4, 7, 8, 11, 12, 52, 56}, {9, 10, 13, 14,
+        51, 55, 57, 74}, {15, 16, 50, 54, 58, 73, 75, 85, 91, 112}, {17, 18,
+        19, 20, 21, 22, 44, 45, 62, 65, 72, 76, 84, 86, 89, 92, 96, 100, 104,
+        108, 113, 117, 121, 125, 129}, {43, 46, 61, 63, 66, 70, 71, 77, 80,
+        83, 87, 93, 97, 101, 105, 109, 114, 118, 122, 126, 130}, {31, 42, 47,
+        60, 64, 67, 69, 78, 82, 88, 90, 94, 98, 102, 106, 110, 115, 119, 123,
+        127, 131}, {30, 32, 41, 48, 59, 68, 79, 81, 95, 99, 103, 107, 111,
+        116, 120, 124, 128, 132}, {29, 33, 40, 49}, {28, 34}, {27, 35}, {26,
+        36}, {25, 37}, {24, 38}, {23, 39},
+    ]),
 }  # fmt: skip
 
 
 def line(**fields):
     """Three joints in a row."""
-    told = {"name": "line", "joints": ("a", "b", "c"), "edges": ((0, 1), (1, 2))}
-    return Layout(**(told | {"root": 1} | fields))
+    given = {"name": "line", "joints": ("a", "b", "c"), "edges": ((0, 1), (1, 2))}
+    return Layout(**(given | {"root": 1} | fields))
 
 
 def test_every_layout_has_its_shells():
@@ -140,7 +171,7 @@ def test_people_throw_with_the_right_hand(name, label, data_dir):
         ({"root": 3}, r"line: root must be joints 0\.\.2; got 3"),
         ({"root": -1}, r"line: root must be joints 0\.\.2; got -1"),
         ({"edges": ((0, 1), (1, 3))}, r"line: edges must be joints 0\.\.2; got 3"),
-        ({"edges": ((0, 1), (1, 1), (1, 2))}, r"edges must be pairs .* \(1, 1\)"),
+        ({"edges": ((0, 1), (1, 1), (1, 2))}, r"edges must be pairs .* \[1, 1\]"),
         ({"edges": ((0, 1), (1, 2), (1, 0))}, r"edges must differ; got \(0, 1\) twice"),
         ({"edges": ((0, 1),)}, r"edges must connect all 3 joints .* no way to \[2\]"),
         ({"mirror": ((0, 2), (2, 1))}, "mirror must name a joint once; got 2"),
@@ -164,7 +195,7 @@ def test_a_name_or_a_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="one of ntu25, nw_ucla20.*got 'ntu26'"):
         load_layout("ntu26")
     path = tmp_path / "own.json"
-    told = {
+    given = {
         "name": "own",
         "joints": ["hip", "left knee", "right knee"],
         "edges": [[0, 1], ["hip", "right knee"]],
@@ -172,7 +203,7 @@ def test_a_name_or_a_file(tmp_path):
         "mirror": [["left knee", 2]],
         "anchors": ["right knee"],
     }
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(given))
     joints = ("hip", "left knee", "right knee")
     own = Layout("own", joints, ((0, 1), (0, 2)), 0, ((1, 2),), (2,))
     assert load_layout(path) == load_layout(str(path)) == own
@@ -221,3 +252,63 @@ def test_a_wrong_file_is_named(tmp_path, name, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         load_layout(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+EDGES_FROM_1 = "1 2\n2 3\n3 4\n"
+
+
+def test_edges_that_count_from_1_get_a_hint(tmp_path):
+    (tmp_path / "a.txt").write_text(EDGES_FROM_1)
+    with pytest.raises(ValueError, match="Joints count from 0, and these edges name 1"):
+        load_layout(tmp_path / "a.txt")
+    content = {"edges": [[1, 2], [2, 3]], "joints": ["a", "b", "c"]}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="got 3. Joints count .* take 1 off each"):
+        load_layout(tmp_path / "a.json")
+    (tmp_path / "a.txt").write_text("0 1\n2 3\n")
+    with pytest.raises(ValueError, match=r"no way to \[2, 3\]\.$"):
+        load_layout(tmp_path / "a.txt")
+
+
+def test_a_long_chain_finds_its_middle_at_once(tmp_path):
+    count = 10_000
+    edges = [[joint, joint + 1] for joint in range(count - 1)]
+    (tmp_path / "chain.json").write_text(json.dumps({"edges": edges}))
+    start = time.perf_counter()
+    chain = load_layout(tmp_path / "chain.json")
+    assert chain.root == count // 2 - 1  # the lower one of two
+    assert time.perf_counter() - start < 5
+    ring = [*edges, [0, count - 1]]
+    (tmp_path / "chain.json").write_text(json.dumps({"edges": ring}))
+    with pytest.raises(ValueError, match=r"chain\.json: root must be named"):
+        load_layout(tmp_path / "chain.json")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_middle_of_a_tree_is_the_joint_of_least_eccentricity(tmp_path, seed):
+    draw = np.random.default_rng(seed)
+    count = int(draw.integers(2, 30))
+    edges = [[int(draw.integers(joint)), joint] for joint in range(1, count)]
+    (tmp_path / "tree.json").write_text(json.dumps({"edges": edges}))
+    tree = load_layout(tmp_path / "tree.json")
+    farthest = [max(tree.steps_from(joint)) for joint in range(count)]
+    assert tree.root == farthest.index(min(farthest))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"edges": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"edges": [[0, 1]], "root": {"a": [[[[]]]]}}',
+        '{"edges": [[0, 1]], "mirror": [[0, [1]]]}',
+        '{"edges": [[0, 1]], "anchors": [[0]]}',
+        '{"edges": [[0, true]]}',
+        '{"edges": [[0, ' + "9" * 4000 + "]]}",
+        '{"edges": [[0, 1]], "joints": ["' + "a" * 100_000 + '", 3]}',
+    ],
+)
+def test_odd_files_raise_short_errors(tmp_path, content):
+    (tmp_path / "odd.json").write_text(content)
+    with pytest.raises(ValueError, match=r"odd\.json: ") as caught:
+        load_layout(tmp_path / "odd.json")
+    assert len(str(caught.value)) < 500

@@ -10,6 +10,7 @@ import pytest
 from gpsattn_jax.data.files.safe_pickle import read_pickle
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.data.skeletons.pyskl import read_annotations
+from gpsattn_jax.data.skeletons.reading import Reading
 
 COCO = LAYOUTS["coco17"]
 PROTOCOLS = range(6)
@@ -44,8 +45,8 @@ def annotated(count=3, dimensions=2, dtype=np.float16):
     ]
 
 
-def written(path, told, protocol=4):
-    path.write_bytes(pickle.dumps(told, protocol))
+def write_pickle(path, content, protocol=4):
+    path.write_bytes(pickle.dumps(content, protocol))
     return path
 
 
@@ -78,16 +79,16 @@ VALUES = {
 @pytest.mark.parametrize("numpy_1", [False, True])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_arrays_come_back(tmp_path, protocol, numpy_1):
-    told = VALUES | {
+    content = VALUES | {
         "plain": [1, -(2**70), 2.5, "é", None, True, b"\x00\xff", b"", (1, (2, 3)), {}],
         "scalars": [np.float32(0.5), np.int64(-7), np.bool_(True), np.str_("x")],
     }
-    path = written(tmp_path / "a.pkl", told, protocol)
+    path = write_pickle(tmp_path / "a.pkl", content, protocol)
     if numpy_1:
         path.write_bytes(old_names(path.read_bytes()))
         assert b"numpy._core" not in path.read_bytes()
     found = read_pickle(path)
-    assert found["plain"] == told["plain"] and found["scalars"] == told["scalars"]
+    assert found["plain"] == content["plain"] and found["scalars"] == content["scalars"]
     for name, array in VALUES.items():
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
@@ -110,8 +111,8 @@ def test_code_is_refused(
     tmp_path, monkeypatch, protocol, function, arguments, name
 ):  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    told = {"annotations": annotated(), "split": Call(function, *arguments)}
-    path = written(tmp_path / "a.pkl", told, protocol)
+    content = {"annotations": annotated(), "split": Call(function, *arguments)}
+    path = write_pickle(tmp_path / "a.pkl", content, protocol)
     message = rf"a\.pkl: must be .* it wants .*{name}, which might run code"
     with pytest.raises(ValueError, match=message):
         read_annotations(path, COCO)
@@ -125,7 +126,7 @@ FLOAT, BYTE = np.dtype("f8"), np.dtype("u1")
 
 
 @pytest.mark.parametrize(
-    "told, message",
+    "content, message",
     [
         (np.array([{}, None]), "its arrays must be numbers or texts; got 'O8'"),
         (np.array([(1, 2)], "i4,f4"), "its arrays must be numbers or texts; got 'V8'"),
@@ -152,8 +153,8 @@ FLOAT, BYTE = np.dtype("f8"), np.dtype("u1")
         (object, "it wants builtins.object"),
     ],
 )  # fmt: skip
-def test_what_is_no_plain_array_is_refused(tmp_path, told, message):
-    path = written(tmp_path / "a.pkl", told)
+def test_what_is_no_plain_array_is_refused(tmp_path, content, message):
+    path = write_pickle(tmp_path / "a.pkl", content)
     with pytest.raises(ValueError, match=rf"a\.pkl: .*{message}"):
         read_pickle(path)
 
@@ -192,7 +193,7 @@ def test_hand_made_programs_are_refused(tmp_path, program, message):
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_cut_or_changed_files_raise_value_errors_alone(tmp_path, protocol):
-    path = written(tmp_path / "a.pkl", {"annotations": annotated(1)}, protocol)
+    path = write_pickle(tmp_path / "a.pkl", {"annotations": annotated(1)}, protocol)
     whole, draw = path.read_bytes(), np.random.default_rng(protocol)
     for end in draw.integers(0, len(whole), 60):
         path.write_bytes(whole[:end])
@@ -213,19 +214,21 @@ def test_cut_or_changed_files_raise_value_errors_alone(tmp_path, protocol):
 def test_clips_and_splits(tmp_path, protocol):
     found = annotated()
     split = {"train": ["v_2", "v_0"], "val": ["v_1", "v_9"]}
-    path = written(tmp_path / "a.pkl", {"split": split, "annotations": found}, protocol)
+    path = write_pickle(
+        tmp_path / "a.pkl", {"split": split, "annotations": found}, protocol
+    )
     clips, splits = read_annotations(path, COCO, class_names=["run", "walk"])
     assert clips.names == ("v_0", "v_1", "v_2") and clips.class_names == ("run", "walk")
     np.testing.assert_array_equal(clips.labels, [0, 1, 0])
     assert {part: list(places) for part, places in splits.items()} == {
         "train": [2, 0], "val": [1]
     }  # fmt: skip
-    for place, told in enumerate(found):
+    for place, content in enumerate(found):
         joints, mask = clips.clip(place)
         persons = place + 1
         assert joints.shape == (4 + place, 3, 17, 2)
         assert mask[:, :persons].all() and not mask[:, persons:].any()
-        pixels = told["keypoint"].swapaxes(0, 1).astype(np.float32)
+        pixels = content["keypoint"].swapaxes(0, 1).astype(np.float32)
         expected = (pixels - [160, 120]) / 160
         np.testing.assert_allclose(joints[:, :persons], expected, atol=1e-6)
 
@@ -236,8 +239,8 @@ def test_scores_and_zeros_mask(tmp_path):
     found[0]["keypoint"][0, 2, 6] = 0
     del found[1]["keypoint_score"]
     found[1]["keypoint"][0, 3, 7] = 0
-    path = written(tmp_path / "a.pkl", {"annotations": found})
-    clips, splits = read_annotations(path, COCO, score=0.08)
+    path = write_pickle(tmp_path / "a.pkl", {"annotations": found})
+    clips, splits = read_annotations(path, COCO, reading=Reading(least_confidence=0.08))
     assert splits == {}
     assert np.argwhere(~clips.clip(0)[1][:, :1]).tolist() == [[1, 0, 5], [2, 0, 6]]
     assert np.argwhere(~clips.clip(1)[1][:, :2]).tolist() == [[3, 0, 7]]
@@ -249,10 +252,12 @@ def test_the_older_list_in_three_dimensions(tmp_path):
     for annotation in found:
         del annotation["keypoint_score"], annotation["total_frames"]
         annotation["filename"] = annotation.pop("frame_dir")
-    clips, splits = read_annotations(written(tmp_path / "a.pkl", found), COCO)
+    clips, splits = read_annotations(write_pickle(tmp_path / "a.pkl", found), COCO)
     assert splits == {} and clips.class_names == ("0", "1")
     pixels = found[0]["keypoint"].swapaxes(0, 1).astype(np.float32)
-    np.testing.assert_array_equal(clips.clip(0)[0][:, :1], pixels)  # no pixels: as told
+    np.testing.assert_array_equal(
+        clips.clip(0)[0][:, :1], pixels
+    )  # not in pixels: unchanged
 
 
 @pytest.mark.parametrize(
@@ -263,7 +268,8 @@ def test_the_older_list_in_three_dimensions(tmp_path):
         ({"label": -1}, "v_0: label must be in"),
         ({"label": 10**12}, "v_0: label must be in"),
         ({"label": "run"}, "v_0: label must be in .* got 'run'"),
-        ({"keypoint": None}, "v_0: keypoint must be an array of numbers of 4 axes"),
+        ({"keypoint": None}, "v_0: keypoint must be an array .* got none among the"),
+        ({"keypoint": 3}, "v_0: keypoint must be an array of numbers of 4 axes; got 3"),
         ({"keypoint": np.ones((4, 17, 2))}, "v_0: keypoint must be .* 4 axes"),
         ({"keypoint": np.ones((1, 4, 25, 2))}, "v_0: keypoint_score must be"),
         ({"total_frames": 9}, "v_0: keypoint must have total_frames=9 .* got 4"),
@@ -277,25 +283,25 @@ def test_the_older_list_in_three_dimensions(tmp_path):
         ),
         (
             {"keypoint": np.ones((1, 4, 17, 3))},
-            "v_1: must have 3 coordinates a joint, .* got 2",
+            "v_0: must have 2 coordinates a joint, .* got 3",
         ),
     ],
 )
 def test_a_wrong_annotation_is_named(tmp_path, change, message):
     found = annotated()
     found[0] |= change
-    path = written(tmp_path / "a.pkl", {"annotations": found})
+    path = write_pickle(tmp_path / "a.pkl", {"annotations": found})
     with pytest.raises(ValueError, match=message):
         read_annotations(path, COCO)
 
 
 @pytest.mark.parametrize(
-    "told, message",
+    "content, message",
     [
         ([], "must be annotations"),
         ({"split": {}}, "must be annotations"),
         (3, "must be annotations"),
-        ([1], "annotation 0 must be a dict; got int"),
+        ([1], "1 of 1 clips cannot be used:\n  annotation 0: must be a dict; got 1"),
         ({"annotations": annotated(), "split": {"train": 3}}, "split 'train' must be"),
         (
             {"annotations": annotated(), "split": {"train": [[]]}},
@@ -303,13 +309,13 @@ def test_a_wrong_annotation_is_named(tmp_path, change, message):
         ),
     ],
 )
-def test_a_pickle_of_something_else(tmp_path, told, message):
+def test_a_pickle_of_something_else(tmp_path, content, message):
     with pytest.raises(ValueError, match=rf"a\.pkl: {message}"):
-        read_annotations(written(tmp_path / "a.pkl", told), COCO)
+        read_annotations(write_pickle(tmp_path / "a.pkl", content), COCO)
 
 
 def test_labels_beyond_the_users_names(tmp_path):
-    path = written(tmp_path / "a.pkl", annotated())
+    path = write_pickle(tmp_path / "a.pkl", annotated())
     with pytest.raises(ValueError, match=r"v_1: label must be in 0\.\.0; got 1"):
         read_annotations(path, COCO, class_names=["run"])
 
@@ -317,7 +323,7 @@ def test_labels_beyond_the_users_names(tmp_path):
 def test_one_array_for_many_clips_does_not_fill_the_memory(tmp_path):
     shared = np.ones((1, 2000, 17, 2), np.uint8)
     found = [{"frame_dir": str(i), "label": 0, "keypoint": shared} for i in range(50)]
-    path = written(tmp_path / "a.pkl", found)
+    path = write_pickle(tmp_path / "a.pkl", found)
     with pytest.raises(ValueError, match="clips must be no larger than the file"):
         read_annotations(path, COCO)
 

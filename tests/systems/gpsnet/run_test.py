@@ -329,7 +329,9 @@ def test_prediction_on_files(folder, run, tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 24
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(FileNotFoundError, match=r"empty: no clips \(.npy"):
+    with pytest.raises(
+        FileNotFoundError, match=r"empty: no clips there; looked for .npy"
+    ):
         gpsnet.predict(trained_run, [empty])
 
 

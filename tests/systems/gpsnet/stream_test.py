@@ -252,7 +252,7 @@ GOOD = json.dumps({"joints": POINTS})
         ({"joints": [[True, 2]] * V}, "got 2 in [True, 2]."),
         ({"joints": 3}, "got 3."),
         ({"joints": {"nose": 1}}, "got {'nose': 1}."),
-        ({"joints": POINTS, "time": 1}, "line 2: time must be told in all lines or in"),
+        ({"joints": POINTS, "time": 1}, "line 2: time must be in all lines or in none"),
     ],
 )
 def test_a_bad_line_is_named(line, message):
