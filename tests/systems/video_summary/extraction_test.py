@@ -19,7 +19,7 @@ from gpsattn_jax.systems.video_summary.extraction import extract_folder
 from gpsattn_jax.systems.video_summary.run import Config, summarize_video
 from tests.data.videos.media import made_videos as made
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 COLORS = (made.RED, made.GREEN, made.BLUE, made.WHITE)
 CSV = """video,user,start,end
 film1.mp4,anna,0:00,0:02
@@ -139,7 +139,7 @@ HEAD = "video,user,start,end,score\n"
 def test_wrong_annotations_are_named_before_any_work(
     folder, tmp_path, monkeypatch, text, message
 ):
-    monkeypatch.setattr(frame_features, "_extracted", None)  # would raise TypeError
+    monkeypatch.setattr(frame_features, "_extract", None)  # would raise TypeError
     with pytest.raises(ValueError, match=message) as error:
         extracted(folder, tmp_path / "out.h5", text)
     assert str(tmp_path) in str(error.value)

@@ -1,8 +1,8 @@
 """The one time line of a video file, also where its own clock restarts (needs PyAV).
 
 The timestamps of joined recordings (`cat a.ts b.ts`, segments of cameras) begin anew in
-the middle of the file. Every reader has to take such a file alike: each part follows the
-end of the picture before it, and its sound moves by the same amount.
+the middle of the file. Every reader has to take such a file alike: each part follows
+the end of the picture before it, and its sound moves by the same amount.
 """
 
 import bisect
@@ -216,7 +216,7 @@ def _check_pairs(path, pictures, sounds):
         return
     raise ValueError(
         f"{path}: its clock restarts {len(pictures) - 1} times in the picture and "
-        f"{len(sounds) - 1} times in the sound, so which sound belongs to which picture "
-        "cannot be found out. Join its parts anew, by a program that gives them one "
-        "time line (such as FFmpeg's concat)."
+        f"{len(sounds) - 1} times in the sound, so which sound belongs to which "
+        "picture cannot be found out. Join its parts anew, by a program that gives "
+        "them one time line (such as FFmpeg's concat)."
     )

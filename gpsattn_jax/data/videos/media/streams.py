@@ -102,8 +102,8 @@ def picture_stream(container: Any, path: str) -> Any:
     pixels = context.width * context.height
     if pixels > MOST_PIXELS:
         raise ValueError(
-            f"{why}frames must have {MOST_PIXELS:,} pixels at most; got {context.width} "
-            f"x {context.height} = {pixels:,}. Scale it down first."
+            f"{why}frames must have {MOST_PIXELS:,} pixels at most; got "
+            f"{context.width} x {context.height} = {pixels:,}. Scale it down first."
         )
     if not context.is_open:
         # A frame in the middle may be larger than the header says.

@@ -120,8 +120,9 @@ def _write(info, partial, parts, quality, audio, progress):
                     progress(min(picture.time, total), total)
             if begun is None:
                 raise ValueError(
-                    f"segments must hold frames of {info.path}, which are shown from "
-                    f"{info.start:.2f} to {info.end:.2f} s; ({start}, {end}) holds none."
+                    f"segments must hold frames of {info.path}, which "
+                    f"lasts from {info.start:.2f} to {info.end:.2f} s; "
+                    f"({start}, {end}) holds none."
                 )
             cut.append((begun, until))
         for track in (picture, sound):
