@@ -10,7 +10,7 @@ from gpsattn_jax import graphs
 from gpsattn_jax.data.skeletons.layout import Layout
 from gpsattn_jax.data.skeletons.messages import shortened
 
-_MOST_JOINTS, _MOST_WITH_RINGS = 10_000, 500
+_MOST_JOINTS = 10_000
 _FIELDS = ("name", "joints", "edges", "root", "mirror", "anchors")
 
 

@@ -1,4 +1,4 @@
-"""What is done to a video's features before a network sees them."""
+"""What is done to a video's features before a network takes them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 from gpsattn_jax.data.videos.videos import Video
 
 
-def unchanged(features: np.ndarray) -> np.ndarray:
+def identity(features: np.ndarray) -> np.ndarray:
     """As they are in the file."""
     return features
 
@@ -20,22 +20,22 @@ def unit_length(features: np.ndarray) -> np.ndarray:
 
 
 TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "none": unchanged,
+    "none": identity,
     "l2": unit_length,
 }
 
 TIME_CHANNELS = 2
 
 
-def prepared(video: Video, transform: str, relative_time: bool = False) -> Video:
-    """The video with the features that a network sees.
+def transform_video(video: Video, transform: str, relative_time: bool = False) -> Video:
+    """The video with the features that a network takes.
 
     Args:
         video: as it was read.
         transform: a key of `TRANSFORMS`.
         relative_time: append `TIME_CHANNELS`: cos(pi t) and cos(2 pi t), where t is the
-            middle of a time step as a share of the video. They tell the beginning, the
-            middle and the end of a video apart, whatever its length.
+            middle of a time step as a share of the video. They set the beginning,
+            the middle and the end of a video apart, whatever its length.
     """
     features = TRANSFORMS[transform](video.features)
     if relative_time:

@@ -15,13 +15,15 @@ from PIL import Image
 from gpsattn_jax.files import replaced
 
 THUMBNAIL = 120  # pixels of a thumbnail's shorter side: what a storyboard shows
-_VERSION = 1  # of the file's layout and of what is not the extractor's
+_VERSION = 2  # of the file's layout and of what is not the extractor's
 _ARRAYS = ("features", "times", "indices", "change_times", "change_indices")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SampledFeatures:
-    """What is known of a video after one pass over it; step k is at k / rate seconds.
+    """What is known of a video after one pass over it; step k is at start + k / rate.
+
+    All times are seconds as a player counts them: 0:00 is where the file begins.
 
     Attributes:
         features: [T, D] float32.
@@ -32,8 +34,9 @@ class SampledFeatures:
         change_indices: [T] the frame that begins then.
         thumbnails: [T] small JPEG files of the frames.
         rate: steps a second.
+        start: seconds at which the picture begins.
         num_frames: of the video.
-        duration: seconds that could be decoded.
+        duration: seconds of picture that could be decoded.
         frame_rate: frames a second, on average.
         has_audio: whether there is sound.
         extractor: the name of what made the features.
@@ -47,6 +50,7 @@ class SampledFeatures:
     change_indices: np.ndarray
     thumbnails: tuple[bytes, ...]
     rate: float
+    start: float
     num_frames: int
     duration: float
     frame_rate: float
@@ -57,6 +61,15 @@ class SampledFeatures:
     def __len__(self) -> int:
         """Steps."""
         return len(self.features)
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the picture ends."""
+        return self.start + self.duration
+
+    def step_times(self) -> np.ndarray:
+        """Seconds of each step: [T]."""
+        return self.start + np.arange(len(self)) / self.rate
 
     def picture(self, step: int) -> np.ndarray:
         """The thumbnail of a step, [H, W, 3] uint8."""

@@ -12,7 +12,7 @@ SHORTEST = 16  # steps of the shortest padded batch
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """One video: what a network sees of it, and what people thought of it.
+    """One video: what a network takes of it, and what people thought of it.
 
     Attributes:
         name: its key in the file.
@@ -51,7 +51,7 @@ class VideoSet:
     count nowhere.
 
     Args:
-        videos: in order, with the features that the network is to see.
+        videos: in order, with the features that the network takes.
         batch_size: of the batches; the set is filled up to one batch.
     """
 
@@ -103,5 +103,5 @@ def bucket(length: int) -> int:
 
 def by_number(name: str) -> tuple[int, str]:
     """Sorts video_2 before video_10."""
-    digits = "".join(character for character in name if character.isdigit())
-    return int(digits) if digits else 0, name
+    digits = "".join(character for character in name if character.isdecimal())
+    return int(digits[:18] or 0), name

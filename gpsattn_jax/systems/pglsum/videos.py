@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gpsattn_jax.data.videos.feature_transforms import TIME_CHANNELS, prepared
+from gpsattn_jax.data.videos.feature_transforms import TIME_CHANNELS, transform_video
 from gpsattn_jax.data.videos.videos import Video
 from gpsattn_jax.systems.pglsum.setups import Config, DataConfig
 
@@ -82,7 +82,7 @@ def num_splits(data: DataConfig, data_dir: str | os.PathLike | None = None) -> i
 
 def network_inputs(videos: Sequence[Video], data: DataConfig) -> list[Video]:
     """Videos with the features that the network takes."""
-    return [prepared(v, data.transform, data.relative_time) for v in videos]
+    return [transform_video(v, data.transform, data.relative_time) for v in videos]
 
 
 def file_width(config: Config) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpsattn_jax import evaluation
+from gpsattn_jax.data.files.reader_errors import shorten
 from gpsattn_jax.data.videos.videos import Video, by_number
 from gpsattn_jax.systems.video_summary import frame_features
 from gpsattn_jax.systems.video_summary import shots as video_shots
@@ -54,12 +55,13 @@ def extract_folder(
 ) -> Extraction:
     """Writes features, shots and opinions of a folder's videos as one HDF5 file.
 
-    A video's name is its file's, without the suffix. A file that is not readable is
-    passed over and told. Features are kept, so that a call that was interrupted goes on
-    where it stood, and annotations can be added in seconds.
+    A video's name is its path in the folder without the suffix, `_` for each `/`. A
+    file that is not readable is passed over and named. Features are kept, so that a
+    call that was interrupted goes on where it stood, and annotations can be added in
+    seconds.
 
     Args:
-        folder: of the videos; folders in it are not looked at.
+        folder: of the videos; searched to the bottom.
         output: an .h5 file of the community's layout; appears whole or not at all.
         extractor: a key of `frame_features.EXTRACTORS`.
         annotations: a file as in `data.video_annotations`.
@@ -76,10 +78,11 @@ def extract_folder(
     known = frame_features.find_extractor(extractor)
     check_output(output, folder, ".h5")
     paths = find_videos(folder)
-    opinions = _opinions(annotations, paths) if annotations is not None else {}
+    opinions = _opinions(annotations, folder, paths) if annotations is not None else {}
     videos, broken, damaged = [], [], []
     for number, (name, path) in enumerate(paths.items(), 1):
-        print(f"{number} of {len(paths)}: {path.name}", file=sys.stderr)
+        inside = path.relative_to(folder)
+        print(f"{number} of {len(paths)}: {inside}", file=sys.stderr)
         try:
             sampled = frame_features.extract_features(
                 path, extractor, cache_dir=cache_dir
@@ -89,10 +92,10 @@ def extract_folder(
             continue
         damaged += [sampled.problem] if sampled.problem else []
         where = f"{annotations}: {name}"
-        videos.append(as_video(name, path.name, sampled, opinions.get(name), where))
+        videos.append(as_video(name, str(inside), sampled, opinions.get(name), where))
     if not videos:
-        told = "\n".join(broken)
-        raise ValueError(f"{folder} must hold a readable video:\n{told}")
+        reasons = "\n".join(broken)
+        raise ValueError(f"{folder} must hold a readable video:\n{reasons}")
     attributes = {
         "extractor": extractor,
         "normalisation": known.normalisation,
@@ -108,7 +111,10 @@ def extract_folder(
 
 
 def find_videos(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """{name: path} of a folder's videos, in order of their numbers.
+    """{name: path} of a folder's videos at any depth, in order of their numbers.
+
+    Hidden files and folders, and what is no regular file, are no videos; links to
+    folders are not followed.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -118,18 +124,28 @@ def find_videos(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of videos.")
     found: dict[str, pathlib.Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: by_number(path.name)):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
-        if path.stem in found:
+    for path in sorted(_files(folder), key=lambda path: by_number(path.as_posix())):
+        name = "_".join(path.with_suffix("").parts)
+        if name in found:
             raise ValueError(
-                f"{folder}: videos must have different names; {found[path.stem].name} "
-                f"and {path.name} would both be {path.stem}."
+                f"{folder}: videos must have different names; "
+                f"{found[name].relative_to(folder)} and {path} would both be {name}."
             )
-        found[path.stem] = path
+        found[name] = folder / path
     if not found:
         raise ValueError(f"{folder} must hold videos ({' '.join(SUFFIXES)}); got none.")
     return found
+
+
+def _files(folder):
+    """Paths in the folder of all that looks like a video."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = pathlib.Path(place, name)
+            wanted = path.suffix.lower() in SUFFIXES and not name.startswith(".")
+            if wanted and path.is_file():
+                yield path.relative_to(folder)
 
 
 def as_video(
@@ -176,9 +192,9 @@ def as_video(
 def _annotated(video, sampled, users, where):
     from gpsattn_jax.data.videos import annotations as video_annotations
 
-    video_annotations.check_within(where, users, sampled.duration)
+    video_annotations.check_within(where, users, sampled.start, sampled.end)
     steps = sampled.distinct()
-    seconds = np.append(sampled.times[steps], sampled.duration)
+    seconds = np.append(sampled.times[steps], sampled.end)
     frames = np.append(video.picks, video.num_frames)
 
     def frame_at(second):
@@ -206,26 +222,37 @@ def _annotated(video, sampled, users, where):
     )
 
 
-def _opinions(annotations, paths):
-    """{name: opinions}; a video may be named with its suffix."""
+def _opinions(annotations, folder, paths):
+    """{name: opinions}; a video is called by its path, with a suffix or without."""
     from gpsattn_jax.data.videos import annotations as video_annotations
     from gpsattn_jax.data.videos.media.sampling import probe
 
-    names = {path.name: name for name, path in paths.items()} | {
-        name: name for name in paths
-    }
+    names = _names(folder, paths)
     found: dict[str, Opinions] = {}
     for video, users in video_annotations.read_annotations(annotations).items():
         if video not in names:
-            there = ", ".join(path.name for path in paths.values())
+            there = [str(path.relative_to(folder)) for path in paths.values()]
             raise ValueError(
-                f"{annotations}: {video} must be one of the videos: {there}."
+                f"{annotations}: {video} must be one of the videos: {shorten(there)}."
             )
         name = names[video]
         found[name] = found.get(name, {}) | users
         try:
-            duration = probe(paths[name]).duration
+            info = probe(paths[name])
         except (ValueError, OSError):
-            continue  # told when its features are made
-        video_annotations.check_within(f"{annotations}: {video}", users, duration)
+            continue  # named when its features are made
+        where = f"{annotations}: {video}"
+        video_annotations.check_within(where, users, info.start, info.end)
     return found
+
+
+def _names(folder, paths):
+    """{how a video may be called: its name}; a file's name alone if no other has it."""
+    names = {}
+    for name, path in paths.items():
+        for called in (path.name, path.stem):
+            names[called] = "" if called in names else name
+    for name, path in paths.items():
+        inside = path.relative_to(folder)
+        names |= dict.fromkeys((str(inside), str(inside.with_suffix("")), name), name)
+    return {called: name for called, name in names.items() if name}

@@ -135,12 +135,12 @@ def extract_features(
     from gpsattn_jax.data.videos.media.sampling import probe
 
     chosen = find_extractor(extractor)
-    probe(video)  # tells what is wrong before anything is loaded
+    probe(video)  # says what is wrong before anything is loaded
     folder = pathlib.Path(cache_dir or default_folder())
     kept = sampled_features.cache_path(folder, video, extractor, chosen.version, RATE)
     found = sampled_features.read_cache(kept)
     if found is None:
-        found = _extracted(video, extractor, chosen)
+        found = _extract(video, extractor, chosen)
         try:
             sampled_features.write_cache(kept, found)
         except OSError as error:
@@ -148,7 +148,7 @@ def extract_features(
     return found
 
 
-def _extracted(video, name, extractor):
+def _extract(video, name, extractor):
     from gpsattn_jax.data.progress_bar import ProgressBar
     from gpsattn_jax.data.videos.media.watched_frames import WatchedFrames
     from gpsattn_jax.data.videos.sampled_features import SampledFeatures, thumbnail
@@ -158,7 +158,7 @@ def _extracted(video, name, extractor):
     features, known, pictures = [], [], []
     title = f"{name} features of {pathlib.Path(video).name}"
     with ProgressBar(title, frames.expected) as bar, warnings.catch_warnings():
-        # Its warning is `frames.problem`, which is told in the summary.
+        # Its warning is `frames.problem`, which the summary contains.
         warnings.simplefilter("ignore", UserWarning)
         for batch in _batches(frames.changes(), extractor.together):
             features.append(extract(np.stack([frame.image for frame, _ in batch])))
@@ -175,6 +175,7 @@ def _extracted(video, name, extractor):
         change_indices=change_indices.astype(np.int64),
         thumbnails=tuple(pictures),
         rate=RATE,
+        start=frames.info.start,
         num_frames=frames.n_frames,
         duration=float(frames.duration),
         frame_rate=float(frames.info.frame_rate),

@@ -40,25 +40,31 @@ def draw_summary(
     # Who scored is not to be left out where titles are shorten: it comes first.
     title = f"{summary.scorer} ({shorten(pathlib.Path(output).stem, 15)})"
     sampled, chosen = summary.video, summary.chosen
-    frames = [sampled.picture(step) for step in shown_steps(summary)]
-    places = np.arange(len(sampled)) / sampled.rate
+    frames = [sampled.picture(step) for step in storyboard_steps(summary)]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=paths[0].parent, prefix=".pictures") as made:
         storyboard, scores = (pathlib.Path(made) / path.name for path in paths)
         draw_storyboard(
             storyboard, frames, summary.shots, summary.shot_scores, chosen, title=title
         )
-        draw_scores(scores, places, summary.scores, summary.shots, chosen, title=title)
+        draw_scores(
+            scores,
+            sampled.step_times(),
+            summary.scores,
+            summary.shots,
+            chosen,
+            title=title,
+        )
         os.replace(storyboard, paths[0])
         os.replace(scores, paths[1])
     return paths
 
 
-def shown_steps(summary: Summary) -> np.ndarray:
+def storyboard_steps(summary: Summary) -> np.ndarray:
     """The step that stands for each shot: in its middle, or of the part kept: [S]."""
     middles = summary.shots.mean(1)
     if not summary.whole_shots:
         ((start, end),) = summary.segments
         middles[summary.chosen] = (start + end) / 2
-    steps = np.round(middles * summary.video.rate).astype(int)
+    steps = np.round((middles - summary.video.start) * summary.video.rate).astype(int)
     return np.clip(steps, 0, len(summary.video) - 1)

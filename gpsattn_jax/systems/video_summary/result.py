@@ -15,7 +15,7 @@ from gpsattn_jax.systems.video_summary import shots as video_shots
 if TYPE_CHECKING:  # needs Pillow
     from gpsattn_jax.data.videos.sampled_features import SampledFeatures
 
-RATIO = 0.15  # of the video, unless a length is told
+RATIO = 0.15  # of the video, unless a length is given
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,8 @@ class Config(Checked):
             summary, either, unless that is below twice the shortest.
         penalty: on the number of shots; less gives more of them. By default the
             extractor's: 1 for efficientnet_lite0, 0.5 for color_histogram.
+        audio: the sound track: default (the one that players take), none, a number,
+            from 0, or a language such as eng.
     """
 
     ratio: Annotated[float | None, within("(0, 1]")] = None
@@ -44,6 +46,7 @@ class Config(Checked):
     shortest: Annotated[float, above(0)] = video_shots.SHORTEST
     longest: Annotated[float, above(0)] = video_shots.LONGEST
     penalty: Annotated[float | None, at_least(0)] = None
+    audio: str = "default"
 
     def check_together(self) -> None:
         """What no summary can be."""
@@ -66,7 +69,7 @@ class Config(Checked):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Summary:
-    """What a summary keeps, and why; times are seconds of the video.
+    """What a summary keeps, and why; times are seconds as a player counts them.
 
     Attributes:
         video: the features that it was chosen by.
@@ -79,6 +82,8 @@ class Summary:
         segments: ((start, end), …) of what is kept; once written, the real cuts.
         whole_shots: False if no shot was short enough, and a part of one is kept.
         timings: seconds that each stage took.
+        audio: the sound track, in words; "" if none.
+        tone_mapped: HLG or PQ, if the picture was written tone-mapped from it; or "".
     """
 
     video: "SampledFeatures"
@@ -91,31 +96,51 @@ class Summary:
     segments: tuple[tuple[float, float], ...]
     whole_shots: bool
     timings: dict[str, float]
+    audio: str = ""
+    tone_mapped: str = ""
 
     @property
     def length(self) -> float:
         """Seconds that are kept."""
         return sum(end - start for start, end in self.segments)
 
+    @property
+    def rest(self) -> str:
+        """Why some of the budget stays unused, in words; or ""."""
+        if not self.whole_shots:
+            return ""
+        budget = self.config.budget(self.video.duration)
+        return video_shots.explain_rest(self.shots, self.chosen, budget)
+
 
 def as_dict(
     summary: Summary, video: str | os.PathLike, output: str | os.PathLike
 ) -> dict[str, Any]:
-    """The summary as JSON has it."""
+    """The summary as JSON has it: times are seconds as a player counts them.
+
+    Args:
+        summary: of the video.
+        video: the source.
+        output: the mp4.
+    """
     config, sampled = summary.config, summary.video
     shots = zip(summary.shots, summary.shot_scores, summary.chosen, strict=True)
     return {
         "source": os.fspath(video),
         "output": os.fspath(output),
+        "picture_start": round(sampled.start, 3),
         "duration": round(sampled.duration, 3),
         "summary_duration": round(summary.length, 3),
         "budget": round(config.budget(sampled.duration), 3),
+        "budget_left": summary.rest or None,
         "ratio": (config.ratio or RATIO) if config.seconds is None else None,
         "seconds": config.seconds,
         "extractor": sampled.extractor,
         "scorer": summary.scorer,
         "checkpoint": config.checkpoint or None,
         "problem": sampled.problem or None,
+        "audio": summary.audio or None,
+        "tone_mapped_from": summary.tone_mapped or None,
         "whole_shots": summary.whole_shots,
         "segments": [
             {"start": round(start, 3), "end": round(end, 3)}
@@ -135,13 +160,17 @@ def as_dict(
     }
 
 
+def _silence(sampled):
+    return "none, as asked" if sampled.has_audio else "none: the video has none"
+
+
 def _digits(score):
     """Six digits, also of small scores: only their order counts."""
     return float(f"{score:.6g}")
 
 
 def print_summary(summary: Summary, output: str | os.PathLike) -> None:
-    """Tells what was done, and whether it was trained."""
+    """Prints what was done, and whether it was trained."""
     sampled, config = summary.video, summary.config
     if sampled.problem:
         print(f"Warning: {sampled.problem}", file=sys.stderr)
@@ -156,8 +185,11 @@ def print_summary(summary: Summary, output: str | os.PathLike) -> None:
     print(
         f"summary    {summary.length:.2f} s of at most "
         f"{config.budget(sampled.duration):.2f} s"
-        + ("" if sampled.has_audio else "; the video has no sound")
+        + (f"; {summary.rest}" if summary.rest else "")
     )
+    print(f"sound      {summary.audio or _silence(sampled)}")
+    if summary.tone_mapped:
+        print(f"colours    tone-mapped from {summary.tone_mapped} to BT.709, 8 bits")
     print(
         "took       "
         + ", ".join(f"{name} {took:.2f} s" for name, took in summary.timings.items())

@@ -101,6 +101,7 @@ def plan_summary(
     """
     config = config or Config()
     scorer = choose_scorer(config.checkpoint, config.extractor)
+    audio = _find_sound(video, config.audio)
     clock = _Clock()
     sampled = frame_features.extract_features(
         video, scorer.extractor, cache_dir=cache_dir
@@ -111,7 +112,9 @@ def plan_summary(
     clock.stop("shots")
     scores = scorer.score(sampled, cuts)
     values = video_shots.shot_scores(scores, cuts)
-    shots = video_shots.shot_bounds(cuts, sampled.change_times, sampled.duration)
+    shots = video_shots.shot_bounds(
+        cuts, sampled.change_times, sampled.start, sampled.end
+    )
     clock.stop("scores")
     chosen, segments, whole = _choose(values, shots, budget, scores, sampled)
     clock.stop("choice")
@@ -125,8 +128,15 @@ def plan_summary(
         chosen=chosen,
         segments=segments,
         whole_shots=whole,
+        audio=audio,
         timings=clock.timings,
     )
+
+
+def _find_sound(video, choice):
+    from gpsattn_jax.data.videos.media.sound import find_sound
+
+    return find_sound(os.fspath(video), choice)
 
 
 def _cuts(sampled, config, budget):
@@ -150,7 +160,7 @@ def _choose(values, shots, budget, scores, sampled):
     best = int(np.argmax(values))
     chosen[best] = True
     length = max(budget, min(1 / sampled.frame_rate, LEAST))
-    part = video_shots.best_part(scores, sampled.rate, shots[best], length)
+    part = video_shots.best_part(scores, sampled.step_times(), shots[best], length)
     return chosen, (part,), False
 
 
@@ -170,11 +180,19 @@ def write_summary(
     output, clock = pathlib.Path(output), _Clock()
     with ProgressBar(f"writing {output.name}", summary.length, "s") as bar:
         written = write_segments(
-            video, output, summary.segments, progress=lambda done, _: bar.update(done)
+            video,
+            output,
+            summary.segments,
+            audio=summary.config.audio,
+            progress=lambda done, _: bar.update(done),
         )
     clock.stop("writing")
     summary = dataclasses.replace(
-        summary, segments=written.segments, timings=summary.timings | clock.timings
+        summary,
+        segments=written.segments,
+        audio=written.audio,
+        tone_mapped=written.tone_mapped,
+        timings=summary.timings | clock.timings,
     )
     with replaced(output.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(as_dict(summary, video, output), indent=1) + "\n")

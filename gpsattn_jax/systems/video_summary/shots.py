@@ -5,8 +5,9 @@ import numpy as np
 from gpsattn_jax import evaluation
 from gpsattn_jax.data.videos.feature_transforms import unit_length
 
-SHORTEST, LONGEST = 1.5, 20.0  # seconds of a shot, unless told otherwise
+SHORTEST, LONGEST = 1.5, 20.0  # seconds of a shot, by default
 _AMONG = 3  # budgets' worth of shots of which a summary is chosen
+_LITTLE = 0.5  # seconds of a budget that may stay unused without a word
 _TICKS = 100  # a second's; the knapsack wants whole numbers
 
 
@@ -37,16 +38,17 @@ def find_cuts(
 
 
 def shot_bounds(
-    cuts: np.ndarray, change_times: np.ndarray, duration: float
+    cuts: np.ndarray, change_times: np.ndarray, start: float, end: float
 ) -> np.ndarray:
     """Shots in seconds, [S, 2]: a cut is where the picture changed most.
 
     Args:
         cuts: [m] of `find_cuts`.
         change_times: [T] seconds, of `SampledFeatures`.
-        duration: seconds of the video.
+        start: seconds at which the picture begins.
+        end: seconds at which it ends.
     """
-    bounds = np.concatenate([[0.0], change_times[cuts], [duration]])
+    bounds = np.concatenate([[start], change_times[cuts], [end]])
     return np.stack([bounds[:-1], bounds[1:]], axis=1)
 
 
@@ -60,8 +62,8 @@ def choose_shots(scores: np.ndarray, shots: np.ndarray, budget: float) -> np.nda
 
     A shot's value is its score times its length, as in SumMe's own paper (Gygli et al.,
     ECCV 2014): by its mean score alone, as benchmarks have it, a second of black
-    counts as much as a scene of ten. Only the best shots are asked, those that fill the
-    budget three times: what is left of it is not to be filled with whatever fits.
+    counts as much as a scene of ten. First, only the best shots count, those that fill
+    the budget three times; what is left of it then goes to the next best that fits.
 
     Args:
         scores: [S] mean score of each.
@@ -69,28 +71,51 @@ def choose_shots(scores: np.ndarray, shots: np.ndarray, budget: float) -> np.nda
         budget: seconds.
 
     Returns:
-        [S] booleans; all False if none fits.
+        [S] booleans; all False if none of the best fits.
     """
     ticks = np.round(shots * _TICKS).astype(np.int64)
     lengths = ticks[:, 1] - ticks[:, 0]
     capacity = int(budget * _TICKS + 1e-6)
     order = np.argsort(-scores, kind="stable")
     before = np.cumsum(lengths[order]) - lengths[order]
-    asked = np.sort(order[before < _AMONG * capacity])
-    values = (scores * lengths)[asked]
+    best = np.sort(order[before < _AMONG * capacity])
+    values = (scores * lengths)[best]
     chosen = np.zeros(len(shots), bool)
-    chosen[asked[evaluation.knapsack(lengths[asked], values, capacity)]] = True
+    chosen[best[evaluation.knapsack(lengths[best], values, capacity)]] = True
+    if not chosen.any():
+        return chosen
+    for place in order:
+        if not chosen[place] and lengths[chosen].sum() + lengths[place] <= capacity:
+            chosen[place] = True
     return chosen
 
 
+def explain_rest(shots: np.ndarray, chosen: np.ndarray, budget: float) -> str:
+    """Why some of the budget stays unused, in words; "" if little of it does.
+
+    Args:
+        shots: [S, 2] seconds.
+        chosen: [S] booleans of `choose_shots`.
+        budget: seconds.
+    """
+    lengths = shots[:, 1] - shots[:, 0]
+    rest = budget - lengths[chosen].sum()
+    if rest < _LITTLE or chosen.all():
+        return ""
+    return (
+        f"no other shot fits into the {rest:.2f} s left; the shortest has "
+        f"{lengths[~chosen].min():.2f} s"
+    )
+
+
 def best_part(
-    scores: np.ndarray, rate: float, shot: np.ndarray, length: float
+    scores: np.ndarray, times: np.ndarray, shot: np.ndarray, length: float
 ) -> tuple[float, float]:
     """The part of a shot with the largest mean score, the earliest of equal ones.
 
     Args:
-        scores: [T], of the steps at 0, 1 / rate, … seconds.
-        rate: steps a second.
+        scores: [T], of the steps.
+        times: [T] seconds of the steps, at even distances.
         shot: [2] its start and end.
         length: seconds of the part; the whole shot if it is no longer.
 
@@ -100,12 +125,12 @@ def best_part(
     start, end = map(float, shot)
     if end - start <= length:
         return start, end
-    starts = np.append(np.arange(start, end - length, 1 / rate), end - length)
-    places = np.arange(len(scores)) / rate
+    step = times[1] - times[0] if len(times) > 1 else end - start
+    starts = np.append(np.arange(start, end - length, step), end - length)
     means = []
     for first in starts:
-        inside = np.abs(places - first - length / 2) <= length / 2
-        nearest = np.abs(places - first - length / 2).argmin()
+        inside = np.abs(times - first - length / 2) <= length / 2
+        nearest = np.abs(times - first - length / 2).argmin()
         means.append(scores[inside].mean() if inside.any() else scores[nearest])
     first = float(starts[int(np.argmax(means))])
     return first, first + length

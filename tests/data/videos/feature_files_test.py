@@ -82,11 +82,11 @@ STEPS = 8  # of video_9, 116 frames
         ({"gtscore": np.zeros(7)}, "/gtscore must be [T=8]; got (7,)."),
         ({"gtscore": np.arange(8.0)}, "/gtscore must be in 0..1; got 0 to 7."),
         ({"gtscore": np.full(8, np.inf)}, "/gtscore must be finite"),
-        ({"gtscore": "high"}, "/gtscore must be numbers [T]; got |S4 ()"),
+        ({"gtscore": "high"}, "/gtscore must be numbers [T]; got text ()"),
         ({"change_points": [[0, 9], [8, 99]]}, "/change_points must be rising [S, 2]"),
         ({"change_points": [[9, 0]]}, "/change_points must be rising [S, 2] bounds"),
         ({"change_points": np.zeros((0, 2))}, "/change_points must be rising [S, 2]"),
-        ({"change_points": [[0, 116]]}, "within n_frames=116; got a shot to 116."),
+        ({"change_points": [[0, 117]]}, "within n_frames=116; got a shot to 117."),
         ({"user_summary": np.zeros(9)}, "/user_summary must be numbers [U n]"),
         ({"user_summary": np.zeros((0, 9))}, "/user_summary must be one row for each"),
     ],
@@ -110,7 +110,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(FileNotFoundError, match="a.h5: no such file of video features"):
         read_videos(path)
     path.write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="a.h5: not a readable HDF5 file"):
+    with pytest.raises(ValueError, match="a.h5: not readable as an HDF5 file"):
         read_videos(path)
     h5py.File(path, "w").close()
     with pytest.raises(ValueError, match="a.h5: there is no video in it"):
@@ -176,7 +176,7 @@ def test_splits(tmp_path):
         ("{", "not readable as JSON"),
         ("{}", "must be a list of splits"),
         ("[]", "must be a list of splits"),
-        ("[3]", "split 0 must have train_keys, a list of videos; got None"),
+        ("[3]", "split 0 must have train_keys, a list of videos; got 3"),
         ('[{"train_keys": ["a"]}]', "split 0 must have test_keys"),
         ('[{"train_keys": [], "test_keys": ["a"]}]', "split 0 must have train_keys"),
     ],

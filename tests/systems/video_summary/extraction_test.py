@@ -139,7 +139,7 @@ HEAD = "video,user,start,end,score\n"
 def test_wrong_annotations_are_named_before_any_work(
     folder, tmp_path, monkeypatch, text, message
 ):
-    monkeypatch.setattr(frame_features, "_extracted", None)  # would raise TypeError
+    monkeypatch.setattr(frame_features, "_extract", None)  # would raise TypeError
     with pytest.raises(ValueError, match=message) as error:
         extracted(folder, tmp_path / "out.h5", text)
     assert str(tmp_path) in str(error.value)

@@ -56,7 +56,9 @@ def left(folder):
 def test_shots_are_the_scenes_to_the_frame(video):
     sampled = frame_features.extract_features(video, "color_histogram")
     cuts = video_shots.find_cuts(sampled.features, sampled.rate, penalty=0.5)
-    shots = video_shots.shot_bounds(cuts, sampled.change_times, sampled.duration)
+    shots = video_shots.shot_bounds(
+        cuts, sampled.change_times, sampled.start, sampled.end
+    )
     np.testing.assert_allclose(shots[:, 0], BOUNDS[:-1], atol=1e-3)
     np.testing.assert_allclose(shots[:, 1], BOUNDS[1:], atol=1e-3)
 
@@ -97,7 +99,7 @@ def test_a_whole_summary_is_the_whole_video(video, tmp_path):
 
 def test_features_are_computed_once(video, cache, monkeypatch):
     first = frame_features.extract_features(video, "color_histogram")
-    monkeypatch.setattr(frame_features, "_extracted", None)
+    monkeypatch.setattr(frame_features, "_extract", None)
     again = frame_features.extract_features(video, "color_histogram")
     for name in ("features", "times", "indices", "change_times", "change_indices"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
@@ -237,7 +239,7 @@ def test_bad_files_are_named_before_any_work(
     for folder in ("folder.mp4", "told.json"):
         (tmp_path / folder).mkdir()
     before = left(tmp_path)
-    monkeypatch.setattr(frame_features, "_extracted", None)  # would raise TypeError
+    monkeypatch.setattr(frame_features, "_extract", None)  # would raise TypeError
     with pytest.raises((ValueError, OSError), match=message):
         summarize_video(tmp_path / name, tmp_path / output, quick())
     assert left(tmp_path) == before
@@ -289,7 +291,9 @@ def test_another_extractor_than_the_run_s_is_refused(
 @pytest.mark.parametrize("length", [0.2, 1.0, 2.0, 9.0])
 def test_the_best_part_is_where_the_scores_are(length):
     scores = np.array([0, 0, 0, 0, 1, 1, 0, 0.5])
-    start, end = video_shots.best_part(scores, 2.0, np.array([0.5, 3.5]), length)
+    start, end = video_shots.best_part(
+        scores, np.arange(8) / 2, np.array([0.5, 3.5]), length
+    )
     assert end - start == pytest.approx(min(length, 3.0))
     assert start <= 2.0 and end >= 2.0 and start >= 0.5 and end <= 3.5
 
@@ -302,11 +306,17 @@ def test_the_choice_brings_most_score_within_the_budget():
     assert not video_shots.choose_shots(scores, shots, 0.5).any()
 
 
-def test_what_scores_least_does_not_fill_the_rest_of_a_budget():
+def test_what_is_left_of_a_budget_goes_to_the_next_best_that_fits():
     shots = np.array([[0, 1], [1, 4], [4, 7], [7, 10], [10, 13]], float)
     scores = np.array([0.1, 0.5, 0.6, 0.7, 0.8])
     chosen = video_shots.choose_shots(scores, shots, 4.0)
-    np.testing.assert_array_equal(np.flatnonzero(chosen), [4])
+    np.testing.assert_array_equal(np.flatnonzero(chosen), [0, 4])
+    assert video_shots.explain_rest(shots, chosen, 4.0) == ""
+    chosen = video_shots.choose_shots(scores, shots, 6.9)
+    np.testing.assert_array_equal(np.flatnonzero(chosen), [3, 4])
+    assert video_shots.explain_rest(shots, chosen, 6.9) == (
+        "no other shot fits into the 0.90 s left; the shortest has 1.00 s"
+    )
     assert video_shots.choose_shots(scores, shots, 13.0).all()
 
 

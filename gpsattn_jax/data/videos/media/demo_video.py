@@ -12,7 +12,7 @@ import numpy as np
 from gpsattn_jax.data.videos.media.picture import ENCODERS
 from gpsattn_jax.files import replaced
 
-# What is seen above, below and flying across, and the tone that is heard, in hertz.
+# Colours above, below and of the ball that flies across; and the tone, in hertz.
 SCENES = {
     "sea": ((150, 205, 240), (20, 70, 130), (250, 250, 250), 330),
     "meadow": ((170, 215, 250), (60, 140, 50), (240, 190, 30), 440),
@@ -70,7 +70,7 @@ def write_demo_video(
             f"{scenes} and {size}."
         )
     rng = np.random.default_rng(seed)
-    shown = _planned(rng, scenes, fps)
+    planned = _plan(rng, scenes, fps)
     with replaced(pathlib.Path(path)) as partial:
         output = av.open(f"file:{partial}", "w", format="mp4")
         with output:
@@ -80,32 +80,32 @@ def write_demo_video(
             picture.pix_fmt = "yuv420p"
             picture.options = {"crf": "20"} if name == "libx264" else {}
             sound: Any = output.add_stream("aac", rate=_SOUND, layout="mono")
-            for scene in shown:
+            for scene in planned:
                 _write_scene(output, picture, scene, rng.uniform(0, 6), size, fps)
-            _write_sound(output, sound, shown)
+            _write_sound(output, sound, planned)
             output.mux(picture.encode(None))
-    return shown
+    return planned
 
 
-def _planned(rng, scenes, fps):
-    shown: list[Scene] = []
+def _plan(rng, scenes, fps):
+    planned: list[Scene] = []
     for _ in range(scenes):
-        before = shown[-1] if shown else Scene("", 0.0, 0.0)
+        before = planned[-1] if planned else Scene("", 0.0, 0.0)
         name = str(rng.choice([name for name in SCENES if name != before.name]))
         frames = round(rng.uniform(*LENGTHS) * fps)
-        shown.append(Scene(name, before.end, before.end + frames / fps))
-    return tuple(shown)
+        planned.append(Scene(name, before.end, before.end + frames / fps))
+    return tuple(planned)
 
 
 def _write_scene(output, picture, scene, phase, size, fps):
     for place in range(round(scene.start * fps), round(scene.end * fps)):
-        pixels = _drawn(scene.name, place / fps + phase, size)
+        pixels = _draw(scene.name, place / fps + phase, size)
         frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
         frame.pts, frame.time_base = place, Fraction(1, fps)
         output.mux(picture.encode(frame))
 
 
-def _drawn(name, time, size):
+def _draw(name, time, size):
     """[H, W, 3] uint8: land and sky, the line between them swaying, and the ball."""
     above, below, ball, _ = (np.array(value, float) for value in SCENES[name])
     across, down = np.meshgrid(
@@ -120,10 +120,10 @@ def _drawn(name, time, size):
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _write_sound(output, track, shown):
-    times = np.arange(round(shown[-1].end * _SOUND)) / _SOUND
+def _write_sound(output, track, planned):
+    times = np.arange(round(planned[-1].end * _SOUND)) / _SOUND
     tones = np.zeros(len(times), np.float32)
-    for scene in shown:
+    for scene in planned:
         part = slice(round(scene.start * _SOUND), round(scene.end * _SOUND))
         # It fades at both ends, so that it does not click.
         beside = np.minimum(times[part] - scene.start, scene.end - times[part])

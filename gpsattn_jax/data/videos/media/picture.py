@@ -8,6 +8,7 @@ from typing import Any
 import av
 
 from gpsattn_jax.data.videos.media import streams as video_streams
+from gpsattn_jax.data.videos.media.conversion import TAGS, Converter
 from gpsattn_jax.data.videos.media.sampling import VideoInfo
 
 # In order of preference; the last one is a part of every FFmpeg.
@@ -30,6 +31,7 @@ class PictureTrack:
         encoder: the name of what encodes it.
         n_frames: how many frames were written.
         time: seconds of picture written, up to where the next part begins.
+        tone_mapped: HLG or PQ, if that was tone-mapped to BT.709; else "".
 
     Raises:
         OSError: if PyAV has none of `ENCODERS`.
@@ -37,25 +39,30 @@ class PictureTrack:
 
     def __init__(self, output: Any, container: Any, info: VideoInfo, quality: int):
         self._output, self._container, self._info = output, container, info
-        self._source = video_streams.picture(container, info.path)
+        self._source = video_streams.picture_stream(container, info.path)
         self.encoder = _encoder()
         self._stream = _video_stream(output, self.encoder, info, self._source, quality)
         context = self._stream.codec_context
         size = context.width, context.height
-        self._convert = video_streams.Converter(size, info.rotation, "yuv420p")
+        self._convert = Converter(size, info.rotation, "yuv420p")
         self._base = context.time_base
         self.n_frames, self.time = 0, 0.0
         self._last = -1  # timestamp
         self._lengths: dict[int, int] = {}  # by timestamp
 
-    def copied(self, start: float, end: float) -> Iterator[tuple[float, float]]:
+    @property
+    def tone_mapped(self) -> str:
+        return self._convert.tone_mapped
+
+    def copy(self, start: float, end: float) -> Iterator[tuple[float, float]]:
         """Encodes what is shown in [start, end): (from, until) of each frame."""
         info, shift = self._info, None
         half = min(float(1 / info.frame_rate) / 2, _REACH) + _SLACK
-        begin = info.start + start - half
-        frames = video_streams.frames_from(self._container, self._source, begin)
+        frames = video_streams.frames_from(
+            self._container, self._source, info.clock, info.zero + start - half
+        )
         for frame, time, until in video_streams.spans(
-            frames, info.start, info.frame_rate
+            frames, info.zero, info.frame_rate
         ):
             if shift is None:
                 if until <= start + half and not _nearer(time, until, start):
@@ -81,20 +88,19 @@ class PictureTrack:
         return even if abs(even - time) <= _SLACK else time
 
     def _encode(self, frame, until):
-        colors = ("colorspace", "color_range", "color_primaries", "color_trc")
-        shown = self._convert(frame)
+        converted = self._convert(frame)
         if not self.n_frames:
-            for name in colors:
-                setattr(self._stream.codec_context, name, getattr(shown, name))
+            for name in TAGS:
+                setattr(self._stream.codec_context, name, getattr(converted, name))
         # Two frames of one time would be refused; a tick apart they are not.
         self._last = max(self._last + 1, round(self.time / self._base))
-        shown.pts, shown.time_base = self._last, self._base
-        shown.pict_type = 0  # the encoder's own choice, not the source's
+        converted.pts, converted.time_base = self._last, self._base
+        converted.pict_type = 0  # the encoder's own choice, not the source's
         self.time = until
         self.n_frames += 1
         ends = round(self.time / self._base)
         self._lengths[self._last] = max(1, ends - self._last)
-        self._mux(self._stream.encode(shown))
+        self._mux(self._stream.encode(converted))
 
     def _mux(self, packets):
         for packet in packets:

@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+import av
 import numpy as np
 
 from gpsattn_jax.data.videos.media import streams as video_streams
+from gpsattn_jax.data.videos.media.clock import Clock, read_clock
+from gpsattn_jax.data.videos.media.conversion import Converter
+
+LONGEST = 48 * 3600  # seconds of a video; damaged times may claim years
+
+# Their header may name the time of the end instead of the length.
+_ENDS = {"matroska", "webm", "flv"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +34,11 @@ class VideoInfo:
         rotation: degrees counterclockwise that turn the stored frames upright: 0, 90,
             180 or 270.
         has_audio: whether there is a sound track that can be decoded.
-        start: seconds on the file's own clock at which the first frame is shown; all
-            other times of this package count from there.
+        start: seconds at which the first frame begins to show, as a player counts them:
+            0:00 is where the file begins, and its sound may begin before its picture.
+        clock: how the file's timestamps become such seconds; all times of this package
+            are such.
+        zero: seconds on the file's clock that are 0:00.
     """
 
     path: str
@@ -38,6 +49,13 @@ class VideoInfo:
     rotation: int
     has_audio: bool
     start: float
+    clock: Clock
+    zero: float
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the last frame ends, by the header."""
+        return self.start + self.duration
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +64,7 @@ class Frame:
 
     Attributes:
         image: [H, W, 3] uint8, RGB, upright.
-        time: seconds from the video's first frame at which this one begins to show.
+        time: seconds at which it begins to show, as a player counts them.
         index: place among all frames of the video, from 0.
         sampled_at: seconds, the time that was asked for: at least `time`.
     """
@@ -65,37 +83,72 @@ def probe(path: str | os.PathLike) -> VideoInfo:
         ValueError: `PATH: not a readable video: why`.
     """
     name = os.fspath(path)
-    with video_streams.opened(name) as container:
-        stream = video_streams.picture(container, name)
-        frames = video_streams.timed_frames(container, stream)
-        frame, start = next(frames, (None, 0.0))
-        if frame is None:
-            raise ValueError(f"{name}: not a readable video: no frame can be decoded.")
-        if frame.pts is None and frame.dts is None:
-            raise ValueError(
-                f"{name}: not a readable video: its frames bear no times; put the bare "
-                "stream into a container such as mp4 first."
-            )
+    clock = read_clock(name)
+    with video_streams.open_video(name) as container:
+        stream = video_streams.picture_stream(container, name)
+        frames = video_streams.timed_frames(container, stream, clock)
+        frame, first = next(frames, (None, 0.0))
+        _check_frame(name, frame)
         rotation = round(frame.rotation / 90) % 4 * 90
         width, height = _square_size(stream, frame)
         if rotation in (90, 270):
             width, height = height, width
+        zero = first if clock.zero is None else min(clock.zero, first)
+        duration = _duration(container, stream, clock, first)
+        if duration > LONGEST:
+            raise ValueError(
+                f"{name}: not a readable video: its times span {duration / 3600:,.1f} "
+                f"h; at most {LONGEST // 3600} h are read."
+            )
         return VideoInfo(
             path=name,
-            duration=video_streams.duration(container, stream, start),
+            duration=duration,
             frame_rate=video_streams.frame_rate(stream),
             width=width,
             height=height,
             rotation=rotation,
-            has_audio=video_streams.sound(container) is not None,
-            start=start,
+            has_audio=bool(video_streams.sound_streams(container)),
+            start=first - zero,
+            clock=clock,
+            zero=zero,
         )
 
 
-class SampledFrames:
-    """The frames shown at 0, 1/r, 2/r … seconds, and what is known after the last one.
+def _check_frame(name, frame):
+    if frame is None:
+        raise ValueError(f"{name}: not a readable video: no frame can be decoded.")
+    if frame.pts is None and frame.dts is None:
+        raise ValueError(
+            f"{name}: not a readable video: its frames bear no times; put the bare "
+            "stream into a container such as mp4 first."
+        )
 
-    Each pass over it decodes the file once more. Only one decoded frame is kept.
+
+def _duration(container, stream, clock, first):
+    """Seconds of picture that the header promises, or else those that are there."""
+    there = None if clock.end is None else clock.end - first
+    if clock.restarts:
+        return there
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if not container.duration:
+        return 0.0 if there is None else there
+    begin = (container.start_time or 0) / av.time_base
+    length = container.duration / av.time_base
+    relative = max(0.0, begin + length - first)
+    absolute = length - first
+    formats = {*container.format.name.split(",")}
+    if there is None or begin < 1 or absolute < 0 or not formats & _ENDS:
+        return relative
+    # Which of the two was meant is seen by what is there.
+    return min(relative, absolute, key=lambda promise: abs(promise - there))
+
+
+class SampledFrames:
+    """The frames at s, s + 1/r, s + 2/r … seconds, and what is known after the last.
+
+    s is `info.start`, where the picture begins. Each pass decodes the file once more.
+    Only one decoded frame is kept.
 
     Attributes:
         info: the file's `VideoInfo`.
@@ -119,41 +172,50 @@ class SampledFrames:
         self.n_frames, self.duration, self.problem = 0, 0.0, ""
 
     def __iter__(self) -> Iterator[Frame]:
-        convert = video_streams.Converter(self.size, self.info.rotation, "rgb24")
-        damage = video_streams.Damage()
-        sample, index, until = 0, -1, 0.0
-        with video_streams.opened(self.info.path) as container:
+        convert = Converter(self.size, self.info.rotation, "rgb24")
+        damage, start = video_streams.Damage(), self.info.start
+        index, until, at, sample = -1, start, start, 0
+        with video_streams.open_video(self.info.path) as container:
             spans = self._spans(container, damage)
             for index, (frame, time, until) in enumerate(spans):
+                self._check_times(until)
                 image = None
-                while sample / self.per_second < until - video_streams.SLACK:
+                while at < until - video_streams.SLACK:
                     if image is None:
                         image = convert(frame).to_ndarray()
-                    at = sample / self.per_second
                     yield Frame(image, time, index, max(at, time))
                     sample += 1
-        self.n_frames, self.duration = index + 1, until
-        self.problem = self._judged(damage)
+                    at = start + sample / self.per_second
+        self.n_frames, self.duration = index + 1, until - start
+        self.problem = self._find_problem(damage)
         if self.problem:
             warnings.warn(self.problem, stacklevel=2)
 
-    def _spans(self, container: Any, damage: Any) -> Iterator[tuple[Any, float, float]]:
-        stream = video_streams.picture(container, self.info.path)
-        frames = video_streams.timed_frames(container, stream, damage)
-        return video_streams.spans(frames, self.info.start, self.info.frame_rate)
+    def _check_times(self, until):
+        if until - self.info.start > LONGEST:
+            raise ValueError(
+                f"{self.info.path}: not a readable video: a frame ends at "
+                f"{until / 3600:,.1f} h; at most {LONGEST // 3600} h are read."
+            )
 
-    def _judged(self, damage):
-        """What is wrong with the file, now that all of it was seen."""
-        told, found = self.info.duration, self.duration
-        found_out = []
-        if told - found > max(1.0, 0.02 * told):
-            found_out.append(
-                f"only {found:.1f} of {told:.1f} s can be decoded; the file seems to "
-                "be cut off"
+    def _spans(self, container: Any, damage: Any) -> Iterator[tuple[Any, float, float]]:
+        info = self.info
+        stream = video_streams.picture_stream(container, info.path)
+        frames = video_streams.timed_frames(container, stream, info.clock, damage)
+        return video_streams.spans(frames, info.zero, info.frame_rate)
+
+    def _find_problem(self, damage):
+        """What is wrong with the file, once all of it was decoded."""
+        promise, found = self.info.duration, self.duration
+        problems = []
+        if promise - found > max(1.0, 0.02 * promise):
+            problems.append(
+                f"only {found:.1f} of {promise:.1f} s can be decoded; the file seems "
+                "to be cut off"
             )
         if damage.packets:
-            found_out.append(f"{damage.packets} damaged pieces were passed over")
-        return f"{self.info.path}: {', and '.join(found_out)}." if found_out else ""
+            problems.append(f"{damage.packets} damaged pieces were passed over")
+        return f"{self.info.path}: {', and '.join(problems)}." if problems else ""
 
 
 def sampled_frames(
@@ -164,7 +226,7 @@ def sampled_frames(
 ) -> SampledFrames:
     """Samples a video by time, whatever its frame rate, also a varying one.
 
-    For each time k / per_second before the video's end, the frame that is shown then;
+    For each k / per_second after the picture's beginning, the frame that is shown then;
     one that is shown for long comes several times, its image being the same array. A
     video of a single frame gives one at least. What can be decoded of a file that is
     cut off or damaged is given, and at the end a warning says how much was lost.

@@ -7,11 +7,85 @@ from typing import Any
 import av
 import numpy as np
 
-from gpsattn_jax.data.videos.media.streams import frames_from
+from gpsattn_jax.data.videos.media.sampling import VideoInfo
+from gpsattn_jax.data.videos.media.streams import (
+    default_stream,
+    frames_from,
+    open_video,
+    sound_streams,
+)
 
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025)
 _JUMP = 0.02  # seconds between frames from which on a gap is a gap
 _WARM_UP = 0.5  # seconds decoded before a cut: the first frames after a seek are bad
+
+
+DEFAULT, NONE = "default", "none"  # choices of a track besides numbers and languages
+
+
+def find_sound(path: str, choice: str = DEFAULT) -> str:
+    """The sound track of a file that a choice means, in words; "" if none.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as `choose_sound` and `probe`.
+    """
+    with open_video(path) as container:
+        track = choose_sound(container, path, choice)
+        return "" if track is None else describe_sound(container, track)
+
+
+def choose_sound(container: Any, path: str, choice: str = DEFAULT) -> Any | None:
+    """The sound stream that is meant, or None.
+
+    Args:
+        container: open to read.
+        path: for errors.
+        choice: "default" (the first that is flagged so, or else the first), "none", a
+            number among the sound tracks, from 0, or a language such as eng.
+
+    Raises:
+        ValueError: if there is no such track; lists those that there are.
+    """
+    tracks = sound_streams(container)
+    choice = choice.strip().lower()
+    if choice == NONE or (choice == DEFAULT and not tracks):
+        return None
+    if choice == DEFAULT:
+        return default_stream(tracks)
+    if choice.isdecimal():
+        found = [track for track in tracks if _number(container, track) == int(choice)]
+    else:
+        found = [track for track in tracks if _language(track) == choice]
+        found = found and [default_stream(found)]
+    if not found:
+        there = "; ".join(describe_sound(container, track) for track in tracks)
+        raise ValueError(
+            f"{path}: audio must be default, none, or the number or the language of a "
+            f"track ({there or 'it has none'}); got {choice!r}."
+        )
+    return found[0]
+
+
+def describe_sound(container: Any, track: Any) -> str:
+    """Such as "track 1 of 0..1, eng, default"."""
+    words = [
+        f"track {_number(container, track)} of 0..{len(container.streams.audio) - 1}"
+    ]
+    if _language(track):
+        words.append(_language(track))
+    if track.disposition & av.stream.Disposition.default:
+        words.append("default")
+    return ", ".join(words)
+
+
+def _number(container, track):
+    """Place among all sound tracks, also those without a decoder, as FFmpeg counts."""
+    return [other.index for other in container.streams.audio].index(track.index)
+
+
+def _language(track):
+    language = (track.language or "").lower()
+    return "" if language == "und" else language
 
 
 class SoundTrack:
@@ -25,15 +99,15 @@ class SoundTrack:
         output: container to write to.
         container: container to read from, open as long as this is used.
         source: the stream in it.
-        zero: seconds on the file's clock from which times count.
+        info: what is known of the source.
     """
 
-    def __init__(self, output: Any, container: Any, source: Any, zero: float):
-        self._output, self._container, self._zero = output, container, zero
+    def __init__(self, output: Any, container: Any, source: Any, info: VideoInfo):
+        self._output, self._container, self._info = output, container, info
         self._source = source
-        told = source.codec_context
-        self._rate = told.sample_rate if told.sample_rate in _RATES else 48000
-        self._channels = min(told.channels, 2)
+        context = source.codec_context
+        self._rate = context.sample_rate if context.sample_rate in _RATES else 48000
+        self._channels = min(context.channels, 2)
         self._layout = ("mono", "stereo")[self._channels - 1]
         self._stream = output.add_stream("aac", rate=self._rate, layout=self._layout)
         self._stream.bit_rate = 80_000 * self._channels
@@ -76,14 +150,16 @@ class SoundTrack:
 
     def _decoded(self, time):
         """(place in the output, samples [channels, n]), from a little before `time`."""
-        start = max(0.0, self._zero + time - _WARM_UP)
+        zero = self._info.zero
+        start = max(0.0, zero + time - _WARM_UP)
         kind: Any = None
         resampler, place, due = self._resampler(), 0, 0.0
-        for frame, told in frames_from(self._container, self._source, start):
+        frames = frames_from(self._container, self._source, self._info.clock, start)
+        for frame, begin in frames:
             new = frame.format.name, frame.layout.name, frame.sample_rate
             # Rounded timestamps are no gaps: samples that follow each other stay so.
-            if new != kind or abs(told - due) > _JUMP:
-                kind, due, place = new, told, self._place(told - self._zero)
+            if new != kind or abs(begin - due) > _JUMP:
+                kind, due, place = new, begin, self._place(begin - zero)
                 resampler = self._resampler()
             due += frame.samples / frame.sample_rate
             frame.pts = None  # by them the resampler would fill gaps itself

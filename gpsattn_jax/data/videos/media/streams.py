@@ -3,16 +3,26 @@
 import contextlib
 import dataclasses
 import os
+import stat
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 
+if TYPE_CHECKING:
+    from gpsattn_jax.data.videos.media.clock import Clock
+
 SLACK = 0.001  # seconds; some formats round their timestamps to as much
 
-# What FFmpeg opens as well, though nobody would call it a video.
-_NO_VIDEOS = ("image2", "tty", "bin", "concat", "hls", "lavfi")
+MOST_PIXELS = 40_000_000  # of a frame: 8K has 33 million, and a decoder keeps several
+_LARGE = 10_000_000  # pixels from which on threads do not keep frames of their own
+
+# What FFmpeg opens as well, though nobody would call it a video; some of it names other
+# files to read.
+_NO_VIDEOS = (
+    "bin", "concat", "dash", "hls", "image2", "imf", "lavfi", "rtsp", "sdp", "tty",
+)  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -23,20 +33,25 @@ class Damage:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[Any]:
+def open_video(path: str) -> Iterator[Any]:
     """A container to read from.
 
     Raises:
         FileNotFoundError, OSError: if there is no such file, or it may not be read.
         ValueError: `PATH: not a readable video: why`.
     """
-    _check_file(path)
+    check_file(path)
     why = f"{path}: not a readable video: "
     if not os.path.getsize(path):
         raise ValueError(why + "the file is empty.")
     try:
-        # "file:" lest a colon in the name is taken for a protocol.
-        container = av.open(f"file:{path}", metadata_errors="ignore")
+        # "file:" lest a colon in the name is taken for a protocol. The bound holds
+        # while FFmpeg looks for the streams, which decodes some frames.
+        container = av.open(
+            f"file:{path}",
+            metadata_errors="ignore",
+            options={"max_pixels": str(MOST_PIXELS)},
+        )
     except av.FFmpegError as error:
         raise ValueError(f"{why}{error.strerror} (cut off, or no video).") from error
     with container:
@@ -46,9 +61,20 @@ def opened(path: str) -> Iterator[Any]:
         yield container
 
 
-def _check_file(path):
-    """The plain errors of plain files, before FFmpeg's."""
+def check_file(path: str | os.PathLike) -> None:
+    """The plain errors of plain files, before FFmpeg's; a pipe would wait for ever.
+
+    Raises:
+        FileNotFoundError, OSError: if there is no such file, or it may not be read.
+        ValueError: if it is a pipe or a device.
+    """
     try:
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise ValueError(
+                f"{path}: not a readable video: it must be a regular file; got a pipe, "
+                "a socket or a device."
+            )
         with open(path, "rb"):
             pass
     except FileNotFoundError as error:
@@ -57,78 +83,112 @@ def _check_file(path):
         raise type(error)(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def picture(container: Any, path: str) -> Any:
-    """The first video stream that is no cover picture, set to decode in threads."""
+def picture_stream(container: Any, path: str) -> Any:
+    """The video stream that a player shows, set to decode in threads.
+
+    Raises:
+        ValueError: if there is none, no decoder for it, or its frames are too large.
+    """
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     why = f"{path}: not a readable video: "
     if not streams:
         what = "only sound" if container.streams.audio else "no picture in it"
         raise ValueError(f"{why}there is {what}.")
-    if streams[0].codec_context is None:
+    stream = default_stream(streams)
+    context = stream.codec_context
+    if context is None:
         raise ValueError(f"{why}its picture needs a decoder that PyAV lacks.")
-    streams[0].thread_type = "AUTO"
-    return streams[0]
+    pixels = context.width * context.height
+    if pixels > MOST_PIXELS:
+        raise ValueError(
+            f"{why}frames must have {MOST_PIXELS:,} pixels at most; got "
+            f"{context.width} x {context.height} = {pixels:,}. Scale it down first."
+        )
+    if not context.is_open:
+        # A frame in the middle may be larger than the header says.
+        context.options = {"max_pixels": str(MOST_PIXELS)}
+        stream.thread_type = "SLICE" if pixels > _LARGE else "AUTO"
+    return stream
 
 
-def sound(container: Any) -> Any | None:
-    """The first sound stream that can be decoded, or None."""
-    streams = (s for s in container.streams.audio if s.codec_context is not None)
-    return next((s for s in streams if s.codec_context.sample_rate), None)
+def sound_streams(container: Any) -> list[Any]:
+    """The sound streams that can be decoded."""
+    return [
+        stream
+        for stream in container.streams.audio
+        if stream.codec_context is not None and stream.codec_context.sample_rate
+    ]
+
+
+def default_stream(streams: list[Any]) -> Any:
+    """The first stream that is flagged as the default, or else the first."""
+    flag = av.stream.Disposition.default
+    return next((s for s in streams if s.disposition & flag), streams[0])
 
 
 def frame_rate(stream: Any) -> Fraction:
-    """Frames a second, on average; 25 where the file tells nothing sensible."""
+    """Frames a second, on average; 25 where the file says nothing sensible."""
     rates = (stream.average_rate, stream.guessed_rate)
     return next((rate for rate in rates if rate and 0 < rate <= 1000), Fraction(25))
 
 
 def pixel_aspect(stream: Any) -> Fraction:
-    """Width of a pixel over its height; 1 where the file tells nothing sensible."""
+    """Width of a pixel over its height; 1 where the file says nothing sensible."""
     aspect = stream.sample_aspect_ratio
     return aspect if aspect and Fraction(1, 8) <= aspect <= 8 else Fraction(1)
 
 
-def duration(container: Any, stream: Any, start: float) -> float:
-    """Seconds of picture by the header; without one, all packets are looked through."""
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    if container.duration:
-        begins = (container.start_time or 0) / av.time_base
-        return max(0.0, begins + container.duration / av.time_base - start)
-    last = start
-    with contextlib.suppress(av.FFmpegError):
-        container.seek(0)
-        for packet in container.demux(stream):
-            if packet.pts is not None:
-                end = packet.pts + (packet.duration or 0)
-                last = max(last, float(end * stream.time_base))
-    return last - start
-
-
 def timed_frames(
-    container: Any, stream: Any, damage: Damage | None = None
+    container: Any,
+    stream: Any,
+    clock: "Clock",
+    damage: Damage | None = None,
+    *,
+    skip: int = 0,
 ) -> Iterator[tuple[Any, float]]:
     """Decodes onwards: (frame, seconds on the file's clock), in order of time.
 
     Damaged packets are counted and passed over. Times that are missing or go
     backwards are put right by the frame rate or the number of samples.
+
+    Args:
+        container: to read from; at its beginning if its clock restarts.
+        stream: of it.
+        clock: of the file.
+        damage: counts what could not be decoded.
+        skip: packets at the beginning that are not decoded.
     """
     time, step = None, 0.0
-    for frame in _decoded(container, stream, damage or Damage()):
+    for frame in _decode(container, stream, clock, damage or Damage(), skip):
         stamp = frame.dts if frame.pts is None else frame.pts
-        told = None if stamp is None else float(stamp * frame.time_base)
-        if told is None or (time is not None and told <= time):
-            told = 0.0 if time is None else time + step
-        time = told
+        stated = None if stamp is None else float(stamp * frame.time_base)
+        if stated is None or (time is not None and stated <= time):
+            stated = 0.0 if time is None else time + step
+        time = stated
         step = _length(frame, stream)
         yield frame, time
 
 
 def frames_from(
-    container: Any, stream: Any, start: float, damage: Damage | None = None
+    container: Any,
+    stream: Any,
+    clock: "Clock",
+    start: float,
+    damage: Damage | None = None,
 ) -> Iterator[tuple[Any, float]]:
-    """As `timed_frames`, beginning at `start` seconds or somewhat before it."""
+    """As `timed_frames`, beginning at `start` seconds or somewhat before it.
+
+    Args:
+        container: to read from.
+        stream: of it.
+        clock: of the file.
+        start: seconds on the file's clock.
+        damage: counts what could not be decoded.
+    """
+    if clock.restarts:  # a seek goes by the file's own clock, and ends anywhere
+        yield from _frames_counted(container.name, stream.index, clock, start, damage)
+        return
     for back in (0.0, 5.0, None):
         target = 0.0 if back is None else max(0.0, start - back)
         try:
@@ -137,7 +197,7 @@ def frames_from(
             if back is None:
                 raise
             continue
-        frames = timed_frames(container, stream, damage)
+        frames = timed_frames(container, stream, clock, damage)
         first = next(frames, None)
         # An index may point behind the time asked for; then begin earlier.
         if first is not None and (first[1] <= start + SLACK or back is None):
@@ -149,7 +209,13 @@ def frames_from(
 def spans(
     frames: Iterator[tuple[Any, float]], zero: float, rate: Fraction
 ) -> Iterator[tuple[Any, float, float]]:
-    """(frame, from, until), seconds after `zero`; each ends where the next begins."""
+    """(frame, from, until), seconds after `zero`; each ends where the next begins.
+
+    Args:
+        frames: of `timed_frames`.
+        zero: seconds on the file's clock.
+        rate: frames a second; the last one's length, if it has none of its own.
+    """
     held = None
     for frame, time in frames:
         if held is not None:
@@ -157,55 +223,22 @@ def spans(
         held = frame, time - zero
     if held is not None:
         frame, time = held
-        told = frame.duration * frame.time_base if frame.duration else 1 / rate
-        yield frame, time, time + float(told)
+        own = frame.duration * frame.time_base if frame.duration else 1 / rate
+        yield frame, time, time + float(own)
 
 
-class Converter:
-    """Turns stored frames upright, scales them and changes their pixel format.
-
-    Args:
-        size: width and height of the result, pixels.
-        rotation: degrees counterclockwise.
-        pixel_format: one of FFmpeg's.
-    """
-
-    _TURNS = {0: (), 90: ("cclock",), 180: ("clock", "clock"), 270: ("clock",)}
-
-    def __init__(self, size: tuple[int, int], rotation: int, pixel_format: str):
-        width, height = size[::-1] if rotation in (90, 270) else size
-        self._chain = [("scale", f"{width}:{height}:flags=bicubic")]
-        self._chain += [("format", pixel_format)]
-        self._chain += [("transpose", turn) for turn in self._TURNS[rotation]]
-        self._kind: tuple[int, int, str] | None = None
-        self._graph: Any = None
-
-    def __call__(self, frame: Any) -> Any:
-        """A decoded frame -> the converted one."""
-        kind = frame.width, frame.height, frame.format.name
-        if kind != self._kind:  # also in the middle of some files
-            self._kind, self._graph = kind, self._built(frame)
-        self._graph.vpush(frame)
-        return self._graph.vpull()
-
-    def _built(self, frame):
-        graph = av.filter.Graph()
-        nodes = [
-            graph.add_buffer(
-                width=frame.width,
-                height=frame.height,
-                format=frame.format,
-                time_base=frame.time_base,
-            ),
-            *(graph.add(name, setting) for name, setting in self._chain),
-            graph.add("buffersink"),
-        ]
-        graph.link_nodes(*nodes).configure()
-        return graph
+def _frames_counted(name, index, clock, start, damage):
+    """The frames from the key frame before `start`, found by counting packets."""
+    with open_video(name.removeprefix("file:")) as container:
+        stream = container.streams[index]
+        if stream.type == "video":
+            stream.thread_type = "AUTO"
+        skip = clock.key_before(index, start)
+        yield from timed_frames(container, stream, clock, damage, skip=skip)
 
 
-def _decoded(container, stream, damage):
-    packets = container.demux(stream)
+def _decode(container, stream, clock, damage, skip):
+    packets, number = container.demux(stream), -1
     while True:
         try:
             packet = next(packets, None)
@@ -214,10 +247,24 @@ def _decoded(container, stream, damage):
             return
         if packet is None:
             return
+        number += packet.size > 0
+        if packet.size and number < skip:
+            continue
+        if clock.restarts:
+            _move(packet, clock.shift(stream.index, number))
         try:
             yield from packet.decode()
         except av.FFmpegError:
             damage.packets += 1
+
+
+def _move(packet, seconds):
+    """Adds seconds to a packet's times, so that those of its frames are right."""
+    ticks = round(seconds / packet.time_base)
+    if packet.pts is not None:
+        packet.pts += ticks
+    if packet.dts is not None:
+        packet.dts += ticks
 
 
 def _length(frame, stream):

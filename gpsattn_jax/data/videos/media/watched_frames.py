@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpsattn_jax.data.videos.media import streams as video_streams
+from gpsattn_jax.data.videos.media.conversion import Converter
 from gpsattn_jax.data.videos.media.sampling import Frame, SampledFrames
 
 _SMALL = (32, 18)  # pixels in which two frames are compared
@@ -15,7 +15,8 @@ class Change(NamedTuple):
     """The largest change since the last sampled frame: where a cut would be.
 
     Attributes:
-        time: seconds at which the frame after the change begins to show.
+        time: seconds at which the frame after the change begins to show, as a player
+            counts them.
         frame: that frame's place among all frames.
     """
 
@@ -35,7 +36,7 @@ class WatchedFrames(SampledFrames):
             yield frame, found or Change(frame.sampled_at, frame.index)
 
     def _spans(self, container: Any, damage: Any) -> Iterator[tuple[Any, float, float]]:
-        small = video_streams.Converter(_SMALL, 0, "rgb24")
+        small = Converter(_SMALL, 0, "rgb24")
         before: np.ndarray | None = None
         most = 0.0
         self._largest = None
