@@ -7,10 +7,11 @@ import sys
 
 import numpy as np
 
-from gpsattn_jax.data.images.decoded_cache import default_folder, fingerprint
-from gpsattn_jax.data.images.files import ImageFiles, in_threads
-from gpsattn_jax.data.progress import shown
+from gpsattn_jax.data.cache_folder import default_folder, fingerprint
+from gpsattn_jax.data.images.files import ImageFiles
+from gpsattn_jax.data.threads import in_threads
 from gpsattn_jax.files import replaced
+from gpsattn_jax.progress import with_progress
 
 
 def without_bad(
@@ -69,5 +70,5 @@ def _find_bad(images):
             return str(error)
 
     reasons = in_threads(check, range(len(images)), images.threads)
-    reasons = shown(reasons, len(images), "Checking images")
+    reasons = with_progress(reasons, len(images), "Checking images")
     return {str(place): reason for place, reason in enumerate(reasons) if reason}

@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-import math
 
 import numpy as np
 
 from gpsattn_jax.data.images.decode import Box, Source, check_method, resized_box
+from gpsattn_jax.data.images.random_box import TRIES, random_box
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,8 +132,12 @@ def random_resized_crop(
     Raises:
         ValueError: `NAME: not a readable image: why`.
     """
-    random = np.random.default_rng(seed)
-    choose = functools.partial(random_box, random=random, scale=scale, ratio=ratio)
+    draws = np.random.default_rng(seed).random((2, TRIES + 1))
+
+    def choose(width, height):
+        top, left, rows, columns = random_box(draws, height, width, scale, ratio)
+        return left, top, left + columns, top + rows
+
     return resized_box(source, size, choose, channels, method=method, name=name)
 
 
@@ -142,39 +146,3 @@ def center_box(width: int, height: int, share: float) -> Box:
     side = min(width, height) * share
     left, upper = (width - side) / 2, (height - side) / 2
     return left, upper, left + side, upper + side
-
-
-def random_box(
-    width: int,
-    height: int,
-    random: np.random.Generator,
-    scale: tuple[float, ...],
-    ratio: tuple[float, ...],
-) -> Box:
-    """A box of random area and shape (Szegedy et al. 2015), by torchvision's rule.
-
-    Ten tries; if none fits into the image, the middle as far as `ratio` allows.
-
-    Args:
-        width: of the image.
-        height: of the image.
-        random: where the draws come from.
-        scale: the area is uniform between these shares of the image's.
-        ratio: width over height is log-uniform between these.
-
-    Returns:
-        Whole numbers: left, upper, right, lower.
-    """
-    for _ in range(10):
-        area = width * height * random.uniform(scale[0], scale[1])
-        shape = math.exp(random.uniform(math.log(ratio[0]), math.log(ratio[1])))
-        across, down = round((area * shape) ** 0.5), round((area / shape) ** 0.5)
-        if 0 < across <= width and 0 < down <= height:
-            left = int(random.integers(width - across + 1))
-            upper = int(random.integers(height - down + 1))
-            return left, upper, left + across, upper + down
-    shape = min(max(width / height, ratio[0]), ratio[1])
-    across = min(width, max(1, round(height * shape)))
-    down = min(height, max(1, round(width / shape)))
-    left, upper = (width - across) // 2, (height - down) // 2
-    return left, upper, left + across, upper + down

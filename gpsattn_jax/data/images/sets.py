@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gpsattn_jax.data.data_folder import ADVICE, data_folder
 from gpsattn_jax.data.images import cifar, cifar_public
 from gpsattn_jax.data.images.bad_files import without_bad
 from gpsattn_jax.data.images.class_folders import read_folder, read_zips
@@ -51,11 +52,6 @@ class DataConfig:
     workers: int = 0
     skip_bad: bool = False
 
-    @property
-    def crops_while_decoding(self) -> bool:
-        """Whether random resized crops happen before the batch is made."""
-        return self.name not in IN_MEMORY
-
 
 def load(
     config: DataConfig,
@@ -64,6 +60,7 @@ def load(
     size: int,
     channels: int = 3,
     crop_scale: tuple[float, ...] = (1.0, 1.0),
+    crop_ratio: tuple[float, ...] = (3 / 4, 4 / 3),
 ) -> dict[str, Images]:
     """A set by name: {"train", "validation", "test"}.
 
@@ -72,15 +69,21 @@ def load(
         data_dir: the folder of data sets; `$GPSATTN_DATA_DIR` if None.
         size: pixels of a side, for sets that are not of one size.
         channels: 1 or 3, for these.
-        crop_scale: of random resized crops, for these.
+        crop_scale: of random resized crops, for these; see `AugmentConfig`.
+        crop_ratio: likewise.
 
     Raises:
         ValueError: lists the names there are.
         FileNotFoundError: names what is missing, and where it was looked for.
     """
-    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
-    crop = Crop(size=size, channels=channels, share=config.crop_share, scale=crop_scale)
-    sets = _read(config, pathlib.Path(folder), crop)
+    crop = Crop(
+        size=size,
+        channels=channels,
+        share=config.crop_share,
+        scale=crop_scale,
+        ratio=crop_ratio,
+    )
+    sets = _read(config, data_folder(data_dir), crop)
     if "test" not in sets and "validation" in sets:  # a public validation part: tests
         sets["test"] = sets.pop("validation")
     for part in ("test", "validation"):
@@ -132,7 +135,7 @@ def _split(images, count, field):
     return [images.take(np.sort(part)) for part in places]
 
 
-def digits(data_dir: pathlib.Path) -> dict[str, Images]:
+def digits(data_dir: pathlib.Path | None) -> dict[str, Images]:
     """scikit-learn's 1,797 handwritten digits, 8x8 grey, in a fixed split.
 
     Alpaydin and Kaynak 1998, the test part of the UCI set; it is embedded in the
@@ -163,7 +166,9 @@ def digits(data_dir: pathlib.Path) -> dict[str, Images]:
     }
 
 
-def cifar100(data_dir: pathlib.Path, *, coarse: bool = False) -> dict[str, Images]:
+def cifar100(
+    data_dir: pathlib.Path | None, *, coarse: bool = False
+) -> dict[str, Images]:
     """CIFAR-100: {"train": 50,000, "test": 10,000 images}, 100 or 20 classes.
 
     From zips of lossless strips, or from the public archive or its folders.
@@ -185,7 +190,7 @@ def cifar100(data_dir: pathlib.Path, *, coarse: bool = False) -> dict[str, Image
 
 
 def imagenette(
-    config: DataConfig, data_dir: pathlib.Path, crop: Crop, threads: int
+    config: DataConfig, data_dir: pathlib.Path | None, crop: Crop, threads: int
 ) -> dict[str, ImageFiles]:
     """Imagenette: 9,469 training images of ten ImageNet classes, 3,925 to test.
 
@@ -202,7 +207,7 @@ def imagenette(
 
 
 def imagenet(
-    config: DataConfig, data_dir: pathlib.Path, crop: Crop, threads: int
+    config: DataConfig, data_dir: pathlib.Path | None, crop: Crop, threads: int
 ) -> dict[str, ImageFiles]:
     """ImageNet-1K in class folders: `train/nXXXXXXXX/`, `val/nXXXXXXXX/`."""
     del config
@@ -212,23 +217,24 @@ def imagenet(
 
 
 def class_folders(
-    config: DataConfig, data_dir: pathlib.Path, crop: Crop, threads: int
+    config: DataConfig, data_dir: pathlib.Path | None, crop: Crop, threads: int
 ) -> dict[str, ImageFiles]:
     """A user's folder of class folders."""
     if not config.folder:
         raise ValueError("data.folder must name the folder of class folders.")
-    return read_folder(data_dir / config.folder, crop, threads=threads)
+    folder = (data_dir or pathlib.Path()) / config.folder
+    return read_folder(folder, crop, threads=threads)
 
 
 def tensorflow_dataset(
-    config: DataConfig, data_dir: pathlib.Path, crop: Crop, threads: int
+    config: DataConfig, data_dir: pathlib.Path | None, crop: Crop, threads: int
 ) -> dict[str, ImageFiles]:
     """A set of TensorFlow Datasets, prepared as array_record, and without TensorFlow.
 
     Found in `tensorflow_datasets/` of the data folder, or where TFDS looks by itself.
     """
     name = config.name.partition(":")[2]
-    own = data_dir / "tensorflow_datasets"
+    own = (data_dir or pathlib.Path()) / "tensorflow_datasets"
     read = functools.partial(
         read_tfds,
         name,
@@ -249,7 +255,7 @@ PUBLIC_CIFAR100 = (
     "cifar-100-binary",
     "cifar-100-binary.tar.gz",
 )
-IN_MEMORY: dict[str, Callable[[pathlib.Path], dict[str, Images]]] = {
+IN_MEMORY: dict[str, Callable[[pathlib.Path | None], dict[str, Images]]] = {
     "digits": digits,
     "cifar100": cifar100,
     "cifar100_coarse": functools.partial(cifar100, coarse=True),
@@ -264,12 +270,9 @@ FILES: dict[str, Callable[..., dict[str, ImageFiles]]] = {
 
 def _find(data_dir, names):
     """The first of some paths below the data folder that is there."""
-    found = next((data_dir / n for n in names if (data_dir / n).exists()), None)
-    if found is None or str(data_dir) == ".":
-        unnamed = str(data_dir) == "."
-        where = "no folder was named" if unnamed else f"looked in {data_dir}"
-        raise FileNotFoundError(
-            f"{' or '.join(names)} not found; {where}. Name the folder "
-            "of the data with --data_dir or GPSATTN_DATA_DIR."
-        )
-    return found
+    where = "no folder was named" if data_dir is None else f"looked in {data_dir}"
+    paths = [] if data_dir is None else [data_dir / name for name in names]
+    for path in paths:
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"{' or '.join(names)} not found; {where}. {ADVICE}")

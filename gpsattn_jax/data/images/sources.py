@@ -19,7 +19,11 @@ class Images(Protocol):
     Attributes:
         labels: [n] int32.
         class_names: a name for each class.
+        crops_by_seed: whether `batch` cuts random parts by its seeds.
     """
+
+    @property
+    def crops_by_seed(self) -> bool: ...
 
     @property
     def labels(self) -> np.ndarray: ...
@@ -50,6 +54,11 @@ class ImageSet:
     images: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
+
+    @property
+    def crops_by_seed(self) -> bool:
+        """Never: the device crops them."""
+        return False
 
     def __len__(self) -> int:
         """How many images."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from gpsattn_jax.data.cache_folder import default_folder, fingerprint
 from gpsattn_jax.data.images.crop import Crop
-from gpsattn_jax.data.images.decoded_cache import default_folder, fingerprint
 from gpsattn_jax.data.images.files import ImageFiles
-from gpsattn_jax.data.progress import shown
 from gpsattn_jax.files import replaced
+from gpsattn_jax.progress import with_progress
 
 _FORMAT = "array_record"  # the one that can be read at any place
 
@@ -170,7 +170,9 @@ def _labels(store, folder):
         return np.load(path)
     except (FileNotFoundError, ValueError, EOFError):
         found = (store.record(place)["label"] for place in range(count))
-        labels = np.fromiter(shown(found, count, "Reading labels"), np.int32, count)
+        labels = np.fromiter(
+            with_progress(found, count, "Reading labels"), np.int32, count
+        )
     with replaced(path) as partial, open(partial, "wb") as file:
         np.save(file, labels)
     return labels

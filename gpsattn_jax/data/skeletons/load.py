@@ -5,6 +5,7 @@ import functools
 import os
 import pathlib
 
+from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.skeletons import sets
 from gpsattn_jax.data.skeletons.clip_folder import read_folder
 from gpsattn_jax.data.skeletons.clips import Clips
@@ -105,8 +106,7 @@ def num_splits(config: DataConfig, data_dir: str | os.PathLike | None = None) ->
 
 
 def _folder(data_dir):
-    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
-    return os.fspath(folder)
+    return os.fspath(data_folder(data_dir) or "")
 
 
 def _load(config, folder):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gpsattn_jax.data.images.crop import center_crop
-from gpsattn_jax.data.images.files import in_threads
+from gpsattn_jax.data.threads import in_threads
 
 # Of EfficientNet-Lite's public weights, for values in 0..1: TensorFlow's -1..1. With
 # ImageNet's mean and deviation the network knows 54 % of 1,000 pictures of Imagenette

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gpsattn_jax.data.images.crop import Crop, center_box, center_crop, random_box
+from gpsattn_jax.data.images.crop import Crop, center_box, center_crop
 from gpsattn_jax.data.images.crop import random_resized_crop as random_crop
 from gpsattn_jax.data.images.decode import decode, resized_box
+from gpsattn_jax.data.images.random_box import TRIES, random_box
 
 WIDE = (0.08, 1.0), (3 / 4, 4 / 3)
 
@@ -152,10 +153,11 @@ def test_the_same_seed_cuts_the_same_part():
 
 
 def test_random_boxes_lie_within_and_follow_scale_and_ratio():
-    random = np.random.default_rng(0)
-    boxes = np.array([random_box(100, 80, random, *WIDE) for _ in range(2000)])
-    across, down = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    assert boxes.min() >= 0 and boxes[:, 2].max() <= 100 and boxes[:, 3].max() <= 80
+    draws = np.random.default_rng(0).random((2000, 2, TRIES + 1))
+    boxes = np.array([random_box(draw, 80, 100, *WIDE) for draw in draws])
+    top, left, down, across = boxes.T
+    assert boxes.min() >= 0
+    assert (top + down).max() <= 80 and (left + across).max() <= 100
     shape, share = across / down, across * down / 8000
     assert shape.min() > 0.7 and shape.max() < 1.42
     # By torchvision's rule the areas that do not fit are drawn again: less than 0.54.
@@ -165,14 +167,15 @@ def test_random_boxes_lie_within_and_follow_scale_and_ratio():
 @pytest.mark.parametrize(
     "size, box",
     [
-        ((100, 1), (49, 0, 50, 1)),
-        ((400, 100), (133, 0, 266, 100)),
-        ((30, 90), (0, 25, 30, 65)),
+        ((1, 100), (0, 49, 1, 1)),
+        ((100, 400), (0, 133, 100, 133)),
+        ((90, 30), (25, 0, 40, 30)),
     ],
 )
 def test_what_fits_in_no_try_is_the_middle(size, box):
-    found = random_box(*size, np.random.default_rng(0), (1.0, 1.0), (3 / 4, 4 / 3))
-    assert found == box
+    draws = np.random.default_rng(0).random((2, TRIES + 1))
+    found = random_box(draws, *size, (1.0, 1.0), (3 / 4, 4 / 3))
+    assert tuple(found) == box
 
 
 def test_large_jpegs_are_drafted_and_look_the_same(monkeypatch):
