@@ -1,13 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and are read only if they are files."""
 
 import contextlib
 import json
 import math
 import os
 import pathlib
+import stat
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 
 @contextlib.contextmanager
@@ -27,6 +28,35 @@ def replaced(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     except BaseException:
         os.unlink(partial)
         raise
+
+
+def open_regular(path: str | os.PathLike, most_bytes: int = 2**40) -> BinaryIO:
+    """Opens a file to read its bytes; a pipe or a device, which may never end, is none.
+
+    Args:
+        path: links are followed.
+        most_bytes: a longer file is refused.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, OSError: as `open` does.
+        ValueError: if it is no regular file, or too long.
+    """
+    status = os.stat(path)
+    kind = stat.S_IFMT(status.st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        name = _KINDS.get(kind, "something else")
+        raise ValueError(f"{path}: must be a file; got {name}.")
+    if kind == stat.S_IFREG and status.st_size > most_bytes:
+        raise ValueError(
+            f"{path}: must have at most {most_bytes:,} bytes; got {status.st_size:,}."
+        )
+    return open(path, "rb")
+
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}  # fmt: skip
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:

@@ -13,6 +13,8 @@ from gpsattn_jax.data.threads import in_threads
 from gpsattn_jax.files import replaced
 from gpsattn_jax.progress import with_progress
 
+_VERSION = 2  # of what counts as readable; another one checks all files again
+
 
 def without_bad(
     images: ImageFiles, folder: str | os.PathLike | None = None
@@ -33,7 +35,7 @@ def without_bad(
     Raises:
         ValueError: if nothing is left.
     """
-    mark = fingerprint(images.store)
+    mark = fingerprint(images.store, _VERSION, images.crop.most_pixels)
     kept = pathlib.Path(folder or default_folder()) / f"checked-{mark}.json"
     bad = _remembered(kept)
     if bad is None:

@@ -5,7 +5,14 @@ import functools
 
 import numpy as np
 
-from gpsattn_jax.data.images.decode import Box, Source, check_method, resized_box
+from gpsattn_jax.data.images.decode import (
+    MOST_PIXELS,
+    Box,
+    Source,
+    check_method,
+    resized_box,
+)
+from gpsattn_jax.data.images.deep_pixels import check_bits
 from gpsattn_jax.data.images.random_box import TRIES, random_box
 
 
@@ -20,6 +27,8 @@ class Crop:
         scale: training: least and greatest share of the area that is cut out.
         ratio: training: least and greatest width over height of what is cut out.
         method: of interpolation: bilinear, bicubic or lanczos, all antialiased.
+        bits: of grey with more than 8 bits; see `deep_pixels.to_eight_bits`.
+        most_pixels: an image of more is refused.
     """
 
     size: int
@@ -28,6 +37,8 @@ class Crop:
     scale: tuple[float, ...] = (0.08, 1.0)
     ratio: tuple[float, ...] = (3 / 4, 4 / 3)
     method: str = "bicubic"
+    bits: int = 0
+    most_pixels: int = MOST_PIXELS
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -44,105 +55,63 @@ class Crop:
             raise ValueError(
                 f"ratio must be two positive numbers that rise; got {self.ratio}."
             )
+        if self.most_pixels < 1:
+            raise ValueError(f"most_pixels must be at least 1; got {self.most_pixels}.")
         check_method(self.method)
+        check_bits(self.bits)
 
     def __call__(
         self, source: Source, seed: int | None = None, *, name: str = ""
     ) -> np.ndarray:
-        """-> [size, size, channels] uint8: at random by a seed, or the middle."""
-        if seed is None:
-            return center_crop(
-                source,
-                self.size,
-                self.share,
-                channels=self.channels,
-                method=self.method,
-                name=name,
-            )
-        return random_resized_crop(
+        """One image as a square.
+
+        Args:
+            source: a path, a file's bytes, or uint8 pixels [H, W, 1 or 3].
+            seed: not negative; cuts out a random part, the same one again for the same
+                seed. None: the middle.
+            name: what errors call the image; its path by default.
+
+        Returns:
+            [size, size, channels] uint8.
+
+        Raises:
+            ValueError: `NAME: not a readable image: why`.
+        """
+        return resized_box(
             source,
             self.size,
-            seed,
-            self.scale,
-            self.ratio,
-            self.method,
-            channels=self.channels,
+            self._middle if seed is None else functools.partial(self._random, seed),
+            self.channels,
+            method=self.method,
             name=name,
+            bits=self.bits,
+            most_pixels=self.most_pixels,
         )
 
+    def _middle(self, width, height):
+        return center_box(width, height, self.share)
 
-def center_crop(
-    source: Source,
-    size: int,
-    share: float = 0.875,
-    *,
-    channels: int = 3,
-    method: str = "bicubic",
-    name: str = "",
-) -> np.ndarray:
-    """The middle of an image, for evaluation.
-
-    It is what one gets by scaling the shorter side to size / share and cutting out the
-    middle, done at once.
-
-    Args:
-        source: a path, a file's bytes, or uint8 pixels [H, W, 1 or 3].
-        size: pixels of a side of the result.
-        share: how much of the shorter side is kept.
-        channels: 1 (grey) or 3 (RGB).
-        method: bilinear, bicubic or lanczos.
-        name: what errors call the image; its path by default.
-
-    Returns:
-        [size, size, channels] uint8.
-
-    Raises:
-        ValueError: `NAME: not a readable image: why`.
-    """
-    choose = functools.partial(center_box, share=share)
-    return resized_box(source, size, choose, channels, method=method, name=name)
-
-
-def random_resized_crop(
-    source: Source,
-    size: int,
-    seed: int,
-    scale: tuple[float, ...] = (0.08, 1.0),
-    ratio: tuple[float, ...] = (3 / 4, 4 / 3),
-    method: str = "bicubic",
-    *,
-    channels: int = 3,
-    name: str = "",
-) -> np.ndarray:
-    """A random part of an image, for training; the same seed cuts the same part.
-
-    Args:
-        source: as for `center_crop`.
-        size: pixels of a side of the result.
-        seed: not negative.
-        scale: as for `random_box`.
-        ratio: as for `random_box`.
-        method: bilinear, bicubic or lanczos.
-        channels: 1 (grey) or 3 (RGB).
-        name: as for `center_crop`.
-
-    Returns:
-        [size, size, channels] uint8.
-
-    Raises:
-        ValueError: `NAME: not a readable image: why`.
-    """
-    draws = np.random.default_rng(seed).random((2, TRIES + 1))
-
-    def choose(width, height):
-        top, left, rows, columns = random_box(draws, height, width, scale, ratio)
+    def _random(self, seed, width, height):
+        draws = np.random.default_rng(seed).random((2, TRIES + 1))
+        box = random_box(draws, height, width, self.scale, self.ratio)
+        top, left, rows, columns = (int(number) for number in box)
         return left, top, left + columns, top + rows
-
-    return resized_box(source, size, choose, channels, method=method, name=name)
 
 
 def center_box(width: int, height: int, share: float) -> Box:
-    """The middle square with a share of the shorter side."""
+    """The middle square of an image, for evaluation.
+
+    Scaled to S pixels, it is what one gets by scaling the shorter side to S / share and
+    cutting out the middle, done at once.
+
+    Args:
+        width: of the image.
+        height: of the image.
+        share: of the shorter side.
+
+    Returns:
+        Left, upper, right, lower.
+    """
     side = min(width, height) * share
     left, upper = (width - side) / 2, (height - side) / 2
     return left, upper, left + side, upper + side

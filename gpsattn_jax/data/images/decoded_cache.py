@@ -13,7 +13,7 @@ from gpsattn_jax.data.threads import in_threads
 from gpsattn_jax.files import replaced
 from gpsattn_jax.progress import with_progress
 
-_VERSION = 1  # of what `decoded` makes of a file; another one makes all caches again
+_VERSION = 2  # of what `decoded` makes of a file; another one makes all caches again
 
 
 class Decoded:
@@ -81,7 +81,9 @@ def decoded(
     crop = images.crop
     size = size or round(crop.size / crop.share)
     whole = dataclasses.replace(crop, size=size, share=1.0)
-    mark = fingerprint(images.store, _VERSION, size, crop.channels, crop.method)
+    mark = fingerprint(
+        images.store, _VERSION, size, crop.channels, crop.method, crop.bits
+    )
     path = pathlib.Path(folder or default_folder()) / f"decoded-{mark}.npy"
     if not _is_whole(path, len(images), whole):
         _make(path, images, whole)

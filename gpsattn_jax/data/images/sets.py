@@ -14,6 +14,7 @@ from gpsattn_jax.data.images import cifar, cifar_public
 from gpsattn_jax.data.images.bad_files import without_bad
 from gpsattn_jax.data.images.class_folders import read_folder, read_zips
 from gpsattn_jax.data.images.crop import Crop
+from gpsattn_jax.data.images.decode import MOST_PIXELS
 from gpsattn_jax.data.images.decoded_cache import decoded
 from gpsattn_jax.data.images.files import ImageFiles
 from gpsattn_jax.data.images.sources import Images, ImageSet
@@ -37,6 +38,9 @@ class DataConfig:
             square of this share of the shorter side.
         decoded: of such images: decode each once and keep the pixels on disk, in
             `$GPSATTN_CACHE_DIR` or `~/.cache/gpsattn_jax`.
+        bits: of such images' grey with more than 8 bits: how many the values use (8,
+            10, 12, 14 or 16); 0 takes what each file declares, or its values fit into.
+        most_pixels: of such images; one of more is refused.
         workers: processes that decode; 0 decodes in threads.
         skip_bad: leave out files that are no readable images, and say how many.
     """
@@ -49,6 +53,8 @@ class DataConfig:
     std: tuple[float, ...] = (0.376,)
     crop_share: float = 0.875
     decoded: bool = False
+    bits: int = 0
+    most_pixels: int = MOST_PIXELS
     workers: int = 0
     skip_bad: bool = False
 
@@ -82,6 +88,8 @@ def load(
         share=config.crop_share,
         scale=crop_scale,
         ratio=crop_ratio,
+        bits=config.bits,
+        most_pixels=config.most_pixels,
     )
     sets = _read(config, data_folder(data_dir), crop)
     if "test" not in sets and "validation" in sets:  # a public validation part: tests

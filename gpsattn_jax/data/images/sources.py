@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from gpsattn_jax.data.batches import Batch
-from gpsattn_jax.data.images.crop import center_crop
+from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.decode import SUFFIXES
 
 
@@ -113,9 +113,8 @@ def read_images(
     Raises:
         ValueError: names the file that is no readable image.
     """
-    return np.stack(
-        [center_crop(path, size, share=1.0, channels=channels) for path in paths]
-    ).astype(np.float32) / np.float32(255)
+    crop = Crop(size=size, channels=channels, share=1.0)
+    return np.stack([crop(path) for path in paths]).astype(np.float32) / np.float32(255)
 
 
 def _image_files(paths):
