@@ -40,8 +40,10 @@ _UPRIGHT = {
 # Beyond so many pixels an image is reduced as soon as it is decoded, and decoded alone
 # in its process: in full it takes hundreds of megabytes, in each step after that again.
 _LARGE = 2**24
+_ROWS = 32  # of the reduced image, made at once
+_DRAFTED = ("JPEG", "MPO")  # decoded at a fraction, of which the size is known first
 _PLAIN = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")  # what can be reduced
-_ALONE = threading.Lock()
+_ALONE = threading.RLock()
 _OPENING = threading.Lock()
 
 
@@ -113,7 +115,9 @@ def resized_box(
 
     check_method(method)
     resample = Image.Resampling[method.upper()]
-    with _opened(source, name, most_pixels) as image:
+    with _opened(source, name, most_pixels) as image, contextlib.ExitStack() as stack:
+        if image.format not in _DRAFTED:
+            stack.enter_context(_memory_for(image))
         width, height = _upright_size(image)
         left, upper, right, lower = choose_box(width, height)
         shrink = min(right - left, lower - upper) / size
@@ -219,7 +223,7 @@ def _orientation(image):
 
 
 def _upright_size(image):
-    """Width and height of the upright image, from its header."""
+    """Width and height of the upright image; a PNG is decoded for it."""
     # Pillow turns a TIFF by itself when it decodes it, and gives the turned size.
     swapped = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
     return image.size[::-1] if swapped else image.size
@@ -251,9 +255,16 @@ def _decoded(image, shrink, bits, name):
 
 def _reduced(image, parts):
     """A large image at a whole fraction of its size, before it is copied again."""
+    from PIL import Image
+
     if parts < 2 or image.mode not in _PLAIN or not _is_large(image):
         return image
-    small = image.reduce(parts)
+    width, height = image.size
+    small = Image.new(image.mode, (-(-width // parts), -(-height // parts)))
+    for row in range(0, small.height, _ROWS):  # to reduce with alpha makes a copy
+        lower = min(height, (row + _ROWS) * parts)
+        strip = image.crop((0, row * parts, width, lower))
+        small.paste(strip.reduce(parts), (0, row))
     image.im = None  # gives the memory of the whole back
     return small
 
