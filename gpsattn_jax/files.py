@@ -53,6 +53,39 @@ def open_regular(path: str | os.PathLike, most_bytes: int = 2**40) -> BinaryIO:
     return open(path, "rb")
 
 
+@contextlib.contextmanager
+def readable(path: str | os.PathLike, kind: str, field: str = "") -> Iterator[None]:
+    """Around a library's reader: whatever it raises becomes one error of ours.
+
+    Damaged files make readers raise all sorts of things. That a file is missing, or may
+    not be read, is not the same as that it is broken, and is passed on.
+
+    Args:
+        path: of the file.
+        kind: what it should be, such as "zip archive".
+        field: the part of it that is read, if any.
+
+    Raises:
+        ValueError: `PATH: FIELD: not a readable KIND: why`.
+    """
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:
+        where = f"{path}: {field}" if field else f"{path}"
+        raise ValueError(f"{where}: not a readable {kind}: {_why(error)}") from error
+
+
+def _why(error):
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is."
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    if isinstance(error, KeyError):
+        text = f"it lacks {text}"
+    return text if text.endswith(".") else f"{text}."
+
+
 _KINDS = {
     stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",

@@ -11,6 +11,7 @@ import numpy as np
 from gpsattn_jax.data.batches import Batch
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.decode import SUFFIXES
+from gpsattn_jax.data.images.walk import Walk, is_picture, is_visible
 
 
 class Images(Protocol):
@@ -85,17 +86,22 @@ def find_images(pattern: str | os.PathLike) -> list[pathlib.Path]:
     """
     path = pathlib.Path(pattern)
     if path.is_dir():
-        found = _image_files(path.rglob("*"))
+        found = [pathlib.Path(name) for name in Walk(path).pictures(path)]
     elif path.exists():
         found = [path]
     else:
         root = pathlib.Path(path.anchor or ".")
-        found = _image_files(root.glob(str(path.relative_to(path.anchor))))
+        names = root.glob(str(path.relative_to(path.anchor)))
+        found = [p for p in names if _is_wanted(p)]
     if not found:
         raise FileNotFoundError(
             f"{pattern}: no images there; looked for {', '.join(SUFFIXES)}."
         )
     return sorted(found)
+
+
+def _is_wanted(path):
+    return path.is_file() and is_visible(path.name) and is_picture(os.fspath(path))
 
 
 def read_images(
@@ -115,7 +121,3 @@ def read_images(
     """
     crop = Crop(size=size, channels=channels, share=1.0)
     return np.stack([crop(path) for path in paths]).astype(np.float32) / np.float32(255)
-
-
-def _image_files(paths):
-    return [p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file()]

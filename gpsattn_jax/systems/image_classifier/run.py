@@ -17,6 +17,7 @@ from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.images import sets as image_sets
 from gpsattn_jax.data.images.augment.recipe import augment_batch, left_for_device
+from gpsattn_jax.data.images.labelled_sets import LabelledSets
 from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
@@ -203,9 +204,7 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return found
 
 
-def load_sets(
-    config: Any, data_dir: str | os.PathLike | None = None
-) -> dict[str, Images]:
+def load_sets(config: Any, data_dir: str | os.PathLike | None = None) -> LabelledSets:
     """The images of a run: {"train", "validation", "test"}; kept for the next call."""
     return _loaded(
         config.data,
