@@ -54,27 +54,29 @@ def open_regular(path: str | os.PathLike, most_bytes: int = 2**40) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def readable(path: str | os.PathLike, kind: str, field: str = "") -> Iterator[None]:
+def readable(
+    path: str | os.PathLike, kind: str = "file", *, wanted: str = ""
+) -> Iterator[None]:
     """Around a library's reader: whatever it raises becomes one error of ours.
 
     Damaged files make readers raise all sorts of things. That a file is missing, or may
     not be read, is not the same as that it is broken, and is passed on.
 
     Args:
-        path: of the file.
+        path: of the file, and perhaps of a part in it.
         kind: what it should be, such as "zip archive".
-        field: the part of it that is read, if any.
+        wanted: the message's middle, if "not a readable KIND" is not it: "must be …".
 
     Raises:
-        ValueError: `PATH: FIELD: not a readable KIND: why`.
+        ValueError: `PATH: not a readable KIND: why`, or `PATH: WANTED; got why`.
     """
     try:
         yield
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:
-        where = f"{path}: {field}" if field else f"{path}"
-        raise ValueError(f"{where}: not a readable {kind}: {_why(error)}") from error
+        middle = f"{wanted}; got" if wanted else f"not a readable {kind}:"
+        raise ValueError(f"{path}: {middle} {_why(error)}") from error
 
 
 def _why(error):

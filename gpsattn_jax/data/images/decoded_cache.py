@@ -10,7 +10,7 @@ import numpy as np
 from gpsattn_jax.data.cache_folder import default_folder, fingerprint
 from gpsattn_jax.data.images.files import ImageFiles
 from gpsattn_jax.data.threads import in_threads
-from gpsattn_jax.files import replaced
+from gpsattn_jax.files import readable, replaced
 from gpsattn_jax.progress import with_progress
 
 _VERSION = 2  # of what `decoded` makes of a file; another one makes all caches again
@@ -94,8 +94,9 @@ def decoded(
 def _is_whole(path, count, crop):
     """Whether a cache is there. Its name tells that it is of these files and sizes."""
     try:
-        pixels = np.load(path, mmap_mode="r")
-    except (FileNotFoundError, ValueError, EOFError):
+        with readable(path):
+            pixels = np.load(path, mmap_mode="r")
+    except (FileNotFoundError, ValueError):
         return False
     return pixels.shape == (count, crop.size, crop.size, crop.channels)
 

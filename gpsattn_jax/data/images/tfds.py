@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpsattn_jax.data.cache_folder import default_folder, fingerprint
+from gpsattn_jax.data.files.numpy_files import read_npy
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.files import ImageFiles
 from gpsattn_jax.files import replaced
@@ -167,8 +168,8 @@ def _labels(store, folder):
     marks = fingerprint(store.take(np.arange(min(count, 1))))
     path = folder / f"labels-{marks}.npy"
     try:
-        return np.load(path)
-    except (FileNotFoundError, ValueError, EOFError):
+        return read_npy(path)
+    except (FileNotFoundError, ValueError):
         found = (store.record(place)["label"] for place in range(count))
         labels = np.fromiter(
             with_progress(found, count, "Reading labels"), np.int32, count
