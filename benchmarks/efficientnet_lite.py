@@ -1,6 +1,5 @@
 """EfficientNet-Lite0 as a frame extractor: what it recognises, and frames a second."""
 
-import os
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ import numpy as np
 
 from benchmarks import timing
 from gpsattn_jax.convert.efficientnet_lite import load_installed
+from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.images.class_folders import read_zips
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.videos.frame_preprocessing import preprocess_frames
@@ -21,7 +21,7 @@ EACH, BATCH = 50, 25  # pictures of each class, frames of a batch
 
 def rows(seconds: float) -> Iterator[tuple[str, ...]]:
     """Accuracy on Imagenette's pictures at 128 pixels, then speed."""
-    folder = pathlib.Path(os.environ.get("GPSATTN_DATA_DIR", "")) / "images"
+    folder = (data_folder() or pathlib.Path()) / "images"
     if (folder / "imagenette_128_val.zip").is_file():
         yield from recognition(folder)
     else:

@@ -6,7 +6,6 @@ no mistake by itself, and is listed.
 """
 
 import json
-import os
 import pathlib
 import sys
 import tempfile
@@ -14,6 +13,7 @@ import time
 
 import numpy as np
 
+from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.systems.video_summary import run as video_summary
 from gpsattn_jax.systems.video_summary.frame_features import (
     EXTRACTORS,
@@ -32,7 +32,7 @@ MONTAGE = "video/demo_montage.mp4"
 def rows(seconds: float):
     """A row for each extractor; times are of one run, compiling included."""
     del seconds
-    video = pathlib.Path(os.environ.get("GPSATTN_DATA_DIR", "")) / MONTAGE
+    video = (data_folder() or pathlib.Path()) / MONTAGE
     if not video.exists():
         print(f"left out: {video} is not there ($GPSATTN_DATA_DIR)", file=sys.stderr)
         return

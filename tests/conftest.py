@@ -72,6 +72,12 @@ def golden():
 
 
 @pytest.fixture(scope="session")
+def cases():
+    """The folder of small inputs that once failed."""
+    return _folder(SHARED / "cases")
+
+
+@pytest.fixture(scope="session")
 def data_dir():
     """The folder of real data sets: $GPSATTN_DATA_DIR, or shared/data."""
     return _folder(Path(os.environ.get("GPSATTN_DATA_DIR", SHARED / "data")))

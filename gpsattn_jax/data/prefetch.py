@@ -6,6 +6,7 @@ import functools
 import gc
 import itertools
 import pathlib
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ class Prefetched:
 
         Raises:
             ValueError: after `close`, or if the step is not before `stop`.
+            ChildProcessError: if a worker was killed; says by what.
         """
         if self._closed:
             raise ValueError("These batches are closed.")
@@ -160,10 +162,17 @@ class _Workers:
         self._iterator = iter(dataset.mp_prefetch(options, _ignore_interrupts))
 
     def __next__(self) -> Batch:
+        try:
+            batch = next(self._iterator)
+        except RuntimeError as error:
+            code = re.search(r"Worker process was terminated.*code (-?\d+)", str(error))
+            if code is None:
+                raise
+            raise ChildProcessError(_death(int(code[1]))) from None
         # Copies give the shared memory back at once, whoever keeps the batch.
         return {
             drawer: {name: np.array(array) for name, array in arrays.items()}
-            for drawer, arrays in next(self._iterator).items()
+            for drawer, arrays in batch.items()
         }
 
     def close(self):
@@ -174,6 +183,19 @@ class _Workers:
 
 
 _END = 2**40  # a step that no run reaches
+
+
+def _death(code):
+    """What to say of a worker that ended by itself."""
+    cause = f"exit status {code}"
+    if code < 0:
+        cause = signal.Signals(-code).name
+    if code == -signal.SIGKILL:
+        cause += ", as the system does where memory is short"
+    return (
+        f"A process that makes batches was ended ({cause}). "
+        "Fewer of them, --data.workers, take less memory."
+    )
 
 
 def _least_shared():

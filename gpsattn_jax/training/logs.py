@@ -3,13 +3,13 @@
 import csv
 import json
 import pathlib
-import sys
 import time
-from typing import IO, Any
+from typing import Any, TextIO
 
 import jax
 
 from gpsattn_jax.files import replaced
+from gpsattn_jax.progress import Display, clock
 
 
 class MetricLog:
@@ -60,7 +60,7 @@ def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
 
 
 class Progress:
-    """A bar on a terminal, a line for each report elsewhere.
+    """Where a run stands, and its pace: a bar on a terminal, lines elsewhere.
 
     Args:
         total: steps of the whole run.
@@ -69,10 +69,11 @@ class Progress:
         stream: where to; standard error by default.
     """
 
-    def __init__(self, total: int, done: int, examples: int, stream: IO | None = None):
+    def __init__(
+        self, total: int, done: int, examples: int, stream: TextIO | None = None
+    ):
         self._total, self._first, self._examples = total, done, examples
-        self._stream = sys.stderr if stream is None else stream
-        self._bar = self._stream.isatty()
+        self._display = Display(stream)
         self._start = time.monotonic()
         self._counts, self._rate = False, 0.0
 
@@ -96,17 +97,14 @@ class Progress:
         """Shows where the run stands: loss, metrics, examples/s, time left."""
         rate = self.examples_per_second(step)
         left = (self._total - step) * self._examples / rate if rate else float("inf")
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         pace = f"{rate:.0f} examples/s  {clock(left)} left"
-        text = f"step {step}/{self._total}  {shown}  {pace}"
-        if self._bar:
-            filled = 20 * step // self._total
-            text = f"\r\x1b[K[{'█' * filled}{'·' * (20 - filled)}] {text}"
-        print(text, end="" if self._bar else "\n", file=self._stream, flush=True)
+        text = f"step {step}/{self._total}  {values}  {pace}"
+        self._display.show(step / self._total, text)
 
     def note(self, text: str) -> None:
-        """A line of its own, above the bar."""
-        print(f"\r\x1b[K{text}" if self._bar else text, file=self._stream, flush=True)
+        """A line of its own, in the place of the bar."""
+        self._display.note(text)
 
 
 class Profile:
@@ -133,12 +131,3 @@ class Profile:
         if self._running:
             jax.profiler.stop_trace()
             self._running = False
-
-
-def clock(seconds: float) -> str:
-    """Seconds as 0:07, 12:34 or 1:02:03."""
-    if seconds == float("inf"):
-        return "?"
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

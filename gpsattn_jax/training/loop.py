@@ -114,7 +114,15 @@ def fit(
             if step == machine.profile_steps.stop:
                 reports.settle()  # the trace holds whole steps
             profile.before(step)
-            batch = prepare(placement.put(batches(step)), step)
+            try:
+                made = batches(step)
+            except ChildProcessError as error:  # what makes batches has died
+                reports.settle()
+                saved = _save_alone(
+                    checkpoints, state, batches.position(step), settings
+                )
+                raise ChildProcessError(f"{error} {saved}") from error
+            batch = prepare(placement.put(made), step)
             state, metrics = advance(state, batch, key)
             done = step + 1
             reports.add(done, metrics)
@@ -195,12 +203,35 @@ def _start(create, initial, batches, checkpoints, placement):
         # A copy: the step gives the memory of its arguments away.
         return jax.device_put(copy(state), shardings)
     state, position = checkpoints.restore(latest, target)
-    if position != batches.position(latest):
-        raise ValueError(
-            f"{checkpoints.folder / str(latest)} stopped at data position {position}; "
-            f"this data would go on from {batches.position(latest)}."
-        )
+    _check_position(checkpoints.folder / str(latest), position, batches, latest)
     return state._replace(step=jax.device_put(state.step, target.step.sharding))
+
+
+def _check_position(path, saved, batches, step):
+    """Raises ValueError if these batches would not go on where others stopped."""
+    now = batches.position(step)
+    if saved == now:
+        return
+    before, after = saved.get("examples"), now.get("examples")
+    if before != after:
+        raise ValueError(
+            f"{path}: the run was begun with {before:,} examples to train on, and the "
+            f"data now have {after:,}: its batches would be other ones. Bring the old "
+            "data back, or start a new run from it with --init_from."
+        )
+    raise ValueError(
+        f"{path} stopped at data position {saved}; this data would go on from {now}."
+    )
+
+
+def _save_alone(checkpoints, state, position, settings):
+    """Saves the steps since the last checkpoint; says what the next command does."""
+    step = int(state.step)
+    if jax.process_count() > 1:  # the others are at work, and a save needs them all
+        return "The same command goes on from the last checkpoint."
+    if step and checkpoints.latest() != step:
+        checkpoints.save(state, position=position, metadata=settings, metrics=None)
+    return f"Saved at step {step}; the same command goes on from there."
 
 
 def _compiled_step(shardings, network, loss, optimizer, config):

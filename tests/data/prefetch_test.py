@@ -122,6 +122,18 @@ def test_a_workers_error_is_raised_at_its_step():
     assert not multiprocessing.active_children()
 
 
+def test_a_killed_worker_is_one_line_that_says_how():
+    with Prefetched(Numbers(seconds=0.01), workers=2) as batches:
+        batches(0)
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        with pytest.raises(
+            ChildProcessError, match="ended .SIGKILL, as .*data.workers"
+        ):
+            for step in range(1, 500):
+                batches(step)
+    assert not multiprocessing.active_children()
+
+
 PROGRAM = """
 import os, signal, sys, time
 sys.path[:0] = {path!r}

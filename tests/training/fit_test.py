@@ -28,11 +28,14 @@ CONFIG = TrainConfig(num_steps=20, batch_size=8, evaluate_every=5, log_every=3)
 class Data(Batches):
     """Random numbers; sends itself a signal, or spoils a batch, at a given step."""
 
-    def __init__(self, *, signal_at=None, spoil_at=None, examples=30):
+    def __init__(self, *, signal_at=None, spoil_at=None, die_at=None, examples=30):
         super().__init__(Arrays(*small.examples(examples)), batch_size=8, seed=0)
         self._signal_at, self._spoil_at = signal_at, spoil_at
+        self._die_at = die_at
 
     def __call__(self, step):
+        if step == self._die_at:
+            raise ChildProcessError("A process that makes batches was ended.")
         batch = super().__call__(step)
         if step == self._signal_at:
             os.kill(os.getpid(), signal.SIGINT)
@@ -67,6 +70,19 @@ def test_stopped_and_resumed_run_ends_with_the_same_bits(tmp_path, capsys):
     assert "Going on from step 7" in capsys.readouterr().err
     assert int(resumed.step) == 20
     assert_same_bits(straight, resumed)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_steps_are_saved_before_a_dead_worker_ends_the_run(tmp_path):
+    straight = run(tmp_path / "straight")
+    for _ in range(2):  # also where nothing was done since
+        with pytest.raises(
+            ChildProcessError, match="ended. Saved at step 13; the same"
+        ):
+            run(tmp_path / "killed", die_at=13)
+    with open_checkpoints(tmp_path / "killed") as checkpoints:
+        assert checkpoints.latest() == 13
+    assert_same_bits(straight, run(tmp_path / "killed"))
 
 
 def test_every_recipe_resumes_to_the_same_bits(tmp_path):
@@ -219,7 +235,9 @@ def test_other_settings_are_refused_by_name(tmp_path):
 def test_other_data_is_refused(tmp_path):
     run(tmp_path)
     longer = dataclasses.replace(CONFIG)
-    with pytest.raises(ValueError, match="data position"):
+    with pytest.raises(
+        ValueError, match="begun with 30 examples .* now have 40.*--init_from"
+    ):
         run(tmp_path, longer, examples=40)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.interrupts import Interrupts
-from gpsattn_jax.training.logs import MetricLog, Progress, clock, read_metrics
+from gpsattn_jax.training.logs import MetricLog, Progress, read_metrics
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.optimizers import decay_mask, learning_rate_schedule
 
@@ -89,15 +89,6 @@ def test_the_pace_leaves_out_the_first_step(monkeypatch):
     assert progress.examples_per_second(5) == 4 * 4 / 2
     progress.interrupted()
     assert progress.examples_per_second(6) == 8  # as before, until a step is done
-
-
-def test_clock():
-    assert [clock(7), clock(754), clock(3723), clock(float("inf"))] == [
-        "0:07",
-        "12:34",
-        "1:02:03",
-        "?",
-    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

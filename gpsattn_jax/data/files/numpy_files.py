@@ -1,29 +1,20 @@
-"""NumPy's own files, of plain arrays alone; what is wrong with one is told by name."""
+"""NumPy's own files, of plain arrays alone; a damaged one is named, and its array."""
 
+import contextlib
+import math
 import os
-import tokenize
 import zipfile
-import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 
-# What another file, a part of one, or one with objects in it raises.
-_UNREADABLE = (
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from gpsattn_jax.files import open_regular, readable
 
-_ALWAYS, _MOST_RATIO = 64 * 2**20, 200  # bytes that may unpack; times the stored ones
+# An array may unpack to this many bytes, or to so many times the bytes that it takes in
+# the file: zeros pack a thousandfold, and a small file of them fills the memory.
+UNPACKED_ALWAYS, MOST_RATIO = 64 * 2**20, 200
+_OBJECTS = "no such file, or one of pickled objects, which are not read"
 
 
 def read_npy(path: str | os.PathLike) -> np.ndarray:
@@ -33,19 +24,43 @@ def read_npy(path: str | os.PathLike) -> np.ndarray:
         FileNotFoundError: if the file is not there.
         ValueError: names the file that is no such file, or that holds objects.
     """
-    (array,) = _read(path, None).values()
-    return array
+    _check_there(path)
+    with _named(path), open_regular(path) as file:
+        return _array(file, os.fstat(file.fileno()).st_size)
 
 
 def read_npz(path: str | os.PathLike, *names: str) -> dict[str, np.ndarray]:
     """Arrays of an `.npz` file: those that are named, or all.
 
+    Args:
+        path: the file.
+        *names: the arrays to be read; others may be damaged.
+
     Raises:
         FileNotFoundError: if the file is not there.
-        ValueError: names the file that is no such file, that holds objects, or that
-            lacks an array.
+        ValueError: names the file that is no such file, or that lacks an array; and the
+            array that is damaged, that holds objects, or that a small file blows up.
     """
-    return _read(path, names)
+    _check_there(path)
+    with contextlib.ExitStack() as stack:
+        with _named(path):
+            archive = stack.enter_context(_archive(path))
+            members = archive.namelist()
+        arrays = {}
+        for member in members:
+            name = member.removesuffix(".npy")
+            if names and name not in names:
+                continue
+            if name == member:
+                raise ValueError(
+                    f"{path}: must be arrays of NumPy; got the file {name}."
+                )
+            with _named(path, f"array {name}: "):
+                arrays[name] = _unpacked(archive, member)
+    for name in names:
+        if name not in arrays:
+            raise ValueError(f"{path}: must have the array {name}.")
+    return arrays
 
 
 def npz_names(path: str | os.PathLike) -> tuple[str, ...]:
@@ -55,51 +70,63 @@ def npz_names(path: str | os.PathLike) -> tuple[str, ...]:
         FileNotFoundError: if the file is not there.
         ValueError: names the file that is no such file.
     """
-    if not os.path.isfile(path):
+    _check_there(path)
+    with _named(path), _archive(path) as archive:
+        return tuple(name.removesuffix(".npy") for name in archive.namelist())
+
+
+def _check_there(path):
+    if not os.path.exists(path) or os.path.isdir(path):
         raise FileNotFoundError(f"{path}: no such file.")
-    try:
-        with zipfile.ZipFile(path) as stored:
-            return tuple(name.removesuffix(".npy") for name in stored.namelist())
-    except _UNREADABLE as error:
-        raise ValueError(f"{path}: must be arrays of NumPy; got {error}.") from None
 
 
-def _check_size(path, names):
-    """Refuses members that unpack to far more than they are, as zeros do by design."""
-    with zipfile.ZipFile(path) as stored:
-        for member in stored.infolist():
-            wanted = not names or member.filename.removesuffix(".npy") in names
-            most = max(_ALWAYS, _MOST_RATIO * member.compress_size)
-            if wanted and member.file_size > most:
-                raise ValueError(
-                    f"{member.filename} that unpacks from {member.compress_size:,} to "
-                    f"{member.file_size:,} bytes"
-                )
+@contextlib.contextmanager
+def _named(path: str | os.PathLike, where: str = "") -> Iterator[None]:
+    with readable(path, wanted=f"{where}must be arrays of NumPy"):
+        yield
 
 
-def _read(path, names):
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: no such file.")
-    try:
-        if names is not None and zipfile.is_zipfile(path):
-            _check_size(path, names)
-        stored = np.load(path, allow_pickle=False)
-        if (names is None) != isinstance(stored, np.ndarray):
-            raise ValueError("another kind of file")
-        if names is None:
-            return {"": stored}
-        with stored:
-            wanted = [n for n in stored.files if n in names or not names]
-            arrays = {name: stored[name] for name in wanted}
-    except _UNREADABLE as error:
-        why = str(error).rstrip(".")
-        if "allow_pickle" in why:  # NumPy's advice is to read it unsafely
-            why = "no such file, or one of pickled objects, which are not read"
-        raise ValueError(f"{path}: must be arrays of NumPy; got {why}.") from None
-    for name in names:
-        if name not in arrays:
-            raise ValueError(f"{path}: must have the array {name}.")
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise ValueError(f"{path}: must be arrays of NumPy; got the file {name}.")
-    return arrays
+@contextlib.contextmanager
+def _archive(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
+    with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        yield archive
+
+
+def _unpacked(archive, member):
+    """One array, unless it would take far more memory than its part of the file."""
+    entry = archive.getinfo(member)
+    most = max(UNPACKED_ALWAYS, MOST_RATIO * entry.compress_size)
+    if entry.file_size > most:
+        raise ValueError(
+            f"{entry.compress_size:,} bytes that unpack to {entry.file_size:,}"
+        )
+    with archive.open(entry) as file:
+        return _array(file, entry.file_size)
+
+
+def _array(file: BinaryIO, size: int) -> np.ndarray:
+    """An array, after a look at how large it says it is."""
+    start = file.read(6)
+    if start != np.lib.format.MAGIC_PREFIX:
+        raise ValueError(_OBJECTS)
+    file.seek(0)
+    _check_length(file, size)
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _check_length(file, size):
+    version = np.lib.format.read_magic(file)
+    # Version 3.0 has names of fields in UTF-8: no array of plain numbers needs them.
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"version {version} of the format")
+    shape, _, dtype = readers[version](file)
+    if dtype.hasobject:
+        raise ValueError(_OBJECTS)
+    wanted = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or wanted > size:
+        raise ValueError(f"{size:,} bytes for an array {shape} of {dtype}")

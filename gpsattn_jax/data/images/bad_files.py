@@ -7,10 +7,13 @@ import sys
 
 import numpy as np
 
-from gpsattn_jax.data.images.decoded_cache import default_folder, fingerprint
-from gpsattn_jax.data.images.files import ImageFiles, in_threads
-from gpsattn_jax.data.progress import shown
+from gpsattn_jax.data.cache_folder import default_folder, fingerprint
+from gpsattn_jax.data.images.files import ImageFiles
+from gpsattn_jax.data.threads import in_threads
 from gpsattn_jax.files import replaced
+from gpsattn_jax.progress import with_progress
+
+_VERSION = 2  # of what counts as readable; another one checks all files again
 
 
 def without_bad(
@@ -32,7 +35,7 @@ def without_bad(
     Raises:
         ValueError: if nothing is left.
     """
-    mark = fingerprint(images.store)
+    mark = fingerprint(images.store, _VERSION, images.crop.most_pixels)
     kept = pathlib.Path(folder or default_folder()) / f"checked-{mark}.json"
     bad = _remembered(kept)
     if bad is None:
@@ -69,5 +72,5 @@ def _find_bad(images):
             return str(error)
 
     reasons = in_threads(check, range(len(images)), images.threads)
-    reasons = shown(reasons, len(images), "Checking images")
+    reasons = with_progress(reasons, len(images), "Checking images")
     return {str(place): reason for place, reason in enumerate(reasons) if reason}

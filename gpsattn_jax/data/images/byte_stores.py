@@ -1,13 +1,15 @@
 """Where the bytes of image files lie: in a folder, or in a zip archive as it is."""
 
 import os
-import pathlib
 import threading
 import zipfile
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+
+from gpsattn_jax.data.images.decode import MOST_BYTES
+from gpsattn_jax.files import open_regular, readable
 
 
 class ByteStore(Protocol):
@@ -45,7 +47,8 @@ class Paths:
         return len(self._names)
 
     def read(self, place: int) -> bytes:
-        return pathlib.Path(self.name(place)).read_bytes()
+        with open_regular(self.name(place), MOST_BYTES) as file:
+            return file.read()
 
     def name(self, place: int) -> str:
         return os.path.join(self._root, self._names[place])
@@ -81,12 +84,12 @@ class ZipMembers:
         Raises:
             ValueError: if the archive is damaged there.
         """
-        try:
-            return self._archive().read(self._members[place])
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(
-                f"{self.name(place)}: not a readable image: {error}"
-            ) from error
+        with readable(self.name(place), "image"):
+            archive, member = self._archive(), self._members[place]
+            size = archive.getinfo(member).file_size
+            if size > MOST_BYTES:
+                raise ValueError(f"it unpacks to {size:,} bytes")
+            return archive.read(member)
 
     def name(self, place: int) -> str:
         return f"{self._path}/{self._members[place]}"

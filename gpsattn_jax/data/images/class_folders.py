@@ -11,12 +11,16 @@ from gpsattn_jax.data.images.byte_stores import Paths, ZipMembers
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.decode import SUFFIXES
 from gpsattn_jax.data.images.files import ImageFiles
+from gpsattn_jax.data.images.labelled_sets import LabelledSets, class_list
+from gpsattn_jax.data.images.parts import find_parts
+from gpsattn_jax.data.images.walk import (
+    Walk,
+    begins_as_picture,
+    is_picture,
+    is_visible,
+)
+from gpsattn_jax.files import readable
 
-PARTS = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test",),
-}
 # The WordNet names of Imagenette's and Imagewoof's classes.
 WORDNET = {
     "n01440764": "tench", "n02102040": "English springer",
@@ -32,7 +36,7 @@ WORDNET = {
 
 def read_folder(
     root: str | os.PathLike, crop: Crop, *, threads: int = 0
-) -> dict[str, ImageFiles]:
+) -> LabelledSets:
     """The parts of a set in class folders; Imagenette and ImageNet are such sets.
 
     Args:
@@ -43,35 +47,82 @@ def read_folder(
         threads: see `ImageFiles`.
 
     Returns:
-        {"train", and if there are such folders "validation", "test"}; the classes of
-        all are the sorted folders of "train".
+        "train", and if there are such folders "validation", "test"; the classes of all
+        are the sorted folders of "train".
 
     Raises:
         FileNotFoundError: if there is no such folder, or no class folders in it.
-        ValueError: names a class folder without images, or classes "train" lacks.
+        ValueError: names a class folder without images, classes "train" lacks, or
+            folders that could be read in more than one way.
     """
     root = pathlib.Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder of images.")
-    parts = {
-        part: root / name
-        for part, names in PARTS.items()
-        for name in names
-        if (root / name).is_dir()
-    }
-    if parts and "train" not in parts:
-        raise FileNotFoundError(f"{root}: has {', '.join(parts)}, but no train folder.")
-    parts = parts or {"train": root}
-    sets: dict[str, ImageFiles] = {}
-    classes = find_classes(parts["train"])
+    notes: list[str] = []
+    walk = Walk(root)
+    parts = find_parts(root, walk, notes)
+    walk.left_out = type(walk.left_out)()  # to find the parts, folders are met before
+    classes = walk.subfolders(parts["train"])
+    sets = {}
     for part, folder in parts.items():
-        _check_known(folder, find_classes(folder), classes)
-        names = [name for name in classes if (folder / name).is_dir()]
-        files = {name: _images_below(folder, name) for name in names}
-        labels = _labels(folder, files, classes)
-        store = Paths(folder, [file for found in files.values() for file in found])
-        sets[part] = ImageFiles(store, labels, human_names(classes), crop, threads)
-    return sets
+        names = walk.subfolders(folder) if part != "train" else classes
+        _check_known(folder, names, classes)
+        for path in Walk(root).direct(folder):
+            walk.left_out.add("picture in no class folder", path)
+        files = {name: _below(walk, folder, name) for name in names}
+        sets[part] = _labelled(folder, files, classes, crop, threads)
+    notes += [f"left out: {line}" for line in walk.left_out.lines()]
+    return LabelledSets(sets, tuple(notes))
+
+
+def read_labelled(
+    root: str | os.PathLike,
+    class_names: Sequence[str],
+    crop: Crop,
+    *,
+    threads: int = 0,
+) -> tuple[ImageFiles, tuple[str, ...]]:
+    """Pictures of known classes, to be scored: of a folder of class folders.
+
+    Args:
+        root: class folders, of some of the classes or all; of a set with parts its test
+            part is taken, or else its validation part.
+        class_names: of the network; a folder bears one of them, or its WordNet name.
+        crop: how an image becomes a square.
+        threads: see `ImageFiles`.
+
+    Returns:
+        (the images, notes on what was left out).
+
+    Raises:
+        FileNotFoundError: as for `read_folder`.
+        ValueError: names the folders that are no known class.
+    """
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder of images.")
+    notes: list[str] = []
+    walk = Walk(root)
+    parts = find_parts(root, walk, notes)
+    part = next(p for p in ("test", "validation", "train") if p in parts)
+    folder, numbers = parts[part], {n: i for i, n in enumerate(class_names)}
+    walk.left_out = type(walk.left_out)()
+    names = walk.subfolders(folder)
+    known = {n: numbers.get(n, numbers.get(WORDNET.get(n, ""))) for n in names}
+    unknown = [name for name, number in known.items() if number is None]
+    if unknown:
+        raise ValueError(
+            f"{folder}: {_some(unknown)} must be classes of the run, which are "
+            f"{class_list(class_names)}."
+        )
+    files = {name: _below(walk, folder, name) for name in names}
+    _check_filled(folder, files)
+    counts = [len(found) for found in files.values()]
+    labels = np.repeat([known[name] for name in files], counts).astype(np.int32)
+    store = Paths(folder, [file for found in files.values() for file in found])
+    notes += [f"left out: {line}" for line in walk.left_out.lines()]
+    images = ImageFiles(store, labels, tuple(class_names), crop, threads)
+    return images, tuple(notes)
 
 
 def read_zips(
@@ -80,7 +131,7 @@ def read_zips(
     crop: Crop,
     *,
     threads: int = 0,
-) -> dict[str, ImageFiles]:
+) -> LabelledSets:
     """Zip archives of class folders (members `CLASS/*.webp`), read as they are.
 
     Args:
@@ -90,38 +141,24 @@ def read_zips(
         threads: see `ImageFiles`.
 
     Returns:
-        {"train", and if given "validation"}.
+        "train", and if given "validation".
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no zip archive, or as for `read_folder`.
     """
-    found = {"train": _zipped(train)}
+    archives = {"train": train}
     if validation is not None:
-        found["validation"] = _zipped(validation)
+        archives["validation"] = validation
+    found = {part: _zipped(path) for part, path in archives.items()}
     classes = sorted(found["train"])
-    archives = {"train": train, "validation": validation}
     sets = {}
     for part, files in found.items():
-        archive = pathlib.Path(archives[part] or "")
+        archive = pathlib.Path(archives[part])
         _check_known(archive, files, classes)
         files = {name: files[name] for name in classes if name in files}
-        labels = _labels(archive, files, classes)
-        store = ZipMembers(archive, [m for members in files.values() for m in members])
-        sets[part] = ImageFiles(store, labels, human_names(classes), crop, threads)
-    return sets
-
-
-def find_classes(folder: pathlib.Path) -> list[str]:
-    """The class folders' names, sorted; hidden ones are left out.
-
-    Raises:
-        FileNotFoundError: if there are none.
-    """
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and _shown(p.name))
-    if not names:
-        raise FileNotFoundError(f"{folder}: no class folders there.")
-    return names
+        sets[part] = _labelled(archive, files, classes, crop, threads, ZipMembers)
+    return LabelledSets(sets)
 
 
 def human_names(classes: Sequence[str]) -> tuple[str, ...]:
@@ -130,59 +167,67 @@ def human_names(classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(WORDNET[name] if known else name for name in classes)
 
 
-def _images_below(folder, name):
-    """The image files of a class, to the bottom, as paths from `folder`, sorted."""
-    found = [
-        os.path.join(where, file)
-        for where, _, files in os.walk(folder / name, followlinks=True)
-        for file in files
-    ]
-    return sorted(os.path.relpath(path, folder) for path in found if _is_image(path))
+def _below(walk, folder, name):
+    """The pictures of a class, to the bottom, as paths from `folder`, sorted."""
+    found = walk.pictures(folder / name)
+    return sorted(os.path.relpath(path, folder) for path in found)
 
 
 def _zipped(path):
     """The image files of each class in a zip archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = sorted(archive.namelist())
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path}: not a readable zip archive: {error}") from error
     classes: dict[str, list[str]] = {}
-    for member in members:
-        if "/" in member and _is_image(member) and _shown(member.split("/")[0]):
-            classes.setdefault(member.split("/")[-2], []).append(member)
+    with readable(path, "zip archive"), zipfile.ZipFile(path) as archive:
+        for member in sorted(archive.namelist()):
+            *folders, name = member.split("/")
+            if not (folders and name and all(map(is_visible, [*folders, name]))):
+                continue
+            if is_picture(name) or _begins_so(archive, member):
+                classes.setdefault(folders[-1], []).append(member)
     if not classes:
         raise ValueError(f"{path}: no images in class folders (CLASS/*.jpg) there.")
     return classes
 
 
-def _labels(place, files, classes):
-    """[n] int32; a class without images is an error."""
+def _begins_so(archive, member):
+    """Whether a member without a suffix is a picture."""
+    if os.path.splitext(member)[1]:
+        return False
+    with archive.open(member) as file:
+        return begins_as_picture(file.read(16))
+
+
+def _labelled(place, files, classes, crop, threads, store=Paths):
+    """The images of one part; a class without any is an error."""
+    _check_filled(place, files)
+    counts = [len(found) for found in files.values()]
+    labels = np.repeat([classes.index(name) for name in files], counts)
+    names = [file for found in files.values() for file in found]
+    return ImageFiles(
+        store(place, names),
+        labels.astype(np.int32),
+        human_names(classes),
+        crop,
+        threads,
+    )
+
+
+def _check_filled(place, files):
     empty = [name for name, found in files.items() if not found]
     if empty:
         raise ValueError(
             f"{place}: no images in {_some(empty)}; looked for {', '.join(SUFFIXES)}."
         )
-    counts = [len(found) for found in files.values()]
-    return np.repeat([classes.index(name) for name in files], counts).astype(np.int32)
 
 
 def _check_known(place, names, classes):
     unknown = sorted(set(names) - set(classes))
     if unknown:
-        raise ValueError(f"{place}: train has no class {_some(unknown)}.")
+        raise ValueError(
+            f"{place}: train has no class {_some(unknown)}; it has "
+            f"{class_list(classes)}."
+        )
 
 
 def _some(names):
     rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + rest
-
-
-def _is_image(path):
-    name = os.path.basename(path)
-    return name.lower().endswith(SUFFIXES) and _shown(name)
-
-
-def _shown(name):
-    """Not one of the files and folders that systems leave lying about."""
-    return not name.startswith((".", "__"))

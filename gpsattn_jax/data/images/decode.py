@@ -3,11 +3,19 @@
 import contextlib
 import io
 import os
-import pathlib
+import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+
+from gpsattn_jax.data.images.deep_pixels import (
+    check_colours,
+    declared_bits,
+    has_high_bytes,
+    to_eight_bits,
+)
+from gpsattn_jax.files import open_regular
 
 Source = str | os.PathLike | bytes | np.ndarray
 Box = tuple[float, float, float, float]  # left, upper, right, lower
@@ -15,25 +23,48 @@ Box = tuple[float, float, float, float]  # left, upper, right, lower
 # What Pillow may try, whatever a file's suffix says. EPS is not among them: for it
 # Pillow would start another program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
+    ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
 METHODS = ("bilinear", "bicubic", "lanczos")
+# Twice Pillow's own limit, which is where it stops warning and refuses.
+MOST_PIXELS = 178_956_970
+MOST_BYTES = 2**30  # of a file
 
 # EXIF's orientations, and what turns an image upright; from 5 on sides are swapped.
 _UPRIGHT = {
     2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM",
     5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
 }  # fmt: skip
+# Beyond so many pixels an image is reduced as soon as it is decoded, and decoded alone
+# in its process: in full it takes hundreds of megabytes, in each step after that again.
+_LARGE = 2**24
+_ROWS = 32  # of the reduced image, made at once
+_DRAFTED = ("JPEG", "MPO")  # decoded at a fraction, of which the size is known first
+_PLAIN = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")  # what can be reduced
+_ALONE = threading.RLock()
+_OPENING = threading.Lock()
 
 
-def decode(source: Source, channels: int = 3, *, name: str = "") -> np.ndarray:
+def decode(
+    source: Source,
+    channels: int = 3,
+    *,
+    name: str = "",
+    bits: int = 0,
+    most_pixels: int = MOST_PIXELS,
+) -> np.ndarray:
     """A whole image: upright, and on white where it is transparent.
 
-    16-bit grey is scaled to 8 bits; of an animation the first picture is taken.
+    Grey of more than 8 bits is scaled to 8; of an animation the first picture is taken.
 
     Args:
         source: a path, a file's bytes, or uint8 pixels [H, W, 1 or 3].
         channels: 1 (grey) or 3 (RGB).
         name: what errors call the image; its path by default.
+        bits: that grey of more than 8 bits uses; see `to_eight_bits`.
+        most_pixels: an image of more is refused.
 
     Returns:
         [H, W, channels] uint8.
@@ -42,8 +73,8 @@ def decode(source: Source, channels: int = 3, *, name: str = "") -> np.ndarray:
         ValueError: `NAME: not a readable image: why`.
         OSError: if there is no such file, or it may not be read.
     """
-    with _opened(source, name) as image:
-        return _array(_flat(image, channels))
+    with _opened(source, name, most_pixels) as image, _memory_for(image):
+        return _array(_flat(_decoded(image, 1, bits, name), channels))
 
 
 def resized_box(
@@ -54,10 +85,14 @@ def resized_box(
     *,
     method: str = "bicubic",
     name: str = "",
+    bits: int = 0,
+    most_pixels: int = MOST_PIXELS,
 ) -> np.ndarray:
     """A box of an image, scaled with antialiasing to a square.
 
-    A JPEG much larger than needed is decoded at a half, a quarter or an eighth.
+    A JPEG much larger than needed is decoded at a half, a quarter or an eighth; any
+    other image of more than 16 megapixels is reduced before all else, to twice what is
+    needed or more.
 
     Args:
         source: as for `decode`.
@@ -66,6 +101,8 @@ def resized_box(
         channels: 1 (grey) or 3 (RGB).
         method: one of `METHODS`.
         name: as for `decode`.
+        bits: likewise.
+        most_pixels: likewise.
 
     Returns:
         [size, size, channels] uint8.
@@ -78,12 +115,15 @@ def resized_box(
 
     check_method(method)
     resample = Image.Resampling[method.upper()]
-    with _opened(source, name) as image:
-        swapped = _orientation(image) >= 5
-        width, height = image.size[::-1] if swapped else image.size
+    with _opened(source, name, most_pixels) as image, contextlib.ExitStack() as stack:
+        if image.format not in _DRAFTED:
+            stack.enter_context(_memory_for(image))
+        width, height = _upright_size(image)
         left, upper, right, lower = choose_box(width, height)
-        _draft(image, min(right - left, lower - upper) / size)
-        flat = _flat(image, channels)
+        shrink = min(right - left, lower - upper) / size
+        _draft(image, shrink)
+        with _memory_for(image):
+            flat = _flat(_decoded(image, shrink, bits, name), channels)
         across, down = flat.width / width, flat.height / height
         right, lower = min(right * across, flat.width), min(lower * down, flat.height)
         box = (left * across, upper * down, right, lower)
@@ -97,30 +137,48 @@ def check_method(method: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(source: Source, name: str) -> Iterator[Any]:
+def _opened(source: Source, name: str, most_pixels: int) -> Iterator[Any]:
     """The image, not yet decoded; whatever goes wrong with it bears its name."""
     from PIL import Image
 
-    if not isinstance(source, bytes | np.ndarray):
-        # That a file is missing is not the same as that it is broken: not in the `try`.
-        name, source = name or os.fspath(source), pathlib.Path(source).read_bytes()
-    try:
-        if isinstance(source, np.ndarray):
-            yield _from_array(source)
-            return
-        if not source:
-            raise ValueError("the file is empty")
-        with Image.open(io.BytesIO(source), formats=FORMATS) as image:
-            _check_pixels(image)
-            yield image
-    except MemoryError:
-        raise
-    except Exception as error:  # decoders raise all sorts of things for broken files
-        unknown = isinstance(error, Image.UnidentifiedImageError)
-        reason = f"none of {', '.join(FORMATS)}" if unknown else error
-        raise ValueError(
-            f"{name or 'image'}: not a readable image: {reason}"
-        ) from error
+    with contextlib.ExitStack() as stack:
+        if not isinstance(source, bytes | np.ndarray):
+            # That a file is missing is not the same as that it is broken: not in the
+            # `try`.
+            name = name or os.fspath(source)
+            file: BinaryIO = stack.enter_context(open_regular(source, MOST_BYTES))
+        elif isinstance(source, bytes):
+            file = io.BytesIO(source)
+        try:
+            if isinstance(source, np.ndarray):
+                yield _from_array(source)
+                return
+            if not file.read(1):
+                raise ValueError("the file is empty")
+            with _from_file(file) as image:
+                _check_pixels(image, most_pixels)
+                yield image
+        except MemoryError:
+            raise
+        except Exception as error:  # decoders raise all sorts of things
+            unknown = isinstance(error, Image.UnidentifiedImageError)
+            reason = f"none of {', '.join(FORMATS)}" if unknown else error
+            raise ValueError(
+                f"{name or 'image'}: not a readable image: {reason}"
+            ) from error
+
+
+def _from_file(file):
+    """Reads the header. How many pixels there may be is ours to say, not Pillow's."""
+    from PIL import Image
+
+    file.seek(0)
+    with _OPENING:
+        most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = most
 
 
 def _from_array(pixels):
@@ -133,13 +191,25 @@ def _from_array(pixels):
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _check_pixels(image):
-    """Refuses what Pillow only warns about: a small file that would fill the memory."""
-    from PIL import Image
+def _check_pixels(image, most):
+    """Refuses a small file that would fill the memory."""
+    pixels = image.width * image.height
+    if pixels > most:
+        raise ValueError(
+            f"it has {pixels:,} pixels, more than {most:,}; --data.most_pixels sets "
+            "the limit"
+        )
 
-    pixels, most = image.width * image.height, Image.MAX_IMAGE_PIXELS
-    if most is not None and pixels > most:
-        raise ValueError(f"it has {pixels:,} pixels, more than {most:,}")
+
+@contextlib.contextmanager
+def _memory_for(image):
+    """Large images are decoded one after the other."""
+    with _ALONE if _is_large(image) else contextlib.nullcontext():
+        yield
+
+
+def _is_large(image):
+    return image.width * image.height > _LARGE
 
 
 def _orientation(image):
@@ -152,6 +222,13 @@ def _orientation(image):
         return 1
 
 
+def _upright_size(image):
+    """Width and height of the upright image; a PNG is decoded for it."""
+    # Pillow turns a TIFF by itself when it decodes it, and gives the turned size.
+    swapped = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
+    return image.size[::-1] if swapped else image.size
+
+
 def _draft(image, shrink):
     """Lets a JPEG be decoded smaller, but at twice the wanted size or more."""
     parts = next((parts for parts in (8, 4, 2) if shrink >= 2 * parts), None)
@@ -159,25 +236,50 @@ def _draft(image, shrink):
         image.draft(None, (image.width // parts, image.height // parts))
 
 
+def _decoded(image, shrink, bits, name):
+    """Upright pixels of 8 bits a channel; large ones at a fraction of their size."""
+    from PIL import Image
+
+    declared, high_bytes = declared_bits(image), has_high_bytes(image)
+    image.load()  # a TIFF is turned here, and loses the orientation
+    turn = _UPRIGHT.get(_orientation(image))
+    check_colours(image, high_bytes)
+    if image.mode == "F":
+        raise ValueError("its pixels are floats of unknown range")
+    if image.mode.startswith("I"):  # which `convert` would clip
+        values = to_eight_bits(np.asarray(image), bits, declared, name)
+        image = Image.fromarray(values)
+    image = _reduced(image, int(shrink // 2))
+    return image.transpose(Image.Transpose[turn]) if turn else image
+
+
+def _reduced(image, parts):
+    """A large image at a whole fraction of its size, before it is copied again."""
+    from PIL import Image
+
+    if parts < 2 or image.mode not in _PLAIN or not _is_large(image):
+        return image
+    width, height = image.size
+    small = Image.new(image.mode, (-(-width // parts), -(-height // parts)))
+    for row in range(0, small.height, _ROWS):  # to reduce with alpha makes a copy
+        lower = min(height, (row + _ROWS) * parts)
+        strip = image.crop((0, row * parts, width, lower))
+        small.paste(strip.reduce(parts), (0, row))
+    image.im = None  # gives the memory of the whole back
+    return small
+
+
 def _flat(image, channels):
-    """Decodes: upright, 8 bits, without transparency, grey or RGB."""
+    """Without transparency, grey or RGB."""
     from PIL import Image
 
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3; got {channels}")
-    turn = _UPRIGHT.get(_orientation(image))
-    upright = image.transpose(Image.Transpose[turn]) if turn else image
-    if upright.mode == "F":
-        raise ValueError("its pixels are floats of unknown range")
-    if upright.mode.startswith("I"):  # 16 bits, which `convert` would clip
-        values = np.asarray(upright)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("its pixels are integers of unknown range")
-        upright = Image.fromarray((values // 257).astype(np.uint8))
-    if upright.has_transparency_data:
-        ink = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", ink.size, "white"), ink)
-    return upright.convert("L" if channels == 1 else "RGB")
+    if image.has_transparency_data:
+        ink = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", ink.size, "white"), ink)
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _array(image):

@@ -1,20 +1,19 @@
 """Images decoded once and for all: a memory map of one size, kept on disk."""
 
 import dataclasses
-import hashlib
-import json
 import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.data.images.byte_stores import ByteStore
-from gpsattn_jax.data.images.files import ImageFiles, in_threads
-from gpsattn_jax.data.progress import shown
-from gpsattn_jax.files import replaced
+from gpsattn_jax.data.cache_folder import default_folder, fingerprint
+from gpsattn_jax.data.images.files import ImageFiles
+from gpsattn_jax.data.threads import in_threads
+from gpsattn_jax.files import readable, replaced
+from gpsattn_jax.progress import with_progress
 
-_VERSION = 1  # of what `decoded` makes of a file; another one makes all caches again
+_VERSION = 2  # of what `decoded` makes of a file; another one makes all caches again
 
 
 class Decoded:
@@ -82,7 +81,9 @@ def decoded(
     crop = images.crop
     size = size or round(crop.size / crop.share)
     whole = dataclasses.replace(crop, size=size, share=1.0)
-    mark = fingerprint(images.store, _VERSION, size, crop.channels, crop.method)
+    mark = fingerprint(
+        images.store, _VERSION, size, crop.channels, crop.method, crop.bits
+    )
     path = pathlib.Path(folder or default_folder()) / f"decoded-{mark}.npy"
     if not _is_whole(path, len(images), whole):
         _make(path, images, whole)
@@ -90,25 +91,12 @@ def decoded(
     return dataclasses.replace(images, store=Decoded(path, names))
 
 
-def default_folder() -> pathlib.Path:
-    """`$GPSATTN_CACHE_DIR`, or `~/.cache/gpsattn_jax`."""
-    chosen = os.environ.get("GPSATTN_CACHE_DIR")
-    return pathlib.Path(chosen or pathlib.Path.home() / ".cache" / "gpsattn_jax")
-
-
-def fingerprint(store: ByteStore, *settings: object) -> str:
-    """What changes when a file of a store does, or a setting: 20 hexadecimal digits."""
-    digest = hashlib.sha256(json.dumps(settings).encode())
-    for place in range(len(store)):
-        digest.update(json.dumps(store.stamp(place)).encode())
-    return digest.hexdigest()[:20]
-
-
 def _is_whole(path, count, crop):
     """Whether a cache is there. Its name tells that it is of these files and sizes."""
     try:
-        pixels = np.load(path, mmap_mode="r")
-    except (FileNotFoundError, ValueError, EOFError):
+        with readable(path):
+            pixels = np.load(path, mmap_mode="r")
+    except (FileNotFoundError, ValueError):
         return False
     return pixels.shape == (count, crop.size, crop.size, crop.channels)
 
@@ -124,6 +112,6 @@ def _make(path, images, crop):
             pixels[place] = whole.image(place)
 
         done = in_threads(fill, range(len(images)), images.threads)
-        for _ in shown(done, len(images), f"Decoding images into {path}"):
+        for _ in with_progress(done, len(images), f"Decoding images into {path}"):
             pass
         pixels.flush()

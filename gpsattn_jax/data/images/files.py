@@ -1,17 +1,13 @@
 """Image files that are decoded when a batch asks for them."""
 
-import concurrent.futures
 import dataclasses
-import functools
-import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from gpsattn_jax.data.batches import Batch
 from gpsattn_jax.data.images.byte_stores import ByteStore
 from gpsattn_jax.data.images.crop import Crop
+from gpsattn_jax.data.threads import in_threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +37,11 @@ class ImageFiles:
             )
         if self.threads < 0:
             raise ValueError(f"threads must be at least 0; got {self.threads}.")
+
+    @property
+    def crops_by_seed(self) -> bool:
+        """Always: a part is cut out before it is scaled, so that it stays sharp."""
+        return True
 
     def __len__(self) -> int:
         """How many images."""
@@ -85,26 +86,3 @@ class ImageFiles:
         for _ in in_threads(fill, range(len(places)), self.threads):
             pass
         return {"inputs": {"images": images}, "targets": {"label": self.labels[places]}}
-
-
-def in_threads(
-    function: Callable[[Any], Any], items: Sequence[Any], threads: int
-) -> Iterator[Any]:
-    """Like `map(function, items)`, in threads; 0 takes one for each processor."""
-    threads = threads or os.cpu_count() or 1
-    if threads == 1 or len(items) < 2:
-        yield from map(function, items)
-        return
-    for start in range(0, len(items), _AT_ONCE):  # a future for each is no light thing
-        chunk = items[start : start + _AT_ONCE]
-        yield from _pool(os.getpid(), threads).map(function, chunk)
-
-
-_AT_ONCE = 4096
-
-
-@functools.cache
-def _pool(process, threads):
-    """One pool for all who want so many threads; a forked process needs its own."""
-    del process
-    return concurrent.futures.ThreadPoolExecutor(threads, "decode")

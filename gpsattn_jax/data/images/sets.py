@@ -5,16 +5,27 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from gpsattn_jax.data.data_folder import ADVICE, data_folder
 from gpsattn_jax.data.images import cifar, cifar_public
 from gpsattn_jax.data.images.bad_files import without_bad
-from gpsattn_jax.data.images.class_folders import read_folder, read_zips
+from gpsattn_jax.data.images.class_folders import (
+    read_folder,
+    read_labelled,
+    read_zips,
+)
 from gpsattn_jax.data.images.crop import Crop
+from gpsattn_jax.data.images.decode import MOST_PIXELS
 from gpsattn_jax.data.images.decoded_cache import decoded
 from gpsattn_jax.data.images.files import ImageFiles
+from gpsattn_jax.data.images.labelled_sets import (
+    LabelledSets,
+    class_counts,
+    class_list,
+)
 from gpsattn_jax.data.images.sources import Images, ImageSet
 from gpsattn_jax.data.images.tfds import read_tfds
 
@@ -36,6 +47,9 @@ class DataConfig:
             square of this share of the shorter side.
         decoded: of such images: decode each once and keep the pixels on disk, in
             `$GPSATTN_CACHE_DIR` or `~/.cache/gpsattn_jax`.
+        bits: of such images' grey with more than 8 bits: how many the values use (8,
+            10, 12, 14 or 16); 0 takes what each file declares, or its values fit into.
+        most_pixels: of such images; one of more is refused.
         workers: processes that decode; 0 decodes in threads.
         skip_bad: leave out files that are no readable images, and say how many.
     """
@@ -48,13 +62,10 @@ class DataConfig:
     std: tuple[float, ...] = (0.376,)
     crop_share: float = 0.875
     decoded: bool = False
+    bits: int = 0
+    most_pixels: int = MOST_PIXELS
     workers: int = 0
     skip_bad: bool = False
-
-    @property
-    def crops_while_decoding(self) -> bool:
-        """Whether random resized crops happen before the batch is made."""
-        return self.name not in IN_MEMORY
 
 
 def load(
@@ -64,39 +75,122 @@ def load(
     size: int,
     channels: int = 3,
     crop_scale: tuple[float, ...] = (1.0, 1.0),
-) -> dict[str, Images]:
-    """A set by name: {"train", "validation", "test"}.
+    crop_ratio: tuple[float, ...] = (3 / 4, 4 / 3),
+) -> LabelledSets:
+    """A set by name: "train", "validation", "test", and notes on them.
 
     Args:
         config: which.
         data_dir: the folder of data sets; `$GPSATTN_DATA_DIR` if None.
         size: pixels of a side, for sets that are not of one size.
         channels: 1 or 3, for these.
-        crop_scale: of random resized crops, for these.
+        crop_scale: of random resized crops, for these; see `AugmentConfig`.
+        crop_ratio: likewise.
 
     Raises:
-        ValueError: lists the names there are.
+        ValueError: lists the names there are; names the field, or the class and its
+            count, that makes a set impossible to train on.
         FileNotFoundError: names what is missing, and where it was looked for.
     """
-    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
-    crop = Crop(size=size, channels=channels, share=config.crop_share, scale=crop_scale)
-    sets = _read(config, pathlib.Path(folder), crop)
+    crop = dataclasses.replace(
+        evaluation_crop(config, size, channels), scale=crop_scale, ratio=crop_ratio
+    )
+    found = _read(config, data_folder(data_dir), crop)
+    sets, notes = dict(found), list(getattr(found, "notes", ()))
+    _check_classes(config, sets["train"])
     if "test" not in sets and "validation" in sets:  # a public validation part: tests
         sets["test"] = sets.pop("validation")
+        notes.append("test: the validation part, as there is no other")
     for part in ("test", "validation"):
         if part not in sets:
-            sets["train"], sets[part] = _split(
-                sets["train"], config.validation_images, "validation_images"
+            count = config.validation_images
+            sets["train"], sets[part] = split_evenly(
+                sets["train"], count, "validation_images"
             )
+            notes.append(f"{part}: {count:,} held out of train, evenly of all classes")
     if config.train_images:
-        _, sets["train"] = _split(sets["train"], config.train_images, "train_images")
-    if config.name in IN_MEMORY:
-        return sets
+        count, whole = config.train_images, len(sets["train"])
+        _, sets["train"] = split_evenly(sets["train"], count, "train_images")
+        notes.append(f"train: {count:,} taken of {whole:,} (data.train_images)")
+    if config.name not in IN_MEMORY:
+        if config.skip_bad:
+            sets = {part: without_bad(images) for part, images in sets.items()}
+        if config.decoded:
+            sets = {part: decoded(images) for part, images in sets.items()}
+    order = [part for part in ("train", "validation", "test") if part in sets]
+    return LabelledSets({part: sets[part] for part in order}, tuple(notes))
+
+
+def evaluation_crop(config: DataConfig, size: int, channels: int) -> Crop:
+    """How evaluation sees a picture; prediction must see a user's the same way.
+
+    Args:
+        config: of the run's data; images of one size are seen whole.
+        size: pixels of a side.
+        channels: 1 or 3.
+    """
+    return Crop(
+        size=size,
+        channels=channels,
+        share=1.0 if config.name in IN_MEMORY else config.crop_share,
+        bits=config.bits,
+        most_pixels=config.most_pixels,
+    )
+
+
+def load_labelled(
+    config: DataConfig,
+    folder: str | os.PathLike,
+    class_names: Sequence[str],
+    *,
+    size: int,
+    channels: int = 3,
+) -> LabelledSets:
+    """Any folder of class folders as the "test" part of a run on other data.
+
+    Args:
+        config: of the run's data.
+        folder: see `read_labelled`.
+        class_names: of the run.
+        size: pixels of a side.
+        channels: 1 or 3.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no class folders in it.
+        ValueError: names the folders that are no class of the run.
+    """
+    crop = evaluation_crop(config, size, channels)
+    threads = 1 if config.workers else 0
+    images, notes = read_labelled(folder, class_names, crop, threads=threads)
     if config.skip_bad:
-        sets = {part: without_bad(images) for part, images in sets.items()}
-    if config.decoded:
-        sets = {part: decoded(images) for part, images in sets.items()}
-    return sets
+        images = without_bad(images)
+    return LabelledSets({"test": images}, notes)
+
+
+def check_same_classes(
+    trained: Sequence[str], found: Sequence[str], where: str
+) -> None:
+    """Refuses to score a network on classes that it does not know by these numbers.
+
+    Args:
+        trained: the run's class names, in order.
+        found: the data's.
+        where: what the data are called.
+
+    Raises:
+        ValueError: names the classes that came, went or moved.
+    """
+    if list(trained) == list(found):
+        return
+    gone = [name for name in trained if name not in set(found)]
+    new = [name for name in found if name not in set(trained)]
+    changes = [f"{class_list(gone)} went"] if gone else []
+    changes += [f"{class_list(new)} came"] if new else []
+    raise ValueError(
+        f"{where}: its classes are not those that the run was trained on: "
+        f"{' and '.join(changes) or 'their order is another one'}. Restore the folder, "
+        "or score another one with --data.folder."
+    )
 
 
 def _read(config, data_dir, crop):
@@ -114,8 +208,26 @@ def _read(config, data_dir, crop):
     return FILES[kind](config, data_dir, crop, threads)
 
 
-def _split(images, count, field):
-    """Two parts, the second one of `count` images evenly of all classes (seed 0)."""
+def _check_classes(config, images):
+    """One class has nothing to be told from."""
+    if len(images.class_names) < 2:
+        raise ValueError(
+            f"data.name={config.name}: must have at least two classes; got only "
+            f"{class_counts(images.labels, images.class_names)}."
+        )
+
+
+def split_evenly(images: Images, count: int, field: str) -> tuple[Images, Images]:
+    """Two parts, drawn once with seed 0.
+
+    Args:
+        images: to be parted.
+        count: of the second part, evenly of all classes.
+        field: of the config, for messages.
+
+    Raises:
+        ValueError: names the field and what it may be, or the class that is too small.
+    """
     from sklearn.model_selection import train_test_split
 
     if not 0 < count < len(images):
@@ -123,16 +235,32 @@ def _split(images, count, field):
             f"data.{field} must be from 1 to fewer than the {len(images)} images they "
             f"are taken from; got {count}."
         )
+    counts = np.bincount(images.labels, minlength=len(images.class_names))
+    small = [name for name, n in zip(images.class_names, counts, strict=True) if n == 1]
+    if small:
+        raise ValueError(
+            f"class {small[0]} has 1 picture left to train on; to hold "
+            f"out some of every class (data.{field}), each needs 2 at every split: 3 "
+            "where both test and validation are taken from train. Add pictures, bring "
+            "a val or test folder, or leave the class out."
+        )
+    classes = int((counts > 0).sum())
+    if min(count, len(images) - count) < classes:
+        raise ValueError(
+            f"data.{field} must be from {classes} to {len(images) - classes}, so that "
+            f"each of the {classes} classes has a picture in both parts; got {count}."
+        )
     places = train_test_split(
         np.arange(len(images)),
         test_size=count,
         stratify=images.labels,
         random_state=0,
     )
-    return [images.take(np.sort(part)) for part in places]
+    rest, taken = (images.take(np.sort(part)) for part in places)
+    return rest, taken
 
 
-def digits(data_dir: pathlib.Path) -> dict[str, Images]:
+def digits(data_dir: pathlib.Path | None) -> dict[str, Images]:
     """scikit-learn's 1,797 handwritten digits, 8x8 grey, in a fixed split.
 
     Alpaydin and Kaynak 1998, the test part of the UCI set; it is embedded in the
@@ -163,7 +291,9 @@ def digits(data_dir: pathlib.Path) -> dict[str, Images]:
     }
 
 
-def cifar100(data_dir: pathlib.Path, *, coarse: bool = False) -> dict[str, Images]:
+def cifar100(
+    data_dir: pathlib.Path | None, *, coarse: bool = False
+) -> dict[str, Images]:
     """CIFAR-100: {"train": 50,000, "test": 10,000 images}, 100 or 20 classes.
 
     From zips of lossless strips, or from the public archive or its folders.
@@ -185,8 +315,8 @@ def cifar100(data_dir: pathlib.Path, *, coarse: bool = False) -> dict[str, Image
 
 
 def imagenette(
-    config: DataConfig, data_dir: pathlib.Path, crop: Crop, threads: int
-) -> dict[str, ImageFiles]:
+    config: DataConfig, data_dir: pathlib.Path | None, crop: Crop, threads: int
+) -> LabelledSets:
     """Imagenette: 9,469 training images of ten ImageNet classes, 3,925 to test.
 
     From the public folders (`imagenette2-160`, …), or zips of 128 px WebP pictures.
@@ -202,8 +332,8 @@ def imagenette(
 
 
 def imagenet(
-    config: DataConfig, data_dir: pathlib.Path, crop: Crop, threads: int
-) -> dict[str, ImageFiles]:
+    config: DataConfig, data_dir: pathlib.Path | None, crop: Crop, threads: int
+) -> LabelledSets:
     """ImageNet-1K in class folders: `train/nXXXXXXXX/`, `val/nXXXXXXXX/`."""
     del config
     path = _find(data_dir, ("imagenet", "ILSVRC2012", "train"))
@@ -212,23 +342,24 @@ def imagenet(
 
 
 def class_folders(
-    config: DataConfig, data_dir: pathlib.Path, crop: Crop, threads: int
-) -> dict[str, ImageFiles]:
+    config: DataConfig, data_dir: pathlib.Path | None, crop: Crop, threads: int
+) -> LabelledSets:
     """A user's folder of class folders."""
     if not config.folder:
         raise ValueError("data.folder must name the folder of class folders.")
-    return read_folder(data_dir / config.folder, crop, threads=threads)
+    folder = (data_dir or pathlib.Path()) / config.folder
+    return read_folder(folder, crop, threads=threads)
 
 
 def tensorflow_dataset(
-    config: DataConfig, data_dir: pathlib.Path, crop: Crop, threads: int
+    config: DataConfig, data_dir: pathlib.Path | None, crop: Crop, threads: int
 ) -> dict[str, ImageFiles]:
     """A set of TensorFlow Datasets, prepared as array_record, and without TensorFlow.
 
     Found in `tensorflow_datasets/` of the data folder, or where TFDS looks by itself.
     """
     name = config.name.partition(":")[2]
-    own = data_dir / "tensorflow_datasets"
+    own = (data_dir or pathlib.Path()) / "tensorflow_datasets"
     read = functools.partial(
         read_tfds,
         name,
@@ -249,12 +380,12 @@ PUBLIC_CIFAR100 = (
     "cifar-100-binary",
     "cifar-100-binary.tar.gz",
 )
-IN_MEMORY: dict[str, Callable[[pathlib.Path], dict[str, Images]]] = {
+IN_MEMORY: dict[str, Callable[[pathlib.Path | None], dict[str, Images]]] = {
     "digits": digits,
     "cifar100": cifar100,
     "cifar100_coarse": functools.partial(cifar100, coarse=True),
 }
-FILES: dict[str, Callable[..., dict[str, ImageFiles]]] = {
+FILES: dict[str, Callable[..., Mapping[str, Images]]] = {
     "imagenette": imagenette,
     "imagenet": imagenet,
     "folder": class_folders,
@@ -264,12 +395,9 @@ FILES: dict[str, Callable[..., dict[str, ImageFiles]]] = {
 
 def _find(data_dir, names):
     """The first of some paths below the data folder that is there."""
-    found = next((data_dir / n for n in names if (data_dir / n).exists()), None)
-    if found is None or str(data_dir) == ".":
-        unnamed = str(data_dir) == "."
-        where = "no folder was named" if unnamed else f"looked in {data_dir}"
-        raise FileNotFoundError(
-            f"{' or '.join(names)} not found; {where}. Name the folder "
-            "of the data with --data_dir or GPSATTN_DATA_DIR."
-        )
-    return found
+    where = "no folder was named" if data_dir is None else f"looked in {data_dir}"
+    paths = [] if data_dir is None else [data_dir / name for name in names]
+    for path in paths:
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"{' or '.join(names)} not found; {where}. {ADVICE}")

@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from gpsattn_jax.data.batches import Batch
-from gpsattn_jax.data.images.crop import center_crop
+from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.decode import SUFFIXES
+from gpsattn_jax.data.images.walk import Walk, is_picture, is_visible
 
 
 class Images(Protocol):
@@ -19,7 +20,11 @@ class Images(Protocol):
     Attributes:
         labels: [n] int32.
         class_names: a name for each class.
+        crops_by_seed: whether `batch` cuts random parts by its seeds.
     """
+
+    @property
+    def crops_by_seed(self) -> bool: ...
 
     @property
     def labels(self) -> np.ndarray: ...
@@ -51,6 +56,11 @@ class ImageSet:
     labels: np.ndarray
     class_names: tuple[str, ...]
 
+    @property
+    def crops_by_seed(self) -> bool:
+        """Never: the device crops them."""
+        return False
+
     def __len__(self) -> int:
         """How many images."""
         return len(self.images)
@@ -76,17 +86,22 @@ def find_images(pattern: str | os.PathLike) -> list[pathlib.Path]:
     """
     path = pathlib.Path(pattern)
     if path.is_dir():
-        found = _image_files(path.rglob("*"))
+        found = [pathlib.Path(name) for name in Walk(path).pictures(path)]
     elif path.exists():
         found = [path]
     else:
         root = pathlib.Path(path.anchor or ".")
-        found = _image_files(root.glob(str(path.relative_to(path.anchor))))
+        names = root.glob(str(path.relative_to(path.anchor)))
+        found = [p for p in names if _is_wanted(p)]
     if not found:
         raise FileNotFoundError(
             f"{pattern}: no images there; looked for {', '.join(SUFFIXES)}."
         )
     return sorted(found)
+
+
+def _is_wanted(path):
+    return path.is_file() and is_visible(path.name) and is_picture(os.fspath(path))
 
 
 def read_images(
@@ -104,10 +119,5 @@ def read_images(
     Raises:
         ValueError: names the file that is no readable image.
     """
-    return np.stack(
-        [center_crop(path, size, share=1.0, channels=channels) for path in paths]
-    ).astype(np.float32) / np.float32(255)
-
-
-def _image_files(paths):
-    return [p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file()]
+    crop = Crop(size=size, channels=channels, share=1.0)
+    return np.stack([crop(path) for path in paths]).astype(np.float32) / np.float32(255)

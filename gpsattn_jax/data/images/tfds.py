@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from gpsattn_jax.data.cache_folder import default_folder, fingerprint
+from gpsattn_jax.data.files.numpy_files import read_npy
 from gpsattn_jax.data.images.crop import Crop
-from gpsattn_jax.data.images.decoded_cache import default_folder, fingerprint
 from gpsattn_jax.data.images.files import ImageFiles
-from gpsattn_jax.data.progress import shown
 from gpsattn_jax.files import replaced
+from gpsattn_jax.progress import with_progress
 
 _FORMAT = "array_record"  # the one that can be read at any place
 
@@ -167,10 +168,12 @@ def _labels(store, folder):
     marks = fingerprint(store.take(np.arange(min(count, 1))))
     path = folder / f"labels-{marks}.npy"
     try:
-        return np.load(path)
-    except (FileNotFoundError, ValueError, EOFError):
+        return read_npy(path)
+    except (FileNotFoundError, ValueError):
         found = (store.record(place)["label"] for place in range(count))
-        labels = np.fromiter(shown(found, count, "Reading labels"), np.int32, count)
+        labels = np.fromiter(
+            with_progress(found, count, "Reading labels"), np.int32, count
+        )
     with replaced(path) as partial, open(partial, "wb") as file:
         np.save(file, labels)
     return labels

@@ -7,6 +7,7 @@ import pathlib
 from typing import Annotated
 
 from gpsattn_jax.configs import Checked, Count, Rule, at_least, one_of
+from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.skeletons import sets
 from gpsattn_jax.data.skeletons.channels import CHANNELS
 from gpsattn_jax.data.skeletons.clips import Clips
@@ -123,8 +124,7 @@ def num_splits(config: DataConfig, data_dir: str | os.PathLike | None = None) ->
 
 
 def _folder(data_dir):
-    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
-    return os.fspath(folder)
+    return os.fspath(data_folder(data_dir) or "")
 
 
 def _load(config, folder):

@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from gpsattn_jax.data.data_folder import ADVICE
 from gpsattn_jax.data.files.numpy_files import read_npz
 from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.join import join_clips
@@ -86,7 +87,7 @@ def load(name: str, folder: str | os.PathLike) -> tuple[Clips, list[Split]]:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} (or skeletons/{name}.npz beside it): no such set of skeletons. "
-            "Name the folder of the data with --data_dir or GPSATTN_DATA_DIR."
+            f"{ADVICE}"
         )
     arrays = read_npz(path)
     try:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gpsattn_jax.data.images.crop import center_crop
-from gpsattn_jax.data.images.files import in_threads
+from gpsattn_jax.data.images.crop import Crop
+from gpsattn_jax.data.threads import in_threads
 
 # Of EfficientNet-Lite's public weights, for values in 0..1: TensorFlow's -1..1. With
 # ImageNet's mean and deviation the network knows 54 % of 1,000 pictures of Imagenette
@@ -41,8 +41,10 @@ def preprocess_frames(
         raise ValueError(f"frames must have pixels; got {frames.shape}.")
     out = np.empty((len(frames), size, size, 3), np.float32)
 
+    crop = Crop(size=size, share=1.0, method="bilinear")
+
     def fill(place):
-        out[place] = center_crop(frames[place], size, share=1.0, method="bilinear")
+        out[place] = crop(frames[place])
 
     for _ in in_threads(fill, range(len(frames)), threads):
         pass

@@ -10,8 +10,10 @@ import numpy as np
 
 from gpsattn_jax.configs import upgraded
 from gpsattn_jax.data.batches import Batches, in_order
+from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.images import sets as image_sets
-from gpsattn_jax.data.images.augment.recipe import augment_batch
+from gpsattn_jax.data.images.augment.recipe import augment_batch, left_for_device
+from gpsattn_jax.data.images.labelled_sets import LabelledSets
 from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
@@ -57,6 +59,7 @@ def train(
     network = system.build(config.model)
     batches = Batches(sets["train"], batch_size=size, seed=config.train.seed, rows=rows)
     forward = _forward(network, config.data)
+    recipe = left_for_device(config.augment, sets["train"])
 
     def evaluate(params, state):
         held_out = sets["validation"]
@@ -73,7 +76,7 @@ def train(
             evaluate,
             config.train,
             workdir,
-            augment=functools.partial(_augment, config, len(class_names)),
+            augment=functools.partial(_augment, config, recipe, len(class_names)),
             settings=dataclasses.asdict(config)
             | {"class_names": class_names, "system": system.name},
             upgrade=functools.partial(upgraded, system.config_class),
@@ -132,17 +135,15 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return found
 
 
-def load_sets(
-    config: Any, data_dir: str | os.PathLike | None = None
-) -> dict[str, Images]:
+def load_sets(config: Any, data_dir: str | os.PathLike | None = None) -> LabelledSets:
     """The images of a run: {"train", "validation", "test"}; kept for the next call."""
-    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
     return _loaded(
         config.data,
-        os.fspath(folder),
+        data_folder(data_dir),
         size=config.model.image_size,
         channels=config.model.in_channels,
         crop_scale=config.augment.crop_scale,
+        crop_ratio=config.augment.crop_ratio,
     )
 
 
@@ -160,11 +161,8 @@ def normalize(config: DataConfig, images: jax.Array) -> jax.Array:
     return (images - mean) / std
 
 
-def _augment(config, num_classes, batch, key):
+def _augment(config, recipe, num_classes, batch, key):
     """What training does to a batch, and the normalisation."""
-    recipe = config.augment
-    if config.data.crops_while_decoding:
-        recipe = dataclasses.replace(recipe, crop_scale=(1.0, 1.0))
     batch = augment_batch(recipe, batch, key, num_classes)
     images = normalize(config.data, batch["inputs"]["images"])
     return {**batch, "inputs": {**batch["inputs"], "images": images}}

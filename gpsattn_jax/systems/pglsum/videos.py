@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from gpsattn_jax.data.data_folder import ADVICE, data_folder
 from gpsattn_jax.data.videos.feature_transforms import TIME_CHANNELS, transform_video
 from gpsattn_jax.data.videos.videos import Video
 from gpsattn_jax.systems.pglsum.setups import Config, DataConfig
@@ -101,10 +102,7 @@ def _find(name, data_dir):
     path = pathlib.Path(name).expanduser()
     if path.is_absolute() or path.exists():
         return path
-    folder = os.environ.get("GPSATTN_DATA_DIR", "") if data_dir is None else data_dir
-    if not os.fspath(folder):
-        raise FileNotFoundError(
-            f"{path} not found; no folder was named. Name the folder of the data with "
-            "--data_dir or GPSATTN_DATA_DIR."
-        )
-    return pathlib.Path(folder) / path
+    folder = data_folder(data_dir)
+    if folder is None:
+        raise FileNotFoundError(f"{path} not found; no folder was named. {ADVICE}")
+    return folder / path

@@ -15,6 +15,7 @@ import numpy as np
 
 from gpsattn_jax.convert import efficientnet_lite
 from gpsattn_jax.data.videos.feature_transforms import unit_length
+from gpsattn_jax.progress import ProgressBar
 
 if TYPE_CHECKING:  # needs Pillow and PyAV
     from gpsattn_jax.data.videos.sampled_features import SampledFeatures
@@ -130,7 +131,7 @@ def extract_features(
         ValueError: if it is not readable as a video; if there is no such extractor.
         ImportError: if a package is not installed that is needed.
     """
-    from gpsattn_jax.data.images.decoded_cache import default_folder
+    from gpsattn_jax.data.cache_folder import default_folder
     from gpsattn_jax.data.videos import sampled_features
     from gpsattn_jax.data.videos.media.sampling import probe
 
@@ -149,7 +150,6 @@ def extract_features(
 
 
 def _extract(video, name, extractor):
-    from gpsattn_jax.data.progress_bar import ProgressBar
     from gpsattn_jax.data.videos.media.watched_frames import WatchedFrames
     from gpsattn_jax.data.videos.sampled_features import SampledFeatures, thumbnail
 

@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from gpsattn_jax.files import replaced
+from gpsattn_jax.progress import ProgressBar
 from gpsattn_jax.systems.video_summary import frame_features
 from gpsattn_jax.systems.video_summary import shots as video_shots
 from gpsattn_jax.systems.video_summary.result import (
@@ -173,7 +174,6 @@ def write_summary(
         OSError: if they cannot be written.
         ValueError: if output is the video.
     """
-    from gpsattn_jax.data.progress_bar import ProgressBar
     from gpsattn_jax.data.videos.media.writing import write_segments
 
     check_output(output, video)

@@ -1,14 +1,17 @@
 """One decoder: every kind of image, every kind of broken file, crops by seed."""
 
 import io
+import os
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from gpsattn_jax.data.images.crop import Crop, center_box, center_crop, random_box
-from gpsattn_jax.data.images.crop import random_resized_crop as random_crop
+from gpsattn_jax.data.images import decode as decode_module
+from gpsattn_jax.data.images.byte_stores import Paths
+from gpsattn_jax.data.images.crop import Crop, center_box
 from gpsattn_jax.data.images.decode import decode, resized_box
+from gpsattn_jax.data.images.random_box import TRIES, random_box
 
 WIDE = (0.08, 1.0), (3 / 4, 4 / 3)
 
@@ -73,6 +76,51 @@ def test_exif_turns_the_image_in_whole_and_in_part(orientation):
     assert corner.min() > 220  # bicubic looks a little beyond the box
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_every_format_is_turned_as_pillow_turns_it(suffix, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 95} if suffix in ("JPEG", "WEBP") else {}
+    content = encoded(smooth(60, 40), suffix, exif=exif, **options)
+    with Image.open(io.BytesIO(content)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    np.testing.assert_array_equal(decode(content), expected)
+    height, width = expected.shape[:2]
+    sizes = []
+
+    def whole(*size):
+        sizes.append(size)
+        return 0, 0, size[0], size[1]
+
+    resized_box(content, 8, whole)
+    assert sizes == [(width, height)]
+    quarter = resized_box(content, 10, lambda *_: (0, 0, 20, 20))
+    box = Image.fromarray(expected).resize(
+        (10, 10), Image.Resampling.BICUBIC, (0, 0, 20, 20)
+    )
+    np.testing.assert_array_equal(quarter, np.asarray(box))
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+def test_made_cases_of_orientation(cases, orientation):
+    for suffix in ("jpg", "tif"):
+        path = cases / "images" / f"orientation_{orientation}.{suffix}"
+        with Image.open(path) as image:
+            expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        np.testing.assert_array_equal(decode(path), expected)
+
+
+def test_made_cases_of_many_bits_are_not_black(cases, capsys):
+    for name, most in (("twelve_bit_in_16.tif", 4095), ("eight_bit_in_16.png", 255)):
+        path = cases / "images" / name
+        with Image.open(path) as image:
+            values = np.asarray(image).astype(float)
+        found = decode(path, 1)[..., 0]
+        np.testing.assert_allclose(found, values * 255 / most, atol=1)
+        assert found.max() > 250
+
+
 def test_garbled_exif_does_not_spoil_the_image():
     content = encoded(noise(), "JPEG", exif=b"Exif\0\0garbage")
     assert decode(content).shape == (64, 64, 3)
@@ -119,22 +167,28 @@ def test_missing_file_is_another_matter(tmp_path):
         decode(tmp_path / "nowhere.png")
 
 
-def test_images_that_would_fill_the_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
-    assert decode(encoded(noise(50, 60))).shape == (60, 50, 3)
-    with pytest.raises(ValueError, match="exceeds limit"):
-        decode(encoded(Image.new("L", (1000, 60))))
-    # Up to twice the limit Pillow only warns.
-    with (
-        pytest.warns(Image.DecompressionBombWarning),
-        pytest.raises(ValueError, match="6,600 pixels, more than 5,000"),
+def test_images_that_would_fill_the_memory_are_refused():
+    content = encoded(noise(50, 60))
+    assert decode(content, most_pixels=3000).shape == (60, 50, 3)
+    for read in (
+        lambda: decode(content, most_pixels=2999),
+        lambda: Crop(size=8, most_pixels=2999)(content),
     ):
-        decode(encoded(Image.new("L", (110, 60))))
+        with pytest.raises(
+            ValueError, match="3,000 pixels, more than 2,999; --data.mo"
+        ):
+            read()
+
+
+def test_the_limit_is_ours_not_pillows(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # it would warn, then refuse
+    assert decode(encoded(noise())).shape == (64, 64, 3)
+    assert Image.MAX_IMAGE_PIXELS == 100
 
 
 def test_center_crop_is_scale_then_cut():
     image = smooth(300, 200)
-    once = center_crop(encoded(image), 112, method="bilinear")
+    once = Crop(size=112, method="bilinear")(encoded(image))
     scaled = image.resize((192, 128), Image.Resampling.BILINEAR)
     twice = np.asarray(scaled.crop((40, 8, 152, 120)))
     np.testing.assert_allclose(once.astype(int), twice, atol=2)
@@ -143,19 +197,19 @@ def test_center_crop_is_scale_then_cut():
 
 def test_the_same_seed_cuts_the_same_part():
     content = encoded(noise(80, 60))
-    first, again, other = (random_crop(content, 32, seed) for seed in (5, 5, 6))
+    first, again, other = (Crop(size=32)(content, seed) for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
-    np.testing.assert_array_equal(
-        first, random_crop(np.asarray(noise(80, 60)), 32, seed=5)
-    )
+    pixels = np.asarray(noise(80, 60))
+    np.testing.assert_array_equal(first, Crop(size=32)(pixels, 5))
 
 
 def test_random_boxes_lie_within_and_follow_scale_and_ratio():
-    random = np.random.default_rng(0)
-    boxes = np.array([random_box(100, 80, random, *WIDE) for _ in range(2000)])
-    across, down = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    assert boxes.min() >= 0 and boxes[:, 2].max() <= 100 and boxes[:, 3].max() <= 80
+    draws = np.random.default_rng(0).random((2000, 2, TRIES + 1))
+    boxes = np.array([random_box(draw, 80, 100, *WIDE) for draw in draws])
+    top, left, down, across = boxes.T
+    assert boxes.min() >= 0
+    assert (top + down).max() <= 80 and (left + across).max() <= 100
     shape, share = across / down, across * down / 8000
     assert shape.min() > 0.7 and shape.max() < 1.42
     # By torchvision's rule the areas that do not fit are drawn again: less than 0.54.
@@ -165,14 +219,15 @@ def test_random_boxes_lie_within_and_follow_scale_and_ratio():
 @pytest.mark.parametrize(
     "size, box",
     [
-        ((100, 1), (49, 0, 50, 1)),
-        ((400, 100), (133, 0, 266, 100)),
-        ((30, 90), (0, 25, 30, 65)),
+        ((1, 100), (0, 49, 1, 1)),
+        ((100, 400), (0, 133, 100, 133)),
+        ((90, 30), (25, 0, 40, 30)),
     ],
 )
 def test_what_fits_in_no_try_is_the_middle(size, box):
-    found = random_box(*size, np.random.default_rng(0), (1.0, 1.0), (3 / 4, 4 / 3))
-    assert found == box
+    draws = np.random.default_rng(0).random((2, TRIES + 1))
+    found = random_box(draws, *size, (1.0, 1.0), (3 / 4, 4 / 3))
+    assert tuple(found) == box
 
 
 def test_large_jpegs_are_drafted_and_look_the_same(monkeypatch):
@@ -185,8 +240,8 @@ def test_large_jpegs_are_drafted_and_look_the_same(monkeypatch):
         return real(self, *args, **kwargs)
 
     monkeypatch.setattr(Image.Image, "resize", watched)
-    drafted = center_crop(content, 64)
-    plain = center_crop(encoded(smooth(1600, 1200)), 64)
+    drafted = Crop(size=64)(content)
+    plain = Crop(size=64)(encoded(smooth(1600, 1200)))
     assert sizes == [(200, 150), (1600, 1200)]
     np.testing.assert_allclose(drafted.astype(int), plain, atol=3)
 
@@ -200,9 +255,41 @@ def test_large_jpegs_are_drafted_and_look_the_same(monkeypatch):
         ({"scale": (0.5, 0.1)}, "scale must be two numbers"),
         ({"scale": (0.5,)}, "scale must be two numbers that rise within"),
         ({"ratio": (2.0, 1.0)}, "ratio must be two positive numbers"),
+        ({"bits": 9}, "bits must be 0 or one of 8, 10, 12, 14, 16; got 9"),
+        ({"most_pixels": 0}, "most_pixels must be at least 1; got 0"),
         ({"method": "cubic"}, "method must be one of bilinear, bicubic, .* 'cubic'"),
     ],
 )
 def test_wrong_crops_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Crop(**({"size": 8} | wrong))
+
+
+def test_a_large_image_is_reduced_before_it_is_copied(monkeypatch):
+    image = smooth(900, 700)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(image, exif=exif)
+    plain = Crop(size=40)(content)
+    monkeypatch.setattr(decode_module, "_LARGE", 200_000)
+    sizes, real = [], Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image,
+        "resize",
+        lambda self, *args, **kw: sizes.append(self.size) or real(self, *args, **kw),
+    )
+    reduced = Crop(size=40)(content)
+    assert sizes == [(100, 129)]  # upright, a seventh
+    np.testing.assert_allclose(reduced.astype(int), plain, atol=5)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "zero"])
+def test_what_is_no_file_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "a.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    for read in (decode, Crop(size=8), lambda p: Paths(p.parent, [p.name]).read(0)):
+        with pytest.raises(ValueError, match="a.png: must be a file; got a (pipe|dev)"):
+            read(path)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gpsattn_jax.data.cache_folder import default_folder
 from gpsattn_jax.data.images import decoded_cache as cache
 from gpsattn_jax.data.images.class_folders import read_folder
 from gpsattn_jax.data.images.crop import Crop
@@ -68,7 +69,7 @@ def test_interrupted_caches_leave_nothing_and_cut_ones_are_made_again(
 ):
     folder = tmp_path / "cache"
     with monkeypatch.context() as context:
-        context.setattr(cache, "shown", lambda *_: 1 / 0)
+        context.setattr(cache, "with_progress", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             decoded(images, folder)
     assert list(folder.iterdir()) == []
@@ -104,7 +105,7 @@ def test_a_bad_file_is_named_and_no_cache_is_left(images, tmp_path):
 
 def test_the_default_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("GPSATTN_CACHE_DIR", str(tmp_path))
-    assert cache.default_folder() == tmp_path
+    assert default_folder() == tmp_path
     monkeypatch.delenv("GPSATTN_CACHE_DIR")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache.default_folder() == tmp_path / ".cache" / "gpsattn_jax"
+    assert default_folder() == tmp_path / ".cache" / "gpsattn_jax"

@@ -11,7 +11,7 @@ import types
 import numpy as np
 import pytest
 
-from gpsattn_jax.data import progress_bar
+from gpsattn_jax import progress
 from gpsattn_jax.data.videos.media.sampling import probe
 from gpsattn_jax.evaluation import representativeness
 from gpsattn_jax.systems import pglsum
@@ -142,7 +142,7 @@ def test_an_interrupted_extraction_leaves_nothing(video, cache, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress_bar.ProgressBar, "update", interrupt)
+    monkeypatch.setattr(progress.ProgressBar, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         frame_features.extract_features(video, "color_histogram")
     assert not cache.exists() or not list(cache.iterdir())
@@ -154,7 +154,7 @@ def test_an_interrupted_summary_leaves_its_features_alone(video, tmp_path, monke
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress_bar.ProgressBar, "update", interrupt)
+    monkeypatch.setattr(progress.ProgressBar, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         summarize_video(video, tmp_path / "out.mp4", quick())
     assert left(tmp_path) == []

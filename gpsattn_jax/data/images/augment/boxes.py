@@ -8,7 +8,13 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-TRIES = 10  # boxes that are drawn; the first one that fits the image is taken
+from gpsattn_jax.data.images.random_box import (
+    TRIES,
+    box_sizes,
+    random_box,
+    random_corner,
+)
+
 _KERNELS = {"bilinear": "linear", "bicubic": "cubic"}
 
 
@@ -35,7 +41,7 @@ def random_resized_crop(
     """
     count, height, width, _ = images.shape
     draws = jax.random.uniform(key, (count, 2, TRIES + 1))
-    boxes = jax.vmap(lambda draw: crop_box(draw, height, width, scale, ratio))(draws)
+    boxes = jax.vmap(lambda draw: random_box(draw, height, width, scale, ratio))(draws)
     return jnp.clip(resized_crop(images, boxes, method=method), 0, 1)
 
 
@@ -49,42 +55,6 @@ def resized_crop(images: jax.Array, boxes: jax.Array, *, method: str) -> jax.Arr
         )
 
     return jax.vmap(one)(images, boxes.astype(images.dtype))
-
-
-def crop_box(
-    draw: jax.Array,
-    height: int,
-    width: int,
-    scale: Sequence[float],
-    ratio: Sequence[float],
-) -> jax.Array:
-    """A box for `random_resized_crop`.
-
-    Args:
-        draw: [2, TRIES + 1] uniform in 0..1: areas and ratios of the tries; the last
-            ones place the box.
-        height: of the image.
-        width: of the image.
-        scale: see `random_resized_crop`.
-        ratio: likewise.
-
-    Returns:
-        int [4]: top, left, height, width.
-    """
-    rows, columns = _box_sizes(draw, height * width, scale, ratio)
-    fits = (rows >= 1) & (rows <= height) & (columns >= 1) & (columns <= width)
-    whole = width / height
-    fallback = jnp.array(
-        [
-            round(min(height, width / ratio[0])) if whole < ratio[0] else height,
-            round(min(width, height * ratio[1])) if whole > ratio[1] else width,
-        ]
-    )
-    first = jnp.argmax(fits)
-    sides = jnp.where(fits.any(), jnp.stack([rows[first], columns[first]]), fallback)
-    room = jnp.array([height, width]) - sides
-    corner = _corner(draw, room)
-    return jnp.concatenate([jnp.where(fits.any(), corner, room // 2), sides])
 
 
 def random_erase(
@@ -129,24 +99,11 @@ def random_erase(
 def _inside(draw, height, width, area, ratio):
     """What one image's box covers: boolean [H, W]."""
     # Width and height change places: here the ratio is height by width.
-    columns, rows = _box_sizes(draw, height * width, area, ratio)
+    columns, rows = box_sizes(draw, height * width, area, ratio)
     fits = (rows < height) & (columns < width)
     first = jnp.argmax(fits)
     sides = jnp.stack([rows[first], columns[first]])
-    corner = _corner(draw, jnp.array([height, width]) - sides)
+    corner = random_corner(draw, jnp.array([height, width]) - sides)
     row, column = jnp.mgrid[:height, :width] - corner.reshape(2, 1, 1)
     box = (row >= 0) & (row < sides[0]) & (column >= 0) & (column < sides[1])
     return box & fits.any()
-
-
-def _corner(draw, room):
-    """Top and left, uniform in 0..room; draws may round up to one."""
-    return jnp.minimum(jnp.floor(draw[:, TRIES] * (room + 1)), room).astype(jnp.int32)
-
-
-def _box_sizes(draw, pixels, area, ratio):
-    """Heights and widths, int [TRIES] each; ratio is width by height."""
-    share = area[0] + (area[1] - area[0]) * draw[0, :TRIES]
-    shape = ratio[0] * (ratio[1] / ratio[0]) ** draw[1, :TRIES]
-    sides = jnp.sqrt(pixels * share / shape), jnp.sqrt(pixels * share * shape)
-    return tuple(jnp.round(side).astype(jnp.int32) for side in sides)

@@ -1,7 +1,7 @@
 """The recipe of a training run: which augmentations, how strong, in the usual order."""
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,13 @@ JITTER = Rule(
 HUE = Rule(lambda strengths: strengths[3] <= 0.5, "be of hue at most 0.5")
 
 
+class CropsOrNot(Protocol):
+    """A set of images that says whether its batches come cropped."""
+
+    @property
+    def crops_by_seed(self) -> bool: ...
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentConfig(Checked, prefix="augment."):
     """What training does to images in 0..1; as it stands, nothing.
@@ -32,7 +39,8 @@ class AugmentConfig(Checked, prefix="augment."):
         crop_scale: random resized crop: range of the crop's share of the area; 1,1 for
             no crop.
         crop_ratio: range of the crop's width divided by its height.
-        crop_method: how a crop is resampled, bilinear or bicubic; with antialiasing.
+        crop_method: how a crop of images in memory is resampled, bilinear or bicubic;
+            with antialiasing. Files are cropped bicubic while they are decoded.
         pad_crop: pixels added on each side before a random crop of the old size.
         pad_mode: what is added, zero or reflect.
         flip: mirror half of the images left and right.
@@ -86,6 +94,18 @@ class AugmentConfig(Checked, prefix="augment."):
     def mixes(self) -> bool:
         """Whether labels become weights of classes."""
         return bool(self.mixup or self.cutmix)
+
+
+def left_for_device(recipe: AugmentConfig, images: CropsOrNot) -> AugmentConfig:
+    """What of a recipe is still to be done to the batches of a set.
+
+    Args:
+        recipe: of the run.
+        images: the set; one that crops while it decodes has done that part.
+    """
+    if images.crops_by_seed:
+        return dataclasses.replace(recipe, crop_scale=(1.0, 1.0))
+    return recipe
 
 
 def augment_batch(

@@ -11,7 +11,12 @@ from PIL import Image, ImageEnhance
 
 from gpsattn_jax.data.images.augment import boxes, color
 from gpsattn_jax.data.images.augment import geometry as augment
-from gpsattn_jax.data.images.augment.recipe import AugmentConfig, augment_batch
+from gpsattn_jax.data.images.augment.recipe import (
+    AugmentConfig,
+    augment_batch,
+    left_for_device,
+)
+from gpsattn_jax.data.images.random_box import TRIES, random_box
 
 KEY = jax.random.key(0)
 
@@ -79,9 +84,9 @@ def test_crops_have_the_areas_and_ratios_asked_for():
     @jax.jit
     @jax.vmap
     def draw(numbers):
-        return boxes.crop_box(numbers, 60, 80, scale=(0.2, 0.9), ratio=(0.75, 1.5))
+        return random_box(numbers, 60, 80, scale=(0.2, 0.9), ratio=(0.75, 1.5))
 
-    found = draw(jax.random.uniform(KEY, (500, 2, boxes.TRIES + 1)))
+    found = draw(jax.random.uniform(KEY, (500, 2, TRIES + 1)))
     top, left, height, width = np.asarray(found).T
     assert top.min() >= 0 and left.min() >= 0
     assert (top + height).max() <= 60 and (left + width).max() <= 80
@@ -100,9 +105,32 @@ def test_crops_have_the_areas_and_ratios_asked_for():
     ],
 )
 def test_where_no_crop_fits_the_middle_is_taken(size, box):
-    draw = np.random.default_rng(0).random((2, boxes.TRIES + 1), np.float32)
-    found = boxes.crop_box(jnp.asarray(draw), *size, (1.0, 1.0), (3 / 4, 4 / 3))
+    draw = np.random.default_rng(0).random((2, TRIES + 1), np.float32)
+    found = random_box(jnp.asarray(draw), *size, (1.0, 1.0), (3 / 4, 4 / 3))
     assert np.abs(np.asarray(found) - box).max() <= 1
+
+
+def test_the_host_and_the_device_cut_the_same_boxes():
+    draws = np.random.default_rng(1).random((400, 2, TRIES + 1), np.float32)
+    host = np.stack([random_box(draw, 60, 80) for draw in draws])
+    device = jax.vmap(lambda draw: random_box(draw, 60, 80))(jnp.asarray(draws))
+    assert type(host) is np.ndarray and isinstance(device, jax.Array)
+    # A side may fall on the edge between two numbers: the powers differ by a bit.
+    assert np.abs(host - device).max() <= 1
+    assert (host == device).all(1).mean() > 0.99
+
+
+class Cropping:
+    crops_by_seed = True
+
+
+def test_a_set_that_crops_by_seed_leaves_the_rest_to_the_device():
+    recipe = AugmentConfig(crop_scale=(0.2, 1.0), flip=True)
+    found = left_for_device(recipe, Cropping())
+    assert found == AugmentConfig(flip=True)
+    plain = Cropping()
+    plain.crops_by_seed = False
+    assert left_for_device(recipe, plain) is recipe
 
 
 @pytest.mark.parametrize("mode", ["noise", "zero", "mean"])
