@@ -25,6 +25,9 @@ jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="run the slow tests as well")
+    parser.addoption(
+        "--seeds", type=int, default=300, help="random seeds for each parser's damage"
+    )
 
 
 def pytest_collection_modifyitems(config, items):
@@ -32,6 +35,12 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow: runs under --all"))
+
+
+@pytest.fixture(scope="session")
+def seeds(request):
+    """The random seeds that a test of damaged files tries."""
+    return range(request.config.getoption("--seeds"))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import logging
 
-from gpsattn_jax.data.files.safe_pickle import read_pickle
+from gpsattn_jax.data.files.pickles import read_pickle
 from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.gaps import missing_joints
 from gpsattn_jax.data.skeletons.join import join_clips
