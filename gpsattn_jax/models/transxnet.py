@@ -70,7 +70,7 @@ class Config:
         remat: stages whose blocks' insides the backward pass computes again, to save
             memory; the first stages hold the most.
         in_channels: channels of the images.
-        num_classes: classes.
+        num_classes: classes; 0 for no head: the network then returns features [B, C].
     """
 
     depths: tuple[int, ...] = (3, 3, 9, 3)
@@ -260,6 +260,9 @@ class TransXNet(nnx.Module):
             self.feature_norms = nnx.List(GroupNorm(w, rngs=rngs) for w in widths)
             return
         self.norm = GroupNorm(widths[-1], rngs=rngs)
+        if not config.num_classes:
+            self.head = None
+            return
         self.head = nnx.Linear(
             widths[-1], config.num_classes, kernel_init=START, rngs=rngs
         )
@@ -271,7 +274,7 @@ class TransXNet(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> Any:
-        """Normalised images -> logits [B, num_classes].
+        """Normalised images -> logits [B, num_classes], features [B, C] if it is 0.
 
         With `features_only`: the tuple of each stage's map [B, H / 4, W / 4, widths[0]]
         to [B, H / 32, W / 32, widths[3]], sizes rounded up.
@@ -290,7 +293,8 @@ class TransXNet(nnx.Module):
                 x = self.downsamples[place](x, train=train)
         if self.config.features_only:
             return tuple(features)
-        return self.head(self.norm(x, train=train).mean(axis=(1, 2)))
+        x = self.norm(x, train=train).mean(axis=(1, 2))
+        return x if self.head is None else self.head(x)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import numpy as np
 
 from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
+from gpsattn_jax.convert.rewrite import config_of
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
 from gpsattn_jax.data.skeletons.layouts import Layout
@@ -213,13 +214,13 @@ def _forward(network, config):
 def _initial(network: Functional, config: Config) -> tuple[Any, Any]:
     """Weights to start from: those of another run, or of a file."""
     if pathlib.Path(config.init_from).is_file():
-        _, *weights = convert.load(SYSTEM, config.init_from)
+        loaded, *weights = convert.load(SYSTEM, config.init_from)
+        model = config_of(loaded)
     else:
         found = restore(config.init_from)
-        weights = jax.device_get([found.params, found.state])
-    params, state, replaced = convert.graft(
-        network, jax.random.key(config.train.seed), *weights
-    )
+        weights, model = jax.device_get([found.params, found.state]), found.config.model
+    key, configs = jax.random.key(config.train.seed), (model, config.model)
+    params, state, replaced = convert.graft(network, key, *weights, configs=configs)
     for line in replaced:
         print(f"{config.init_from}: {line}")
     return params, state

@@ -13,6 +13,7 @@ import numpy as np
 from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.convert.graft import Fit, fit_relative_table
+from gpsattn_jax.convert.rewrite import config_of
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.images import sets as image_sets
 from gpsattn_jax.data.images.augment.recipe import augment_batch
@@ -244,14 +245,16 @@ def _initial(system, network, config):
     path = pathlib.Path(config.init_from)
     if (path / "checkpoints").is_dir():
         found = restore(system, path)
-        weights = jax.device_get((found.params, found.state))
+        weights, model = jax.device_get((found.params, found.state)), found.config.model
     else:
-        _, *weights = convert.load(system.name, path)
+        loaded, *weights = convert.load(system.name, path, headless=True)
+        model = config_of(loaded)
     params, state, replaced = convert.graft(
         network,
         jax.random.key(config.train.seed),
         *weights,
         fit=system.fit(config.model),
+        configs=(model, config.model),
     )
     for line in replaced:
         print(f"{path}: {line}")
