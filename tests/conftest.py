@@ -42,6 +42,7 @@ def pytest_addoption(parser):
     add("--all", action="store_true", help="run the slow tests as well")
     add("--exhaustive", action="store_true", help="run what repeats as well")
     add("--newest", action="store_true", help="only what a second JAX has to pass")
+    add("--seeds", type=int, default=300, help="random seeds for each parser's damage")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -63,6 +64,12 @@ def _for_the_newest(item):
         return item.get_closest_marker("newest") is not None
     room = item.path.relative_to(TESTS).parts[0]
     return room in NEWEST or "golden" in item.fixturenames
+
+
+@pytest.fixture(scope="session")
+def seeds(request):
+    """The random seeds that a test of damaged files tries."""
+    return range(request.config.getoption("--seeds"))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ from typing import Any
 from gpsattn_jax.convert import efficientnet_lite, gpsnet, gsanet, pglsum, transxnet
 from gpsattn_jax.convert.files import Source, read, save, save_named
 from gpsattn_jax.convert.graft import graft
-from gpsattn_jax.convert.torch_keys import ConversionError
+from gpsattn_jax.convert.hints import unmatched_names, with_names_of_the_file
+from gpsattn_jax.convert.prefixes import without_prefix
+from gpsattn_jax.convert.torch_keys import ConversionError, is_ours
 from gpsattn_jax.modules.functional import Functional
 
 __all__ = ["ConversionError", "graft", "load", "save", "save_torch"]
@@ -29,14 +31,20 @@ ORIGINALS: dict[str, Callable[[Any, dict, dict], dict[str, Any]]] = {
 }
 
 
-def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loaded:
+def load(
+    system: str,
+    source: Source | Mapping[str, Any],
+    *,
+    strict: bool = True,
+    **options: Any,
+) -> Loaded:
     """Loads weights and builds the network they fill.
 
     * `load("gsa_module", source, num_heads=8, query_softmax=False)`: a state dict of
       the public PyTorch GSA module; the network maps x [B, H, W, C] to [B, H, W, C'].
     * `load("gsanet", source, config=None)`: a GSA-ResNet saved with `save`; the config
       comes from the file unless given. Or a state dict of torchvision's or timm's
-      ResNet-50, 101, … for the plain twin.
+      ResNet-50, 101, … for the plain twin. See `convert.gsanet.load_network`.
     * `load("gpsnet", source)`: a GPS-Net saved with `save` and its config; there is no
       original whose weights could be read.
     * `load("pglsum", source, fusion="add", position="absolute")`: the official state
@@ -47,12 +55,17 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
     * `load("transxnet", source, num_classes=…)`: an official checkpoint of TransXNet;
       what is not in its shapes can be given, see `convert.transxnet.load_network`.
 
-    All also take what `save` wrote.
+    All also take what `save` wrote. Of the two image classifiers, `num_classes=0`
+    gives features [B, C], `features_only=True` the stages' maps, and `in_channels`
+    another stem; `headless=True` takes weights without a head.
 
     Args:
         system: a key of `SYSTEMS`.
-        source: a path (`.pth`, `.pt`, `.pkl`, `.tar`, `.npz`, `.safetensors`) or a
-            mapping from names to arrays. Nothing is unpickled freely.
+        source: a path (PyTorch's files, `.npz`, `.safetensors`, told by content) or a
+            mapping from names to arrays. Nothing is unpickled freely. What stands
+            before all names, such as `module.` or `backbone.`, is left out.
+        strict: refuse names that the network does not have, such as `aux_head.*`; if
+            False they are listed and skipped.
         **options: see above.
 
     Returns:
@@ -60,13 +73,32 @@ def load(system: str, source: Source | Mapping[str, Any], **options: Any) -> Loa
 
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key at once.
-        ValueError: for an unknown system or an unreadable file.
+        ValueError: for an unknown system, an unreadable file, or other options.
         FileNotFoundError: if the file is not there.
     """
     if system not in SYSTEMS:
         raise ValueError(f"system must be one of {', '.join(SYSTEMS)}; got {system!r}.")
+    where = "" if isinstance(source, Mapping) else str(source)
     arrays, metadata = read(source)
-    return SYSTEMS[system](arrays, metadata, **options)
+    try:
+        if not is_ours(arrays):
+            arrays, _ = without_prefix(arrays, system)
+        try:
+            return SYSTEMS[system](arrays, metadata, **options)
+        except ConversionError as error:
+            extras = unmatched_names(error.complaints, arrays)
+            if strict or not extras:
+                raise
+            print(f"{where or 'The mapping'}: skipped {', '.join(extras)}.")
+            rest = {n: array for n, array in arrays.items() if n not in set(extras)}
+            return SYSTEMS[system](rest, metadata, **options)
+    except ConversionError as error:
+        complaints = with_names_of_the_file(error.complaints, arrays)
+        raise ConversionError(complaints, where) from None
+    except ValueError as error:
+        if not where:
+            raise
+        raise ValueError(f"{where}: {error}") from error
 
 
 def save_torch(

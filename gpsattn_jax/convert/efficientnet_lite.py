@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from gpsattn_jax.convert.files import saved_config
+from gpsattn_jax.convert.saved import saved_config
 from gpsattn_jax.convert.torch_keys import (
     ConversionError,
     Rule,

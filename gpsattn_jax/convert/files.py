@@ -4,37 +4,17 @@ import dataclasses
 import json
 import os
 import pathlib
-import zipfile
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
-import safetensors
 import safetensors.numpy
 
-from gpsattn_jax.configs import from_dict
-from gpsattn_jax.convert.torch_pickle import read_torch_pickle
+from gpsattn_jax.convert.contents import SUFFIXES, read_contents
 from gpsattn_jax.files import replaced
 
 Source = str | os.PathLike
-T = TypeVar("T")
-
-SUFFIXES = (".pth", ".pt", ".pkl", ".tar", ".npz", ".safetensors")
-
-# Where training scripts put the weights among epoch, optimizer and arguments. Averaged
-# weights come first: they are what such scripts evaluate.
-CONTAINERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "module")
-
-# What the readers raise for a file that is cut short or something else altogether.
-_UNREADABLE = (
-    safetensors.SafetensorError,
-    zipfile.BadZipFile,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
 
 
 def read(
@@ -42,11 +22,12 @@ def read(
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """A path or a mapping -> (arrays by name, the file's own metadata).
 
-    Half precision becomes float32; a `module.` that every name begins with goes.
+    Half precision becomes float32.
 
     Raises:
         FileNotFoundError: if the file is not there.
-        ValueError: if its suffix is unknown, it is unreadable, or an entry no array.
+        ValueError: names the file that is none of weights or unreadable, or the entry
+            that is no array.
     """
     metadata: dict[str, str] = {}
     if isinstance(source, Mapping):
@@ -55,11 +36,10 @@ def read(
         where, path = str(source), pathlib.Path(source)
         if not path.is_file():
             raise FileNotFoundError(f"{where}: no such weights file.")
-        entries, metadata = _read_file(path)
-    arrays = {name: _array(where, name, entry) for name, entry in entries.items()}
-    if arrays and all(name.startswith("module.") for name in arrays):
-        arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
-    return arrays, metadata
+        entries, metadata = read_contents(path)
+    return {
+        name: _array(where, name, entry) for name, entry in entries.items()
+    }, metadata
 
 
 def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
@@ -88,20 +68,6 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
         metadata["config"] = json.dumps(fields)
     with replaced(path) as partial:
         safetensors.numpy.save_file(arrays, partial, metadata)
-
-
-def saved_config(config_class: type[T], metadata: Mapping[str, str]) -> T:
-    """The config that `save` kept beside the arrays.
-
-    Raises:
-        ValueError: if it kept none.
-    """
-    if "config" not in metadata:
-        raise ValueError(
-            "These weights carry no config; save them with "
-            "convert.save(path, params, state, config)."
-        )
-    return from_dict(config_class, json.loads(metadata["config"]))
 
 
 def save_named(path: Source, arrays: Mapping[str, np.ndarray]) -> None:
@@ -159,35 +125,6 @@ def _torch(path):
             "gpsattn-jax[torch]); .safetensors and .npz need it not."
         ) from error
     return torch
-
-
-def _read_file(path):
-    _check_suffix(path)
-    try:
-        if path.suffix == ".safetensors":
-            with safetensors.safe_open(path, "numpy") as file:
-                metadata = file.metadata() or {}
-                return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file), {}
-    except _UNREADABLE as error:
-        raise ValueError(
-            f"{path}: not a readable {path.suffix} file: {error}"
-        ) from error
-    return _read_torch(path), {}
-
-
-def _read_torch(path):
-    content = read_torch_pickle(path)
-    while isinstance(content, Mapping):
-        inner = next(
-            (key for key in CONTAINERS if isinstance(content.get(key), Mapping)), None
-        )
-        if inner is None:
-            return dict(content)
-        content = content[inner]
-    raise ValueError(f"{path}: must hold a state dict; got {type(content).__name__}.")
 
 
 def _array(where, name, entry):

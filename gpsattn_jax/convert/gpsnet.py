@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gpsattn_jax.convert.files import saved_config
-from gpsattn_jax.convert.torch_keys import fill, is_ours
+from gpsattn_jax.convert.saved import load_saved
+from gpsattn_jax.convert.torch_keys import is_ours
 from gpsattn_jax.models import gpsnet
 from gpsattn_jax.modules.functional import Functional
 
@@ -28,5 +28,4 @@ def load_network(
             "named params/… and state/…, as convert.save writes them; "
             f"got {foreign[0] if foreign else 'none'}."
         )
-    network = gpsnet.build(saved_config(gpsnet.Config, metadata))
-    return network, *fill(network, arrays)
+    return load_saved(gpsnet.build, gpsnet.Config, arrays, metadata)[1:]

@@ -1,5 +1,6 @@
 """Weights of one network as the start of another: fine-tuning."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,11 +8,19 @@ import jax
 import numpy as np
 
 from gpsattn_jax.convert.files import flatten
+from gpsattn_jax.convert.heads import fit_channels
 from gpsattn_jax.convert.torch_keys import ConversionError, fill
 from gpsattn_jax.modules.functional import Functional
 
 # Another network differs in hundreds of arrays; a few tell enough.
 MOST_COMPLAINTS = 12
+
+# Fields of a config that change no array, or none that cannot be fitted.
+UNFITTING = {
+    "balanced", "channel_dropout", "drop_path", "dropout", "features_only",
+    "image_size", "in_channels", "num_classes", "remat", "scale", "start",
+    "table_resize",
+}  # fmt: skip
 
 # (path, array, wanted shape) -> (array of that shape, what was done), or None.
 Fit = Callable[
@@ -49,11 +58,12 @@ def graft(
     state: Any,
     *,
     fit: Fit = fit_relative_table,
+    configs: tuple[Any, Any] | None = None,
 ) -> tuple[dict, dict, list[str]]:
     """The network's own start, with all that fits taken from other weights.
 
-    A head of another width starts afresh; tables of positions for another size of image
-    are fitted.
+    A head of another width starts afresh, or one that is lacking; tables of positions
+    for another size of image are fitted, and a stem for colours to other channels.
 
     Args:
         network: what will be trained.
@@ -61,6 +71,8 @@ def graft(
         params: of the trained network.
         state: its batch statistics.
         fit: makes an array have another shape, where the system knows how.
+        configs: of the other weights and of the network, so that an error can say which
+            flags would fit.
 
     Returns:
         (params, state, a line for each array that was not taken as it is).
@@ -73,23 +85,57 @@ def graft(
     arrays = flatten({"params": params, "state": state})
     lines = []
     for name, own in flatten(start).items():
-        there = arrays.get(name)
+        there, is_head = arrays.get(name), name.startswith("params/head/")
+        if there is None and is_head:
+            arrays[name] = own
+            lines.append(f"{name} is not there and starts afresh as {own.shape}.")
         if there is None or there.shape == own.shape:
             continue
-        if name.startswith("params/head/"):
+        if is_head:
             arrays[name] = own
             lines.append(f"{name} {there.shape} starts afresh as {own.shape}.")
-        elif fitted := fit(name, np.asarray(there), own.shape):
+        elif fitted := _fitted(fit, name, np.asarray(there), own.shape):
             arrays[name], done = fitted
             lines.append(f"{name} {there.shape} {done} to {own.shape}.")
     try:
         return *fill(network, arrays), lines
     except ConversionError as error:
-        raise _shortened(error) from None
+        hints = [] if configs is None else [fitting_flags(*configs)]
+        raise ConversionError(
+            [*_shortened(error.complaints), *filter(None, hints)]
+        ) from None
 
 
-def _shortened(error):
-    rest = len(error.complaints) - MOST_COMPLAINTS
-    if rest <= 0:
-        return error
-    return ConversionError([*error.complaints[:-rest], f"… and {rest} more"])
+def _fitted(fit, *array):
+    return fit(*array) or fit_channels(*array)
+
+
+def _shortened(complaints):
+    rest = len(complaints) - MOST_COMPLAINTS
+    return [*complaints[:-rest], f"… and {rest} more"] if rest > 0 else complaints
+
+
+def fitting_flags(found: Any, wanted: Any) -> str:
+    """The flags with which a network would be the one that weights belong to.
+
+    Args:
+        found: the config of the weights.
+        wanted: of the network that they do not fit.
+
+    Returns:
+        A line, such as "--model.widths=8,16 would fit"; "" if there is none to give.
+    """
+    if type(found) is not type(wanted):
+        return ""
+    flags = [
+        f"--model.{field.name}={_text(getattr(found, field.name))}"
+        for field in dataclasses.fields(found)
+        if field.metadata.get("flag", True)
+        and field.name not in UNFITTING
+        and getattr(found, field.name) != getattr(wanted, field.name)
+    ]
+    return f"these flags would fit: {' '.join(flags)}" if flags else ""
+
+
+def _text(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,12 +1,14 @@
 """GSA weights: the public PyTorch module's names, and our own files."""
 
+import dataclasses
 import functools
-import json
+from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.configs import from_dict
+from gpsattn_jax.convert.heads import reshaped
 from gpsattn_jax.convert.resnet import load_resnet
+from gpsattn_jax.convert.saved import load_saved, saved_fields
 from gpsattn_jax.convert.torch_keys import (
     ConversionError,
     Rule,
@@ -19,6 +21,8 @@ from gpsattn_jax.models import gsanet
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 
+RESHAPING = ("num_classes", "features_only", "in_channels")
+
 
 def load_module(
     arrays: dict[str, np.ndarray],
@@ -26,6 +30,7 @@ def load_module(
     *,
     num_heads: int | None = None,
     query_softmax: bool | None = None,
+    norm_queries: bool | None = None,
 ) -> tuple[Functional, dict, dict]:
     """A state dict of lucidrains' GSA module, or our own -> (network, params, state).
 
@@ -34,26 +39,33 @@ def load_module(
     their heads, and the softmax if saved with `config={"query_softmax": True}`.
 
     Args:
-        arrays: by their names.
-        metadata: the file's own.
-        num_heads: of the module.
-        query_softmax: whether queries go through a softmax over channels.
+        arrays: by name.
+        metadata: of the file.
+        num_heads: see above.
+        query_softmax: see above.
+        norm_queries: the original's name for query_softmax, which must agree with it.
 
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.
-        ValueError: if the options contradict our own file.
+        ValueError: if the options contradict our own file or each other.
     """
     given = {"num_heads": num_heads, "query_softmax": query_softmax}
     given = {name: value for name, value in given.items() if value is not None}
     if is_ours(arrays):
-        options = _options_of_ours(arrays, json.loads(metadata.get("config", "{}")))
+        options = _options_of_ours(arrays, saved_fields(metadata) or {})
         for name in given.keys() & options.keys():
             if options[name] != given[name]:
                 raise ValueError(
                     f"{name} is {options[name]} in these weights; got {given[name]}."
                 )
-        network = Functional(functools.partial(_make_module, options | given))
-        return network, *fill(network, arrays)
+        options |= given
+        _check_softmax(norm_queries, options.get("query_softmax", False))
+        network = Functional(functools.partial(_make_module, options))
+        try:
+            return network, *fill(network, arrays)
+        except TypeError as error:  # an option that no module has
+            raise ValueError(f"its config makes no module: {error}") from None
+    _check_softmax(norm_queries, query_softmax)
     rules = module_rules(8 if num_heads is None else num_heads)
     renamed, complaints = rename(arrays, rules)
     options = _options_of_public(arrays, renamed)
@@ -62,6 +74,16 @@ def load_module(
         raise ConversionError([*complaints, *(f"missing: {name}" for name in missing)])
     network = Functional(functools.partial(_make_module, options | given))
     return network, *fill(network, renamed, complaints, foreign_names(rules))
+
+
+def _check_softmax(norm_queries, query_softmax):
+    """Nothing in the original's names and shapes says which of both it was."""
+    if norm_queries is not None and bool(norm_queries) != bool(query_softmax):
+        raise ValueError(
+            f"query_softmax must be {bool(norm_queries)} for weights of a module with "
+            f"norm_queries={norm_queries}, which a file cannot say; "
+            f"got {query_softmax}."
+        )
 
 
 def module_rules(num_heads: int) -> tuple[Rule, ...]:
@@ -167,31 +189,50 @@ def load_network(
     metadata: dict[str, str],
     *,
     config: gsanet.Config | None = None,
+    headless: bool = False,
+    **options: Any,
 ) -> tuple[Functional, dict, dict]:
     """A GSA-ResNet that `convert.save` wrote -> (network, params, state).
 
     Or a ResNet of torchvision's names, for the plain twin; see `load_resnet`.
 
     Args:
-        arrays: by their names.
-        metadata: the file's own.
-        config: of the network, where the file does not carry it.
+        arrays: by name.
+        metadata: of the file.
+        config: of our own file, where it carries none.
+        headless: whether a ResNet without a head will do; the network then gives
+            features, as with `num_classes=0`. Where num_classes or features_only is
+            given, the head is not needed either.
+        **options: num_classes (another number starts the head afresh, 0 has none),
+            features_only (the groups' maps come out), in_channels (the stem is made
+            from that for three).
 
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.
-        ValueError: if neither the file nor the caller gives the config.
+        ValueError: if neither the file nor the caller gives the config, or for other
+            options.
     """
-    if "layer1.0.conv1.weight" in arrays:
-        return load_resnet(arrays)
-    if config is None:
-        if "config" not in metadata:
-            raise ValueError(
-                "These weights carry no config; pass config=gsanet.Config(…), or save "
-                "them with convert.save(path, params, state, config)."
-            )
-        config = from_dict(gsanet.Config, json.loads(metadata["config"]))
-    network = gsanet.build(config)
-    return network, *fill(network, arrays)
+    unknown = sorted(set(options) - set(RESHAPING))
+    if unknown:
+        raise ValueError(
+            f"options must be among {', '.join(RESHAPING)}; got {', '.join(unknown)}."
+        )
+    if any(name.startswith("layer1.") for name in arrays):
+        headless = headless or bool({"num_classes", "features_only"} & set(options))
+        weights = load_resnet(arrays, headless=headless)
+    elif config is not None:
+        weights = config, *fill(gsanet.build(config), arrays)
+    elif "config" not in metadata:
+        raise ValueError(
+            "These weights carry no config; pass config=gsanet.Config(…), or save "
+            "them with convert.save(path, params, state, config)."
+        )
+    else:
+        kind = gsanet.Config
+        found, _, *rest = load_saved(gsanet.build, kind, arrays, metadata)
+        weights = found, rest[0], rest[1]
+    wanted = dataclasses.replace(weights[0], **options)
+    return reshaped(gsanet.build, weights[0], wanted, *weights[1:])
 
 
 def _make_module(options, rngs):

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.convert.files import flatten, saved_config
+from gpsattn_jax.convert.files import flatten
+from gpsattn_jax.convert.saved import load_saved
 from gpsattn_jax.convert.torch_keys import ConversionError, fill, is_ours
 from gpsattn_jax.models import pglsum
 from gpsattn_jax.modules.functional import Functional
@@ -62,9 +63,8 @@ def load_network(
             f"options must be among {', '.join(OPTIONS)}; got {', '.join(unknown)}."
         )
     if is_ours(arrays):
-        config = saved_config(pglsum.Config, metadata)
-        network = pglsum.build(dataclasses.replace(config, **options))
-        return network, *fill(network, arrays)
+        build, kind = pglsum.build, pglsum.Config
+        return load_saved(build, kind, arrays, metadata, **options)[1:]
     prefix = _prefix(arrays)
     config = infer_config(arrays, prefix, **options)
     builds: dict[str, Callable[[pglsum.Config], Functional]] = {

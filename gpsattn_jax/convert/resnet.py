@@ -12,15 +12,21 @@ from gpsattn_jax.convert.torch_keys import (
     rename,
 )
 from gpsattn_jax.models import gsanet
-from gpsattn_jax.modules.functional import Functional
 
 
 def load_resnet(
-    arrays: dict[str, np.ndarray],
-) -> tuple[Functional, dict, dict]:
+    arrays: dict[str, np.ndarray], *, headless: bool = False
+) -> tuple[gsanet.Config, dict, dict]:
     """A state dict of torchvision's (or timm's) ResNet-50, 101, … -> our twin.
 
     Depths, widths and classes come from the names and shapes.
+
+    Args:
+        arrays: by name.
+        headless: whether weights without a head will do.
+
+    Returns:
+        (config, params, state); `num_classes` is 0 if there is no head.
 
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.
@@ -28,21 +34,40 @@ def load_resnet(
     names = [re.match(r"layer(\d+)\.(\d+)\.conv3\.weight", name) for name in arrays]
     places = [(int(match[1]), int(match[2])) for match in names if match]
     groups = sorted({group for group, _ in places})
-    if not groups or "fc.weight" not in arrays or "conv1.weight" not in arrays:
+    has_head = "fc.weight" in arrays or "fc.bias" in arrays
+    needed = ["conv1.weight"] + ["fc.weight"] * (has_head or not headless)
+    if not groups or any(not np.ndim(arrays.get(name, 0)) for name in needed):
         raise ConversionError(
             ["missing: conv1.weight, layer1.0.conv3.weight or fc.weight of a ResNet"]
         )
+    _check_rank_four(arrays, ["conv1.weight"])
+    _check_rank_four(arrays, [f"layer{group}.0.conv3.weight" for group in groups])
     layers = tuple(sum(g == group for g, _ in places) for group in groups)
     config = gsanet.Config(
         layers=layers,
         widths=tuple(len(arrays[f"layer{g}.0.conv3.weight"][0]) for g in groups),
         mixers=("conv",) * len(groups),
-        num_classes=len(arrays["fc.weight"]),
+        in_channels=arrays["conv1.weight"].shape[1],
+        num_classes=len(arrays["fc.weight"]) if has_head else 0,
     )
-    network = gsanet.build(config)
     rules = resnet_rules(layers)
+    if not has_head:
+        rules = tuple(rule for rule in rules if not rule.name.startswith("fc."))
     renamed, complaints = rename(arrays, rules)
-    return network, *fill(network, renamed, complaints, foreign_names(rules))
+    network = gsanet.build(config)
+    return config, *fill(network, renamed, complaints, foreign_names(rules))
+
+
+def _check_rank_four(arrays, names):
+    complaints = [
+        f"misshapen: {name} {arrays[name].shape}: must have four axes"
+        if name in arrays
+        else f"missing: {name} of a ResNet"
+        for name in names
+        if name not in arrays or arrays[name].ndim != 4
+    ]
+    if complaints:
+        raise ConversionError(complaints)
 
 
 def resnet_rules(layers: tuple[int, ...]) -> tuple[Rule, ...]:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from gpsattn_jax import convert
+from gpsattn_jax.convert import gsanet as gsanet_names
 from gpsattn_jax.convert import pglsum as pglsum_names
 from gpsattn_jax.convert import transxnet as transxnet_names
 from gpsattn_jax.convert.files import flatten
@@ -24,7 +25,7 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
 # What may be asked of a file beside its form.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "gpsnet": (),
-    "gsanet": (),
+    "gsanet": gsanet_names.RESHAPING,
     "pglsum": pglsum_names.OPTIONS,
     "transxnet": transxnet_names.RESHAPING,
 }
@@ -143,8 +144,8 @@ def _inputs_outputs(config):
             f"{config.stream}; {config.num_classes} classes"
         )
     side, gives = config.image_size, f"{config.num_classes} classes"
-    if getattr(config, "features_only", False):
-        gives = "feature maps"
+    if getattr(config, "features_only", False) or not config.num_classes:
+        gives = "feature maps" if config.num_classes else "features"
     return f"images of {side} x {side} pixels; {gives}"
 
 

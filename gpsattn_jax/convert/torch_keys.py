@@ -15,12 +15,14 @@ class ConversionError(ValueError):
 
     Args:
         complaints: a line for every key that is off; the message lists them.
+        where: the file they come from, if they do.
     """
 
-    def __init__(self, complaints: Sequence[str]) -> None:
+    def __init__(self, complaints: Sequence[str], where: str = "") -> None:
         self.complaints = list(complaints)
         lines = "\n  ".join(complaints)
-        super().__init__(f"The weights do not fit the network:\n  {lines}")
+        begin = f"{where}: the" if where else "The"
+        super().__init__(f"{begin} weights do not fit the network:\n  {lines}")
 
 
 @dataclasses.dataclass(frozen=True)

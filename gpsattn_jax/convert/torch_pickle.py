@@ -13,22 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.convert.pickle_machine import PickleMachine, check
+from gpsattn_jax.convert.torch_names import Storages, torch_names
+from gpsattn_jax.data.files.pickles import Machine, check, reason
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-
-# What reading something else altogether, or a part of a file, raises.
-_UNREADABLE = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
+ADVICE = (
+    "Where the file is yours and PyTorch reads it, save the weights alone: "
+    "torch.save(model.state_dict(), path)."
 )
 
 
@@ -39,25 +30,31 @@ def read_torch_pickle(path: str | os.PathLike) -> Any:
         path: of the file; it is read whole.
 
     Returns:
-        Dicts, lists, tuples, texts, numbers and, for tensors and parameters, NumPy
-        arrays, which share memory as the tensors did. Of an `argparse.Namespace` an
-        empty dict is left, of an `OrderedDict` a dict without attributes.
+        Dicts, lists, tuples, sets, texts, numbers and, for tensors, parameters and
+        NumPy's arrays, arrays, which share memory as the tensors did. Of an
+        `argparse.Namespace` an empty dict is left, of an `OrderedDict` a dict without
+        attributes, of other objects an `Inert` that has their class's name.
 
     Raises:
         FileNotFoundError: if the file is not there.
-        ValueError: names the file and what is wrong with it, such as the global that
-            it wants and that might run code.
+        ValueError: names the file and what is wrong with it, such as the name that it
+            holds and that might run code.
     """
     content = pathlib.Path(path).read_bytes()
     try:
         if content.startswith(b"PK\x03\x04"):
             return _read_zip(content)
         return _read_row(content)
-    except _UNREADABLE as error:
-        reason = str(error) or type(error).__name__
+    except Exception as error:  # broken files raise all sorts of things
+        why = reason(error).rstrip(".")
+        advice = f" {ADVICE}" * ("might run code" in why)
         raise ValueError(
-            f"{path}: not a readable PyTorch file of weights alone: {reason}"
+            f"{path}: not a readable PyTorch file of weights alone: {why}.{advice}"
         ) from error
+
+
+def _machine(size, storages):
+    return Machine(size, torch_names(size), storages.find)
 
 
 def _read_zip(content):
@@ -72,36 +69,39 @@ def _read_zip(content):
         found = [m.filename for m in members if m.filename.endswith("/data.pkl")]
         check(len(found) == 1, f"it has {len(found)} members data.pkl")
         folder = found[0].removesuffix("data.pkl")
-        order = f"{folder}byteorder"
-        if order in archive.namelist():
-            check(archive.read(order) == b"little", "its numbers are not little-endian")
-        machine = PickleMachine(len(content))
-        result = machine.run(io.BytesIO(archive.read(found[0])))
-        for key, storage in machine.storages.items():
+        names = set(archive.namelist())
+        check(f"{folder}constants.pkl" not in names, "it is a program of TorchScript")
+        if f"{folder}byteorder" in names:
+            order = archive.read(f"{folder}byteorder")
+            check(order == b"little", "its numbers are not little-endian")
+        pickled = archive.read(found[0])
+        storages = Storages(len(content))
+        result = _machine(len(pickled), storages).run(io.BytesIO(pickled))
+        for key, storage in storages.by_key.items():
             _fill(key, storage, archive.read(f"{folder}data/{key}"))
         return result
 
 
 def _read_row(content):
     """Magic number, protocol, system, object, keys, each a pickle; then storages."""
-    file = io.BytesIO(content)
-    machine = PickleMachine(len(content))
+    file, storages = io.BytesIO(content), Storages(len(content))
+    machine = _machine(len(content), storages)
     check(machine.run(file) == MAGIC, "its magic number is not PyTorch's")
     check(machine.run(file) == PROTOCOL, f"its protocol is not {PROTOCOL}")
     system = machine.run(file)
     check(system["little_endian"] is True, "its numbers are not little-endian")
     result, keys = machine.run(file), machine.run(file)
-    storages = machine.storages
+    found = storages.by_key
     check(
         isinstance(keys, list)
-        and len(keys) == len(storages)
-        and all(isinstance(key, str) and key in storages for key in keys)
+        and len(keys) == len(found)
+        and all(isinstance(key, str) and key in found for key in keys)
         and len(set(keys)) == len(keys),
         "its list of storages is not that of its tensors",
     )
     for key in keys:
         (count,) = struct.unpack("<q", file.read(8))
-        storage = storages[key]
+        storage = found[key]
         check(
             count == len(storage),
             f"storage {key!r} must have {len(storage)} numbers; got {count}",

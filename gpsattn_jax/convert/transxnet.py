@@ -5,10 +5,11 @@ import math
 import re
 from typing import Any
 
-import jax
 import numpy as np
 
-from gpsattn_jax.convert.files import flatten, saved_config
+from gpsattn_jax.convert.files import flatten
+from gpsattn_jax.convert.heads import reshaped
+from gpsattn_jax.convert.saved import load_saved
 from gpsattn_jax.convert.torch_keys import (
     ConversionError,
     fill,
@@ -21,13 +22,15 @@ from gpsattn_jax.models import transxnet
 from gpsattn_jax.modules.functional import Functional
 
 # Fields that leave no trace in names and shapes, and those that change the network.
-RESHAPING = ("num_classes", "features_only", "image_size")
+RESHAPING = ("num_classes", "features_only", "image_size", "in_channels")
 FREE = ("scale", "drop_path", "dropout", "remat", "table_resize", *RESHAPING)
 
 
 def load_network(
     arrays: dict[str, np.ndarray],
     metadata: dict[str, str],
+    *,
+    headless: bool = False,
     **options: Any,
 ) -> tuple[Functional, dict, dict]:
     """A TransXNet: an official checkpoint's state dict, or our own file.
@@ -38,11 +41,14 @@ def load_network(
     Args:
         arrays: by name.
         metadata: of the file.
+        headless: whether weights without a head will do; the network then gives
+            features, as with `num_classes=0`. Where num_classes or features_only is
+            given, the head is not needed either.
         **options: fields of `transxnet.Config` that leave no trace in names and shapes
             (scale, drop_path, dropout, remat, table_resize), or that change the network
-            that comes out: num_classes (another number starts the head afresh),
-            features_only (feature norms start afresh), image_size (the position tables
-            are resized).
+            that comes out: num_classes (another number starts the head afresh, 0 has
+            none), features_only (feature norms start afresh), image_size (the position
+            tables are resized), in_channels (the stem is made from that for three).
 
     Raises:
         ConversionError: lists every unmatched, missing and misshapen key.
@@ -53,21 +59,43 @@ def load_network(
         raise ValueError(
             f"options must be among {', '.join(FREE)}; got {', '.join(unknown)}."
         )
-    complaints: list[str] = []
-    names: dict[str, str] = {}
+    free = {name: value for name, value in options.items() if name not in RESHAPING}
     if is_ours(arrays):
-        found = saved_config(transxnet.Config, metadata)
-        renamed = arrays
+        build, kind = transxnet.build, transxnet.Config
+        found, _, params, state = load_saved(build, kind, arrays, metadata, **free)
     else:
-        found = infer_config(arrays)
-        rules = network_rules(found)
-        renamed, complaints = rename(arrays, rules)
-        names = foreign_names(rules)
-    kept = {name: value for name, value in options.items() if name not in RESHAPING}
-    found = dataclasses.replace(found, **kept)
+        headless = headless or bool({"num_classes", "features_only"} & set(options))
+        found, params, state = _load_official(arrays, headless, free)
+        if found.features_only and (headless and "features_only" not in options):
+            options["features_only"] = False
+            options.setdefault("num_classes", 0)
+    wanted = dataclasses.replace(found, **options)
+    if wanted.image_size != found.image_size:
+        params = transxnet.resize_tables(found, params, wanted.image_size)
+    return reshaped(transxnet.build, found, wanted, params, state)
+
+
+def _load_official(arrays, headless, options):
+    """(config, params, state) of a state dict, as they are."""
+    found = infer_config(arrays)
+    if headless and not found.features_only and not _has_head(arrays):
+        found = dataclasses.replace(found, num_classes=0)
+        width = found.widths[-1]
+        print(
+            "The weights have no head; what stands before it starts afresh if lacking."
+        )
+        start = {"weight": np.ones(width), "bias": np.zeros(width)}
+        start = {f"classifier.0.{name}": array for name, array in start.items()}
+        arrays = {k: v.astype(np.float32) for k, v in start.items()} | arrays
+    found = dataclasses.replace(found, **options)
+    rules = network_rules(found)
+    renamed, complaints = rename(arrays, rules)
     network = transxnet.build(found)
-    weights = fill(network, renamed, complaints, names)
-    return _reshaped(found, dataclasses.replace(found, **options), network, *weights)
+    return found, *fill(network, renamed, complaints, foreign_names(rules))
+
+
+def _has_head(arrays):
+    return any(name.startswith("classifier.2.") for name in arrays)
 
 
 def to_torch(config: transxnet.Config, params: dict, state: dict) -> dict[str, Any]:
@@ -188,29 +216,3 @@ def _check_rank_four(arrays, names):
 def _ratio(hidden, width):
     """The ratio of which `int(ratio * width)` is `hidden`, whole if it can be."""
     return hidden // width if hidden % width == 0 else (hidden + 0.5) / width
-
-
-def _reshaped(found, wanted, network, params, state):
-    """Another image size, head or kind of output, where it is asked for."""
-    if wanted == found:
-        return network, params, state
-    network = transxnet.build(wanted)
-    params = transxnet.resize_tables(found, params, wanted.image_size)
-    ends = ("feature_norms",) if wanted.features_only else ("norm", "head")
-    fresh = {end for end in ends if end not in params}
-    if wanted.num_classes != found.num_classes:
-        fresh |= {"head"} & set(ends)
-    others = {"feature_norms", "norm", "head"} - (set(ends) - fresh)
-    kept = {part: params[part] for part in params if part not in others}
-    return network, kept | (_start(network, fresh) if fresh else {}), state
-
-
-def _start(network, parts):
-    """These parts of a network at its start; the others are not even computed."""
-
-    @jax.jit
-    def start(key):
-        params, _ = network.init(key)
-        return {part: params[part] for part in parts}
-
-    return start(jax.random.key(0))

@@ -37,7 +37,7 @@ def network_rules(config: transxnet.Config) -> Rules:
             rules += norm_rules(f"norm{2 * stage}.", f"feature_norms/{stage}/", "group")
     if not config.features_only:
         rules += norm_rules("classifier.0.", "norm/", "group")
-        rules += linear_rules("classifier.2.", "head/")
+        rules += linear_rules("classifier.2.", "head/") if config.num_classes else []
     return rules
 
 

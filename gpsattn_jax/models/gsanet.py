@@ -50,7 +50,8 @@ class Config(Checked):
         patch_size: see `stem`.
         remat: compute each block's insides again in the backward pass, to save memory.
         in_channels: channels of the images.
-        num_classes: classes.
+        num_classes: classes; 0 for no head: the network then returns features [B, C].
+        features_only: return each group's last map instead of logits.
     """
 
     layers: tuple[Count, ...] = (3, 4, 6, 3)
@@ -69,7 +70,8 @@ class Config(Checked):
     patch_size: Count = 4
     remat: bool = False
     in_channels: Count = 3
-    num_classes: Count = 1000
+    num_classes: Annotated[int, at_least(0)] = 1000
+    features_only: bool = False
 
     def check_together(self) -> None:
         """Each group has its entries."""
@@ -228,6 +230,13 @@ class GSAResNet(nnx.Module):
                 channels = config.expansion * width
                 side = -(-side // stride)
         self.blocks = nnx.List(blocks)
+        self.ends = [
+            sum(config.layers[:group]) for group in range(1, 1 + len(config.layers))
+        ]
+        self.features_only = config.features_only
+        if config.features_only or not config.num_classes:
+            self.head = None
+            return
         self.head = nnx.Linear(
             channels,
             config.num_classes,
@@ -247,12 +256,13 @@ class GSAResNet(nnx.Module):
 
         With `attention_at`, a point as (down, right) in shares of the image, also the
         attention maps of every GSA module at that point: (logits, {block: maps}), maps
-        as `attention_maps` gives them.
+        as `attention_maps` gives them. With `num_classes` 0, features [B, C] instead of
+        logits; with `features_only` the tuple of each group's map [B, H, W, C].
         """
         x = nnx.relu(self.stem_norm(self.stem(images), train=train))
         if self.max_pool:
             x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-        maps = {}
+        maps, outputs = {}, []
         for place, block in enumerate(self.blocks):
             if attention_at is not None and block.has_maps:
                 maps[place] = block.maps(x, attention_at)
@@ -260,8 +270,13 @@ class GSAResNet(nnx.Module):
                 x = rematerialized(block, x, train=train, rngs=rngs)
             else:
                 x = block(x, train=train, rngs=rngs)
-        logits = self.head(x.mean(axis=(1, 2)))
-        return logits if attention_at is None else (logits, maps)
+            outputs.append(x)
+        result: Any = x.mean(axis=(1, 2))
+        if self.features_only:
+            result = tuple(outputs[end - 1] for end in self.ends)
+        elif self.head is not None:
+            result = self.head(result)
+        return result if attention_at is None else (result, maps)
 
 
 def _stem(config, channels, rngs):

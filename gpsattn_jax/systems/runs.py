@@ -11,6 +11,7 @@ import jax
 from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.convert.graft import Fit, fit_relative_table
+from gpsattn_jax.convert.rewrite import config_of
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems.grids import grid_folders
 from gpsattn_jax.training.config import Machine
@@ -112,6 +113,7 @@ def initial_weights(
     network: Functional,
     config: Any,
     fit: Fit = fit_relative_table,
+    **options: Any,
 ) -> Callable[[], tuple[Any, Any]] | None:
     """What gives the weights that training starts from; None for fresh ones.
 
@@ -121,17 +123,21 @@ def initial_weights(
         network: what will be trained.
         config: of the run; `config.init_from` is another run's workdir, or a file.
         fit: see `convert.graft`.
+        **options: of `convert.load`, for a file.
     """
     path = pathlib.Path(config.init_from)
 
     def initial():
         if (path / "checkpoints").is_dir():
             run = restore(path)
-            weights = jax.device_get([run.params, run.state])
+            weights, model = jax.device_get([run.params, run.state]), run.config.model
         else:
-            _, *weights = convert.load(system, path)
+            loaded, *weights = convert.load(system, path, **options)
+            model = config_of(loaded)
         key = jax.random.key(config.train.seed)
-        params, state, lines = convert.graft(network, key, *weights, fit=fit)
+        params, state, lines = convert.graft(
+            network, key, *weights, fit=fit, configs=(model, config.model)
+        )
         for line in lines:
             print(f"{path}: {line}")
         return params, state

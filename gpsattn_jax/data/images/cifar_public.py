@@ -2,10 +2,8 @@
 
 import contextlib
 import gzip
-import io
 import os
 import pathlib
-import pickle
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -13,15 +11,14 @@ from typing import Any
 
 import numpy as np
 
-# What a pickle of arrays may name; NumPy 2 has renamed a module.
-_ARRAY_PARTS = {
-    (module, name)
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-    for name in ("_reconstruct", "scalar")
-} | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+from gpsattn_jax.data.files.pickles import parse_pickle
+
 _FOLDERS = ("cifar-100-python", "cifar-100-binary", "cifar-10-batches-py",
             "cifar-10-batches-bin")  # fmt: skip
 _SIDE, _PIXELS = 32, 3072
+# The largest published file has 155 MB, the largest archive unpacks to 190.
+_MOST_BYTES, _MOST_MEMBERS = 300_000_000, 100
+_MOST_STEPS = 1_000_000  # four for each image, and as many again
 _TEN = [f"data_batch_{number}" for number in range(1, 6)]
 
 
@@ -81,11 +78,9 @@ def class_names(folder: str | os.PathLike) -> dict[str, tuple[str, ...]]:
     if files.layout.endswith("bin"):
         return {"fine": tuple(files.read("batches.meta.txt").decode().split())}
     if files.layout.endswith("py"):
-        names = _unpickle(files, "batches.meta")
-        return {"fine": tuple(_field(files, "batches.meta", names, "label_names"))}
-    names = _unpickle(files, "meta")
+        return {"fine": _names(files, "batches.meta", "label_names")}
     return {
-        level: tuple(_field(files, "meta", names, f"{level}_label_names"))
+        level: _names(files, "meta", f"{level}_label_names")
         for level in ("fine", "coarse")
     }
 
@@ -113,11 +108,30 @@ class _Files:
             file = self.path / name
             if not file.is_file():
                 raise FileNotFoundError(f"{file}: not there.")
+            self._check_size(file, file.stat().st_size)
             return file.read_bytes()
         with self._archive() as archive:
-            if f"{self.layout}/{name}" not in archive.getnames():
-                raise FileNotFoundError(f"{self.where(name)}: not there.")
-            return archive.extractfile(f"{self.layout}/{name}").read()
+            for member in self._members(archive):
+                if member.name == f"{self.layout}/{name}" and member.isfile():
+                    return archive.extractfile(member).read()
+        raise FileNotFoundError(f"{self.where(name)}: not there.")
+
+    def _members(self, archive):
+        """One after the other, as long as they are no more than those published."""
+        size = 0
+        for count, member in enumerate(archive):
+            size += member.size
+            self._check_size(self.path, size)
+            if count == _MOST_MEMBERS:
+                raise ValueError(f"{self.path}: has more than {count} members.")
+            yield member
+
+    def _check_size(self, path, size):
+        if size > _MOST_BYTES:
+            raise ValueError(
+                f"{path}: must have at most {_MOST_BYTES:,} bytes unpacked; "
+                f"got {size:,}."
+            )
 
     @contextlib.contextmanager
     def _archive(self) -> Iterator[Any]:
@@ -142,23 +156,8 @@ class _Files:
         return layout
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads plain containers and NumPy arrays; refuses to look up anything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ARRAY_PARTS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
-
-
 def _unpickle(files, name):
-    content = io.BytesIO(files.read(name))
-    try:
-        tree = _ArraysOnly(content, encoding="latin1").load()
-    except Exception as error:  # broken pickles raise all sorts of things
-        raise ValueError(
-            f"{files.where(name)}: not a pickle of plain arrays: {error}"
-        ) from error
+    tree = parse_pickle(files.read(name), files.where(name), most_steps=_MOST_STEPS)
     if not isinstance(tree, dict):
         raise ValueError(
             f"{files.where(name)}: must hold a dict; got {type(tree).__name__}."
@@ -168,24 +167,53 @@ def _unpickle(files, name):
 
 def _field(files, file, tree, name):
     if name not in tree:
+        found = ", ".join(sorted(str(key) for key in tree))
         raise ValueError(
-            f"{files.where(file)}: must have the field {name!r}; got {sorted(tree)}."
+            f"{files.where(file)}: must have the field {name!r}; got {found:.300}."
         )
     return tree[name]
+
+
+def _names(files, file, field):
+    names = _field(files, file, _unpickle(files, file), field)
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise ValueError(f"{files.where(file)}: {field} must be a list of texts.")
+    return tuple(names)
+
+
+def _labels(files, file, tree, field):
+    """The classes of n images, int [n]; published are lists."""
+    labels = _field(files, file, tree, field)
+    plain = isinstance(labels, list) and all(type(label) is int for label in labels)
+    if plain or (isinstance(labels, np.ndarray) and labels.ndim == 1):
+        array = np.asarray(labels)
+        if not array.size:
+            return array.astype(np.int32)
+        if array.dtype.kind in "iu" and array.min() >= 0 and array.max() < 100:
+            return array
+    raise ValueError(f"{files.where(file)}: {field} must be integers in 0..99.")
 
 
 def _pickled(files, name, hundred):
     """(pixels [n, 3072] uint8, labels [n, 1 or 2])."""
     tree = _unpickle(files, name)
     fields = ("coarse_labels", "fine_labels") if hundred else ("labels",)
-    pixels = np.asarray(_field(files, name, tree, "data"))
-    labels = np.stack([_field(files, name, tree, field) for field in fields], axis=1)
-    if pixels.dtype != np.uint8 or pixels.shape != (len(labels), _PIXELS):
+    pixels = _field(files, name, tree, "data")
+    labels = [_labels(files, name, tree, field) for field in fields]
+    where, count = files.where(name), len(labels[0])
+    if len(labels[-1]) != count:
         raise ValueError(
-            f"{files.where(name)}: data must be uint8 [{len(labels)}, {_PIXELS}]; "
-            f"got {pixels.dtype} {pixels.shape}."
+            f"{where}: fine_labels must be {count}, as coarse_labels are; "
+            f"got {len(labels[-1])}."
         )
-    return pixels, labels
+    wanted = np.dtype(np.uint8), (count, _PIXELS)
+    if not isinstance(pixels, np.ndarray) or (pixels.dtype, pixels.shape) != wanted:
+        got = getattr(pixels, "dtype", type(pixels).__name__)
+        raise ValueError(
+            f"{where}: data must be uint8 [{count}, {_PIXELS}]; "
+            f"got {got} {getattr(pixels, 'shape', '')}."
+        )
+    return pixels, np.stack(labels, axis=1)
 
 
 def _records(files, name, labels):

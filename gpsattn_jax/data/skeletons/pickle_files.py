@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from gpsattn_jax.data.files.safe_pickle import read_pickle
+from gpsattn_jax.data.files.pickles import read_pickle
 
 
 def load_pickle(path: str | os.PathLike) -> Any:

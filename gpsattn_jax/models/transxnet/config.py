@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated
 
-from gpsattn_jax.configs import Checked, Count, Rule, Share, above, one_of
+from gpsattn_jax.configs import Checked, Count, Rule, Share, above, at_least, one_of
 from gpsattn_jax.modules.norms import BatchNorm, GroupNorm
 
 NORMS = {"group": GroupNorm, "batch": BatchNorm}
@@ -47,7 +47,7 @@ class Config(Checked):
         remat: stages whose blocks' insides the backward pass computes again, to save
             memory; the first stages hold the most.
         in_channels: channels of the images.
-        num_classes: classes.
+        num_classes: classes; 0 for no head: the network then returns features [B, C].
     """
 
     depths: tuple[Count, ...] = (3, 3, 9, 3)
@@ -67,7 +67,7 @@ class Config(Checked):
     features_only: bool = False
     remat: tuple[bool, ...] = (False, False, False, False)
     in_channels: Count = 3
-    num_classes: Count = 1000
+    num_classes: Annotated[int, at_least(0)] = 1000
 
     def check_together(self) -> None:
         """Stages have all their entries, heads divide, the image is large enough."""

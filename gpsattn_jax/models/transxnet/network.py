@@ -156,6 +156,9 @@ class TransXNet(nnx.Module):
             self.feature_norms = nnx.List(GroupNorm(w, rngs=rngs) for w in widths)
             return
         self.norm = GroupNorm(widths[-1], rngs=rngs)
+        if not config.num_classes:
+            self.head = None
+            return
         self.head = nnx.Linear(
             widths[-1], config.num_classes, kernel_init=START, rngs=rngs
         )
@@ -191,7 +194,8 @@ class TransXNet(nnx.Module):
                 x = self.downsamples[place](x, train=train)
         if self.config.features_only:
             return tuple(features)
-        return self.head(self.norm(x, train=train).mean(axis=(1, 2)))
+        x = self.norm(x, train=train).mean(axis=(1, 2))
+        return x if self.head is None else self.head(x)
 
 
 @functools.cache

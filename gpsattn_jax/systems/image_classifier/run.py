@@ -86,6 +86,7 @@ def train(
                 network,
                 config,
                 system.fit(config.model),
+                headless=True,
             ),
             layers=system.layers,
             machine=machine,

@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 
+from gpsattn_jax.data.images import cifar_public
 from gpsattn_jax.data.images.cifar_public import class_names, read
 
 RANDOM = np.random.default_rng(0)
@@ -120,14 +121,17 @@ class Evil:
 @pytest.mark.parametrize(
     "content, reason",
     [
-        (pickle.dumps({"data": Evil()}), "it asks for posix.system"),
-        (pickle.dumps({"data": np.array([Evil()], object)}), "posix.system"),
-        (b"cbuiltins\neval\n(S'1'\ntR.", "it asks for builtins.eval"),
-        (b"cnumpy\nload\n(S'x'\ntR.", "it asks for numpy.load"),
-        (b"", "Ran out of input"),
-        (b"garbage", "not a pickle of plain arrays"),
+        (pickle.dumps({"data": Evil()}), "it holds posix.system, which might run code"),
+        (
+            pickle.dumps({"data": np.array([Evil()], object)}),
+            "numbers or texts; got 'O8'",
+        ),
+        (b"cbuiltins\neval\n(S'1'\ntR.", "it holds builtins.eval"),
+        (b"cnumpy\nload\n(S'x'\ntR.", "it holds numpy.load"),
+        (b"", "exhausted"),
+        (b"garbage", "must be a pickle of arrays and containers alone"),
         (pickle.dumps([1]), "must hold a dict; got list"),
-        (pickle.dumps({"data": 1}), r"must have the field 'coarse_labels'; got \['da"),
+        (pickle.dumps({"data": 1}), "must have the field 'coarse_labels'; got data"),
         (
             pickle.dumps(
                 {"data": ROWS[:, 1:], "fine_labels": FINE, "coarse_labels": COARSE}
@@ -162,3 +166,37 @@ def test_cut_and_missing_files_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ValueError, match="python.tar.gz: not a readable archive"):
         read(path, "test")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    path = archived(python_hundred)(tmp_path)
+    python_hundred_folder = tmp_path / "cifar-100-python"
+    monkeypatch.setattr(cifar_public, "_MOST_BYTES", 20_000)
+    with pytest.raises(ValueError, match=r"tar\.gz: must have at most 20,000 bytes"):
+        read(path, "train")
+    with pytest.raises(ValueError, match="train: must have at most 20,000 bytes"):
+        read(python_hundred_folder, "train")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"fine_labels": ["a"] * 7}, "fine_labels must be integers in 0..99"),
+        ({"fine_labels": [100] * 7}, "fine_labels must be integers in 0..99"),
+        ({"fine_labels": FINE[:3].tolist()}, "fine_labels must be 7"),
+        ({"coarse_labels": {1: 2}}, "coarse_labels must be integers in 0..99"),
+        ({"data": [[1]]}, r"data must be uint8 \[7, 3072\]; got list"),
+    ],
+)
+def test_wrong_fields_are_named(tmp_path, change, message):
+    tree = {"data": ROWS[:7], "fine_labels": FINE[:7], "coarse_labels": COARSE[:7]}
+    pickled(tree | change, python_hundred(tmp_path) / "train")
+    with pytest.raises(ValueError, match=f"cifar-100-python/train: {message}"):
+        read(tmp_path, "train")
+
+
+def test_a_million_instructions_are_no_cifar(tmp_path):
+    path = python_hundred(tmp_path) / "train"
+    path.write_bytes(b"\x80\x02(" + b"N" * 1_100_000 + b"l.")
+    with pytest.raises(ValueError, match="train: .*more than 1000000 instructions"):
+        read(tmp_path, "train")
