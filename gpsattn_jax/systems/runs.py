@@ -31,7 +31,7 @@ class TrainedRun:
         state: its batch statistics.
         placement: the devices it is on.
         class_names: a name for each class; empty where there are none.
-        facts: what else the training data told, such as a skeleton's layout.
+        facts: what else is known from the training data, such as a skeleton's layout.
     """
 
     config: Any

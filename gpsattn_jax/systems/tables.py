@@ -43,7 +43,8 @@ def print_table(
     width = max(WIDTH, *(len(cell) + 3 for cells in lines.values() for cell in cells))
     print(f"\n{title}:\n")
     for name, cells in lines.items():
-        print(f"  {name:<{label}}" + "".join(f"{cell:>{width}}" for cell in cells))
+        line = "".join(f"{cell:>{width}}" for cell in cells)
+        print(f"  {name:<{label}}{line}".rstrip())
 
 
 def print_accuracies(

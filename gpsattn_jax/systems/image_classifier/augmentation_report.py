@@ -64,10 +64,10 @@ def report(
     pictures = read_images(files[: config.pictures], config.size, 3)
     key = jax.random.key(config.seed)
     first = pathlib.Path(output)
-    drawn = ["original", *(f"draw {i + 1}" for i in range(config.draws))]
+    draws = ["original", *(f"draw {i + 1}" for i in range(config.draws))]
     levels = [f"{sign}{m:g}" for sign in "−+" for m in MAGNITUDES]
     sheets = {
-        "": ("Augmentations", single_rows(config, pictures, key), drawn),
+        "": ("Augmentations", single_rows(config, pictures, key), draws),
         "_randaugment": (
             "RandAugment: every operation by sign and magnitude, more being stronger",
             operation_rows(pictures[0]),
@@ -76,7 +76,7 @@ def report(
         "_recipe": (
             f"The recipe: {_setting(config.augment)}",
             recipe_rows(config, pictures, [file.stem for file in files], key),
-            drawn,
+            draws,
         ),
     }
     return [
@@ -98,11 +98,11 @@ def single_rows(
     for name, recipe in _alone(config.size).items():
         if recipe.mixes:  # one share for a batch: a batch for each draw
             keys = jax.random.split(key, config.draws)
-            drawn = np.stack([_augmented(recipe, pair, key)[0] for key in keys])
+            draws = np.stack([_augment(recipe, pair, key)[0] for key in keys])
         else:
-            drawn = _augmented(recipe, copies, key)
+            draws = _augment(recipe, copies, key)
         setting = _setting(recipe).replace(" ", "\n")
-        rows.append((name, setting, np.concatenate([pictures[:1], drawn])))
+        rows.append((name, setting, np.concatenate([pictures[:1], draws])))
     return rows
 
 
@@ -125,13 +125,13 @@ def recipe_rows(
 ) -> list[tuple[str, str, np.ndarray]]:
     """(name, "", original and draws) of every picture under the whole recipe."""
     keys = jax.random.split(key, config.draws)
-    drawn = [pictures, *(_augmented(config.augment, pictures, key) for key in keys)]
-    images = np.stack(drawn, axis=1)
+    draws = [pictures, *(_augment(config.augment, pictures, key) for key in keys)]
+    images = np.stack(draws, axis=1)
     return [(name[:24], "", row) for name, row in zip(names, images, strict=False)]
 
 
 def _alone(size):
-    """Each augmentation by itself, strong enough to be seen."""
+    """Each augmentation by itself, strong enough to be visible."""
     far = size / 8
     shapes = {
         "random resized crop": {"crop_scale": (0.08, 1.0)},
@@ -162,7 +162,7 @@ def _alone(size):
     return {name: AugmentConfig(**options) for name, options in choices.items()}
 
 
-def _augmented(recipe, images, key):
+def _augment(recipe, images, key):
     label = jnp.zeros(len(images), jnp.int32)
     batch = {"inputs": {"images": images}, "targets": {"label": label}}
     return np.asarray(_compiled(recipe)(batch, key)["inputs"]["images"])

@@ -1,4 +1,4 @@
-"""What tells one image classifier from another."""
+"""The record of an image classifier: what it does not share with the others."""
 
 import dataclasses
 from collections.abc import Callable

@@ -16,7 +16,7 @@ REDUCE = ("max", "mean")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig(Checked, prefix="data."):
-    """Which videos, what of them is seen, and how summaries are judged.
+    """Which videos, what the network takes of them, and how summaries are scored.
 
     Attributes:
         file: HDF5 file of the community's layout, in the folder of data sets or as a
@@ -26,7 +26,7 @@ class DataConfig(Checked, prefix="data."):
         layout: steps (`features`), or shots (`hist_shot_features`: a shot is a step).
         extractor: name of what made the features; a file that says another is refused.
         transform: of each video's features: none or l2.
-        relative_time: two channels more tell where in its video a step stands.
+        relative_time: two more channels give a step's place in its video.
         validation_videos: of the training videos, held out to choose a checkpoint by;
             in the protocol `validation`.
         reduce: a summary's F-score: that of the best user (max) or the mean.
