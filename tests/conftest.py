@@ -22,8 +22,10 @@ OPTIONAL = {
 }
 NO_TORCH = "compares with PyTorch: runs under --all on Python 3.11"
 ASKED_FOR = {NO_TORCH, *(reason for _, reason in OPTIONAL.values())}
+# Compiled as users have it: here a compiler's wrong numbers are looked for.
+OPTIMIZED = {"kernels", "jit_test.py", "jax_canary_test.py"}
 # Beside every golden test, what a second JAX has to pass (--newest).
-NEWEST = {"kernels", "modules", "floors_test.py"}
+NEWEST = OPTIMIZED | {"modules", "floors_test.py"}
 
 # Shapes that differ in rank are a mistake more often than a wish: say so by hand.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -47,7 +49,6 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--newest"):
-        assert all((TESTS / name).exists() for name in NEWEST), NEWEST
         left_out = [item for item in items if not _for_the_newest(item)]
         items[:] = [item for item in items if _for_the_newest(item)]
         config.hook.pytest_deselected(items=left_out)
@@ -62,8 +63,18 @@ def _for_the_newest(item):
     """Golden, kernel, module and floor tests and one training, but no slow ones."""
     if any(map(item.get_closest_marker, OPTIONAL)):
         return item.get_closest_marker("newest") is not None
-    room = item.path.relative_to(TESTS).parts[0]
-    return room in NEWEST or "golden" in item.fixturenames
+    known = not NEWEST.isdisjoint(item.path.relative_to(TESTS).parts)
+    return known or "golden" in item.fixturenames
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_in_a_hurry(request):
+    """LLVM's optimizations cost half of all time; kernels and scripts have them all."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    hurry = OPTIMIZED.isdisjoint(request.path.relative_to(TESTS).parts)
+    jax.config.update("jax_disable_most_optimizations", hurry)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")
