@@ -16,7 +16,7 @@ import chex
 from flax import nnx
 
 from gpsattn_jax.modules.attention_maps import attention_maps
-from gpsattn_jax.modules.functional import Functional, rematerialized
+from gpsattn_jax.modules.functional import Functional, rematerialize
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.modules.layers import conv
 from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
@@ -265,7 +265,7 @@ class GSAResNet(nnx.Module):
             if attention_at is not None and block.has_maps:
                 maps[place] = block.maps(x, attention_at)
             if self.remat and train:
-                x = rematerialized(block, x, train=train, rngs=rngs)
+                x = rematerialize(block, x, train=train, rngs=rngs)
             else:
                 x = block(x, train=train, rngs=rngs)
         logits = self.head(x.mean(axis=(1, 2)))
