@@ -48,4 +48,4 @@ def axial_attention(
         jnp.pad(a, filled).reshape(parts, each, *a.shape[1:]) for a in (query, value)
     )
     out = jax.lax.map(lambda part: attend(*part, table), split)
-    return out.reshape(-1, *value.shape[1:])[:lines]
+    return out.reshape(parts * each, *value.shape[1:])[:lines]

@@ -16,7 +16,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating, vary_alike
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating, vary_alike
 from gpsattn_jax.kernels.shapes import check_bias_and_mask, check_least, check_shapes
 
 BiasOf = Callable[..., chex.Array]
@@ -89,12 +89,12 @@ def attend_blocked(
         bias_of, bias_data, factor_of, factor_data, length, block, num_keys
     )
     learned, tree = jax.tree.flatten(bias_data)
-    query, key, value = floating(query, key, value)
+    query, key, value = as_floating(query, key, value)
     if not (len(query) and num_steps and num_keys):  # nothing to do, or nobody to see
         return jnp.zeros((*query.shape[:2], value.shape[-1]), value.dtype)
     scale = max(query.shape[-1], 1) ** -0.5 if scale is None else scale
-    seen = (jnp.arange(num_keys) < length)[None, :, None]
-    key, value = (jnp.where(seen, array, 0) for array in (key, value))
+    visible = (jnp.arange(num_keys) < length)[None, :, None]
+    key, value = (jnp.where(visible, array, 0) for array in (key, value))
     query, key, value, *learned = vary_alike(query, key, value, *learned)
     how = (bias_of, factor_of, tree, block, scale)
     return _attend(query, key, value, learned, length, factor_data, how)
@@ -107,8 +107,10 @@ def _check_functions(
     rows, columns = jnp.zeros((block, 1), int), jnp.zeros((1, num_keys), int)
     data = () if bias_data is None else (bias_data,)
     for leaf in jax.tree.leaves(bias_data):
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise ValueError(f"bias_data must be floating point; got {leaf.dtype}.")
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise ValueError(
+                f"bias_data must be floating point; got {jnp.result_type(leaf)}."
+            )
     bias = jax.make_jaxpr(bias_of)(*data, rows, columns, length)
     check_bias_and_mask(bias.out_avals[0], None, "what bias_of returns")
     _check_closed("bias", bias.consts)
@@ -160,15 +162,15 @@ def _forward(query, key, value, learned, length, factor_data, how):
 
     starts, queries = _starts(num_steps, block), _blocks(query, block)
     out, log_sum = jax.lax.map(one_block, (starts, queries))
-    out = _joined(out, num_steps).astype(value.dtype)
-    log_sum = _joined(log_sum, num_steps)
+    out = _join(out, num_steps).astype(value.dtype)
+    log_sum = _join(log_sum, num_steps)
     return out, (query, key, value, learned, length, factor_data, out, log_sum)
 
 
-def _backward(how, kept, out_grad):
+def _backward(how, residuals, out_grad):
     """Gradients of query, key, value and bias; everything [t, S] is made again."""
     *_, block, scale = how
-    query, key, value, learned, length, factor_data, out, log_sum = kept
+    query, key, value, learned, length, factor_data, out, log_sum = residuals
     wide = accumulator(query)
     narrow = wide if query.dtype == jnp.float16 else query.dtype  # it would overflow
     # sum_s weights * d weights, from what is at hand (FlashAttention, algorithm 4).
@@ -187,11 +189,11 @@ def _backward(how, kept, out_grad):
             )
             logits = _product(query, key.T) * scale + bias
             weights = jnp.exp(logits - log_sum[:, None])
-            kept, weights_grad = weights, _product(out_grad, value.T)
+            factored, weights_grad = weights, _product(out_grad, value.T)
             if factor is not None:
                 factors = factor(head)
-                kept, weights_grad = weights * factors, weights_grad * factors
-            value_grad += _product(kept.astype(value.dtype).T, out_grad)
+                factored, weights_grad = weights * factors, weights_grad * factors
+            value_grad += _product(factored.astype(value.dtype).T, out_grad)
             slope = weights * (weights_grad - drift[:, None])
             scaled = (slope * scale).astype(narrow)
             query_grad = _product(scaled, key.astype(narrow))
@@ -210,12 +212,14 @@ def _backward(how, kept, out_grad):
     zeros = [jnp.zeros_like(array, wide) for array in (key, value)]
     zeros += map(jnp.zeros_like, learned)
     _, *zeros = vary_alike(query, *zeros)
-    rows = [_blocks(array, block) for array in (query, out_grad, log_sum, drift)]
+    rows = [_blocks(array, block) for array in (query, out_grad)]
+    # Rows that fill up the last block weigh nothing, however large their bias.
+    rows += [_blocks(log_sum, block, jnp.inf), _blocks(drift, block)]
     starts = _starts(query.shape[1], block)
     sums, query_grad = jax.lax.scan(one_block, (zeros[:2], zeros[2:]), (starts, *rows))
     (key_grad, value_grad), learned_grads = sums
     return (
-        _joined(query_grad, query.shape[1]).astype(query.dtype),
+        _join(query_grad, query.shape[1]).astype(query.dtype),
         key_grad.astype(key.dtype),
         value_grad.astype(value.dtype),
         learned_grads,
@@ -259,16 +263,16 @@ def _starts(num_steps, block):
     return jnp.arange(0, num_steps, block)
 
 
-def _blocks(array, block):
-    """[N, T, …] -> [blocks, N, block, …], padded with zeros."""
+def _blocks(array, block, filling=0.0):
+    """[N, T, …] -> [blocks, N, block, …], the last one filled up."""
     num_heads, num_steps, *rest = array.shape
     count = -(-num_steps // block)
     padding = [(0, 0), (0, count * block - num_steps)] + [(0, 0)] * len(rest)
-    padded = jnp.pad(array, padding)
+    padded = jnp.pad(array, padding, constant_values=filling)
     return padded.reshape(num_heads, count, block, *rest).swapaxes(0, 1)
 
 
-def _joined(blocks, num_steps):
+def _join(blocks, num_steps):
     """The inverse of `_blocks`."""
     count, num_heads, block, *rest = blocks.shape
     joined = blocks.swapaxes(0, 1).reshape(num_heads, count * block, *rest)

@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating
 from gpsattn_jax.kernels.shapes import check_bias_and_mask, check_shapes
 
 EPSILON = 1e-6  # the least length that a channel is divided by
@@ -41,7 +41,7 @@ def channel_weights(
         mask=(mask, "T"),
     )
     check_bias_and_mask(None, mask)
-    query, key = floating(query, key)
+    query, key = as_floating(query, key)
     if mask is not None:
         query, key = (jnp.where(mask[:, None], x, 0) for x in (query, key))
     wide = accumulator(query)
@@ -80,7 +80,7 @@ def channel_attention(
     """
     check_shapes(key=(key, "T E"), value=(value, "T E"))
     weights = channel_weights(query, key, temperature, mask)
-    value = floating(value)
+    value = as_floating(value)
     if mask is not None:
         value = jnp.where(mask[:, None], value, 0)
     out = jnp.matmul(value, weights.T, preferred_element_type=accumulator(value))

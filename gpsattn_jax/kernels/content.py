@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating
 from gpsattn_jax.kernels.shapes import check_shapes
 
 
@@ -30,7 +30,7 @@ def content_attention(
         ValueError: if the shapes do not fit.
     """
     check_shapes(query=(query, "T D"), key=(key, "S D"), value=(value, "S E"))
-    query, key, value = floating(query, key, value)
+    query, key, value = as_floating(query, key, value)
     dtype = accumulator(value)
     # exp first, one division of the small [D, E] context last: no normalised keys.
     logits = key.astype(dtype)
@@ -55,6 +55,6 @@ def content_weights(query: chex.Array, key: chex.Array) -> chex.Array:
         ValueError: if the shapes do not fit.
     """
     check_shapes(query=(query, "T D"), key=(key, "S D"))
-    query, key = floating(query, key)
+    query, key = as_floating(query, key)
     spread = jax.nn.softmax(key.astype(accumulator(key)), axis=0)
     return jnp.matmul(query.astype(spread.dtype), spread.T).astype(query.dtype)

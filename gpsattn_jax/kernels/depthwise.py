@@ -12,7 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating, vary_alike
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating, vary_alike
 from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 TILE = 8  # The filters' gradient sums at most so many rows and columns in one go.
@@ -56,13 +56,16 @@ def depthwise_conv(
     padding = size // 2 if padding is None else padding
     check_least(1, stride=stride, K=size)
     check_least(0, padding=padding)
-    x, filters = vary_alike(*floating(x, filters))
+    x, filters = vary_alike(*as_floating(x, filters))
     rows, columns = (length + 2 * padding for length in x.shape[1:3])
     if min(rows, columns) < size:
         raise ValueError(
             f"filters of {size} x {size} need a map of that size at the least; "
             f"x with its padding is {rows} x {columns}."
         )
+    if not x.shape[-1]:
+        lengths = ((length - size) // stride + 1 for length in (rows, columns))
+        return jnp.zeros((len(x), *lengths, 0), x.dtype)
     return _depthwise(x, filters, stride, padding)
 
 
@@ -70,8 +73,8 @@ def depthwise_conv(
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _depthwise(x, filters, stride, padding):
-    elsewhere = _grouped if filters.ndim == 3 else _shifted
-    return _by_platform(_shifted, elsewhere, stride, padding, x, filters)
+    elsewhere = _grouped_conv if filters.ndim == 3 else _shifted_products
+    return _by_platform(_shifted_products, elsewhere, stride, padding, x, filters)
 
 
 def _forward(x, filters, stride, padding):
@@ -108,7 +111,7 @@ def _by_platform(on_cpu, elsewhere, stride, padding, *arrays):
     )
 
 
-def _shifted(x, filters, stride, padding):
+def _shifted_products(x, filters, stride, padding):
     """The sum of K K shifted products."""
     wide, size = accumulator(x), filters.shape[-2]
     taps = filters.reshape(-1, size, size, 1, 1, filters.shape[-1]).astype(wide)
@@ -122,7 +125,7 @@ def _shifted(x, filters, stride, padding):
     return out.astype(x.dtype)
 
 
-def _grouped(x, filters, stride, padding):
+def _grouped_conv(x, filters, stride, padding):
     """XLA's own convolution; shared filters only."""
     out = jax.lax.conv_general_dilated(
         x,
@@ -155,8 +158,8 @@ def _input_gradient(slope, filters, shape, stride, padding):
     slope = _pad(slope, before, [cell + reach - 1 - before for cell in cells])
 
     def term(i, j):
-        seen = _window(slope, i, j, cells)[:, :, None, :, None].astype(wide)
-        return seen * taps[:, i, :, :, j]
+        outputs = _window(slope, i, j, cells)[:, :, None, :, None].astype(wide)
+        return outputs * taps[:, i, :, :, j]
 
     out = _sum(term, reach, reach).astype(slope.dtype)
     out = out.reshape(-1, cells[0] * stride, cells[1] * stride, channels)
@@ -176,7 +179,7 @@ def _filter_gradient_by_tile(x, filters, slope, stride, padding):
     whole = [count * n for count, n in zip(counts, tile, strict=True)]
     slope = _pad(slope, 0, whole)
     x = _pad(x, padding, [(n - 1) * stride + size - padding for n in whole])
-    seen = [(n - 1) * stride + size for n in tile]
+    reach = [(n - 1) * stride + size for n in tile]
 
     def add(step, total):
         image, place = divmod(step, counts[0] * counts[1])
@@ -184,7 +187,7 @@ def _filter_gradient_by_tile(x, filters, slope, stride, padding):
             n * k for n, k in zip(tile, divmod(place, counts[1]), strict=True)
         )
         start = image, row * stride, column * stride, 0
-        patch = jax.lax.dynamic_slice(x, start, (1, *seen, channels))
+        patch = jax.lax.dynamic_slice(x, start, (1, *reach, channels))
         taps = jax.lax.dynamic_slice(
             slope, (image, row, column, 0), (1, *tile, channels)
         )

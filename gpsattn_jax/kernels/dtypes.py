@@ -14,7 +14,7 @@ def accumulator(array: chex.Array) -> jnp.dtype:
     return jnp.promote_types(array.dtype, jnp.float32)
 
 
-def floating(*arrays: chex.Array) -> Any:
+def as_floating(*arrays: chex.Array) -> Any:
     """Integers and booleans as float32; what is floating point stays as it is.
 
     Args:

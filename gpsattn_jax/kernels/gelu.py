@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import floating
+from gpsattn_jax.kernels.dtypes import as_floating
 
 # The normal distribution's Phi(z) = 1/2 + z P(s), s = 2 (z / REACH)^2 - 1 in [-1, 1]:
 # in s, unlike in z^2, the powers hardly cancel. A minimax fit (Lawson's weights on
@@ -44,7 +44,7 @@ def gelu(x: chex.Array) -> chex.Array:
     Returns:
         As x in shape and dtype; NaN where x is NaN.
     """
-    return _gelu(floating(x))
+    return _gelu(as_floating(x))
 
 
 @jax.custom_jvp

@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating
 from gpsattn_jax.kernels.shapes import check_shapes
 
 
@@ -25,7 +25,7 @@ def mix_kernels(logits: chex.Array, kernels: chex.Array) -> chex.Array:
         ValueError: if the shapes do not fit.
     """
     check_shapes(logits=(logits, "K K G C"), kernels=(kernels, "K K G C"))
-    logits, kernels = floating(logits, kernels)
+    logits, kernels = as_floating(logits, kernels)
     gates = jax.nn.softmax(logits.astype(accumulator(logits)), axis=-2)
     mixed = jnp.sum(gates * kernels.astype(gates.dtype), axis=-2)
     return mixed.astype(kernels.dtype)

@@ -4,7 +4,7 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating
 from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 
@@ -27,7 +27,7 @@ def adaptive_average_pool(x: chex.Array, size: int) -> chex.Array:
     check_shapes(x=(x, "H W C"))
     height, width, channels = x.shape
     check_least(1, size=size, H=height, W=width)
-    x = floating(x)
+    x = as_floating(x)
     wide = accumulator(x)
     if height % size == 0 and width % size == 0:
         bins = x.reshape(size, height // size, size, width // size, channels)

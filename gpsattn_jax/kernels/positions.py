@@ -41,7 +41,7 @@ def absolute_bias(
     pair = columns // 2
     # Far beyond the channels the power overflows, as it should: the angle is zero.
     angle = rows.astype(dtype) / jnp.power(frequency, (2 * pair / channels))
-    return _paired(angle, columns, length)
+    return _sine_or_cosine(angle, columns, length)
 
 
 def relative_bias(
@@ -73,7 +73,7 @@ def relative_bias(
     distance = (columns - rows + length - 1).astype(dtype)
     halves = (jnp.power(frequency, x / (2 * length)) for x in (rows, columns))
     wavelength = next(halves) * next(halves)
-    return _paired(distance / wavelength, columns, length)
+    return _sine_or_cosine(distance / wavelength, columns, length)
 
 
 def no_bias(
@@ -101,7 +101,7 @@ def no_bias(
     return jnp.zeros(shape, jnp.result_type(float))
 
 
-def _paired(angle, columns, length):
+def _sine_or_cosine(angle, columns, length):
     """The sine of even columns and the cosine of odd ones, zero for one without pair.
 
     A pair is complete if its second column lies within the sequence.

@@ -3,7 +3,7 @@
 import chex
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating
 from gpsattn_jax.kernels.shapes import check_shapes
 
 
@@ -29,7 +29,7 @@ def relative_attention(
         ValueError: if the shapes do not fit or R is even.
     """
     check_shapes(query=(query, "T D"), value=(value, "T E"), table=(table, "R D"))
-    value = floating(value)
+    value = as_floating(value)
     scores = relative_weights(query, table)
     out = jnp.matmul(scores, value, preferred_element_type=accumulator(value))
     return out.astype(value.dtype)
@@ -49,7 +49,7 @@ def relative_weights(query: chex.Array, table: chex.Array) -> chex.Array:
         ValueError: if the shapes do not fit or R is even.
     """
     check_shapes(query=(query, "T D"), table=(table, "R D"))
-    query, table = floating(query, table)
+    query, table = as_floating(query, table)
     keys = relative_keys(table, query.shape[0])
     return jnp.einsum(
         "td,tsd->ts", query, keys, preferred_element_type=accumulator(query)

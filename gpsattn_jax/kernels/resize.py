@@ -6,7 +6,7 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating
 
 SHARPNESS = -0.75  # Keys' a; `jax.image.resize` has -0.5
 
@@ -33,7 +33,7 @@ def resize_bicubic(array: chex.Array, shape: Sequence[int]) -> chex.Array:
             f"shape must be {array.ndim} sizes of at least 1; got {tuple(shape)} "
             f"for an array {array.shape}."
         )
-    array = floating(array)
+    array = as_floating(array)
     out = array.astype(accumulator(array))
     for axis, size in enumerate(shape):
         if size != out.shape[axis]:

@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating
 from gpsattn_jax.kernels.shapes import check_bias_and_mask, check_shapes
 
 
@@ -40,10 +40,10 @@ def attention_weights(
         query=(query, "T D"), key=(key, "S D"), bias=(bias, "T S"), mask=(mask, "T S")
     )
     check_bias_and_mask(bias, mask)
-    query, key = floating(query, key)
+    query, key = as_floating(query, key)
     scale = max(query.shape[-1], 1) ** -0.5 if scale is None else scale
     if mask is not None:  # what nobody sees must not reach a gradient either
-        query, key = _cleared(query, mask.any(1)), _cleared(key, mask.any(0))
+        query, key = _clear_rows(query, mask.any(1)), _clear_rows(key, mask.any(0))
     logits = scale * jnp.matmul(query, key.T, preferred_element_type=accumulator(query))
     if bias is not None:
         logits += bias
@@ -83,23 +83,23 @@ def attend(
         ValueError: if the shapes do not fit, the bias is boolean or the mask is not.
     """
     check_shapes(key=(key, "S D"), value=(value, "S E"))
-    value = floating(value)
+    value = as_floating(value)
     weights = attention_weights(query, key, bias, mask, scale=scale)
     if mask is None:
-        return _gathered(weights, value)
+        return _gather(weights, value)
     # A weight of zero times NaN is NaN: what is not finite is taken out, and put back
     # where a query does see it.
     sound = jnp.isfinite(value).all(1)
-    out = _gathered(weights, _cleared(value, sound))
-    spoilt = (mask & ~sound[None]).any(1, keepdims=True)
-    return jnp.where(spoilt, jnp.nan, out)
+    out = _gather(weights, _clear_rows(value, sound))
+    not_finite = (mask & ~sound[None]).any(1, keepdims=True)
+    return jnp.where(not_finite, jnp.nan, out)
 
 
-def _gathered(weights, value):
+def _gather(weights, value):
     out = jnp.matmul(weights, value, preferred_element_type=accumulator(value))
     return out.astype(value.dtype)
 
 
-def _cleared(array, rows):
+def _clear_rows(array, rows):
     """Zeros in the rows that are False."""
     return jnp.where(rows[:, None], array, 0)

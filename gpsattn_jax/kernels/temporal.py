@@ -6,7 +6,7 @@ import operator
 import chex
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.dtypes import accumulator, floating
+from gpsattn_jax.kernels.dtypes import accumulator, as_floating
 from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 
@@ -29,7 +29,7 @@ def temporal_conv(x: chex.Array, filters: chex.Array, *, stride: int = 1) -> che
     """
     check_shapes(x=(x, "T C"), filters=(filters, "K C"))
     check_least(1, stride=stride, K=len(filters))
-    x, filters = floating(x, filters)
+    x, filters = as_floating(x, filters)
     size, wide = len(filters), accumulator(x)
     padded = jnp.pad(x, ((size // 2, size // 2), (0, 0)))
     last = len(padded) - size

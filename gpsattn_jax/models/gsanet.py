@@ -17,7 +17,7 @@ from flax import nnx
 
 from gpsattn_jax.configs import Checked, Count, at_least, one_of
 from gpsattn_jax.modules.attention_maps import attention_maps
-from gpsattn_jax.modules.functional import Functional, rematerialized
+from gpsattn_jax.modules.functional import Functional, rematerialize
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.modules.layers import conv
 from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
@@ -267,7 +267,7 @@ class GSAResNet(nnx.Module):
             if attention_at is not None and block.has_maps:
                 maps[place] = block.maps(x, attention_at)
             if self.remat and train:
-                x = rematerialized(block, x, train=train, rngs=rngs)
+                x = rematerialize(block, x, train=train, rngs=rngs)
             else:
                 x = block(x, train=train, rngs=rngs)
             outputs.append(x)

@@ -80,7 +80,7 @@ class Functional:
         return outputs, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
 
 
-def rematerialized(
+def rematerialize(
     module: nnx.Module,
     *inputs: Any,
     train: bool = False,
@@ -114,7 +114,7 @@ def rematerialized(
     return out
 
 
-def scanned(
+def scan_modules(
     modules: Sequence[nnx.Module],
     x: chex.Array,
     *inputs: Any,
@@ -134,7 +134,7 @@ def scanned(
         each: [modules, …], what each of them takes.
         train: passed on.
         rngs: passed on; every module draws its own numbers.
-        remat: see `rematerialized`.
+        remat: see `rematerialize`.
 
     Returns:
         What the last module returns.
@@ -147,7 +147,7 @@ def scanned(
     def step(x, arrays_key_own):
         arrays, key, own = arrays_key_own
         module = nnx.merge(graphdef, arrays)
-        run = functools.partial(rematerialized, module) if remat else module
+        run = functools.partial(rematerialize, module) if remat else module
         inner_rngs = None if key is None else nnx.Rngs(dropout=key)
         x = run(x, *inputs, own, train=train, rngs=inner_rngs)
         return x, nnx.state(module, nnx.Not(nnx.Param))

@@ -84,8 +84,8 @@ class JointEmbedding(nnx.Module):
         """
         found = []
         for lag, norm, layers in zip(self.lags, self.norms, self.layers, strict=True):
-            x, seen = motion(stream, visible, lag) if lag else (stream, visible)
-            found.append(layers(_normalised(norm, x, seen, train)))
+            x, where = motion(stream, visible, lag) if lag else (stream, visible)
+            found.append(layers(_normalise(norm, x, where, train)))
         if self.distance_lags:
             gaps, both = joint_distances(joints, mask)
         for lag, layers in zip(self.distance_lags, self.distances, strict=True):
@@ -122,7 +122,7 @@ class TwoLayers(nnx.Module):
 def motion(
     x: chex.Array, mask: chex.Array | None, lag: int
 ) -> tuple[chex.Array, chex.Array | None]:
-    """Differences over `lag` frames, and where both are seen; 0 in the first `lag`.
+    """Differences over `lag` frames, and where both are there; 0 in the first `lag`.
 
     Args:
         x: [B, T, V, C].
@@ -154,7 +154,7 @@ def joint_distances(
 
     Returns:
         ([B, T, V (V - 1) / 2, 1], boolean [B, T, V (V - 1) / 2]): the distances, 0 (the
-        mean) where one of the two joints is missing, and where both are seen.
+        mean) where one of the two joints is missing, and where both are there.
     """
     one, other = np.triu_indices(joints.shape[2], 1)
     square = jnp.square(joints[:, :, one] - joints[:, :, other]).sum(-1)
@@ -172,13 +172,13 @@ def joint_distances(
     return (centred * jax.lax.rsqrt(var + 1e-8))[..., None], both
 
 
-def _normalised(norm, x, mask, train):
-    """Over V C, by the statistics of what is seen; hidden coordinates become 0."""
+def _normalise(norm, x, mask, train):
+    """Over V C, by the statistics of what is visible; hidden coordinates become 0."""
     flat = x.reshape(*x.shape[:2], -1)
-    seen = None
+    visible = None
     if mask is not None:
-        seen = jnp.repeat(mask, x.shape[-1], axis=-1)
-    out = norm(flat, seen, train=train)
-    if seen is not None:
-        out = jnp.where(seen, out, 0)
+        visible = jnp.repeat(mask, x.shape[-1], axis=-1)
+    out = norm(flat, visible, train=train)
+    if visible is not None:
+        out = jnp.where(visible, out, 0)
     return out.reshape(x.shape)

@@ -153,8 +153,8 @@ def drop_path(
         raise ValueError("drop path needs a random key in training: rng=….")
     stays = jnp.asarray(1 - rate, x.dtype)
     shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-    kept = jax.random.bernoulli(rngs.dropout(), 1 - rate, shape)
-    return jnp.where(kept, x / stays, 0)
+    keep = jax.random.bernoulli(rngs.dropout(), 1 - rate, shape)
+    return jnp.where(keep, x / stays, 0)
 
 
 def conv(

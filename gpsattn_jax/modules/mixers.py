@@ -63,8 +63,8 @@ def make_mixer(
     Returns:
         The module.
     """
-    chosen = {name: value for name, value in options.items() if takes(mixer, name)}
-    return mixer(channels=channels, **chosen, rngs=rngs)
+    arguments = {name: value for name, value in options.items() if takes(mixer, name)}
+    return mixer(channels=channels, **arguments, rngs=rngs)
 
 
 def takes(mixer: Mixer, option: str) -> bool:

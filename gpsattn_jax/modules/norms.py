@@ -89,15 +89,15 @@ class BatchNorm(nnx.Module):
 
     def _masked_statistics(self, x, mask, axes):
         """A channel that no example shows keeps the statistics it has."""
-        count, seen = mask.sum(axes).astype(x.dtype), mask.any(axes)
+        count, visible = mask.sum(axes).astype(x.dtype), mask.any(axes)
         least = jnp.maximum(count, 1)
         mean = jnp.where(mask, x, 0).sum(axes) / least
-        mean = jnp.where(seen, mean, self.mean[...])
+        mean = jnp.where(visible, mean, self.mean[...])
         centred = jnp.where(mask, x - along_channels(mean, x.ndim), 0)
-        var = jnp.where(seen, jnp.square(centred).sum(axes) / least, self.var[...])
+        var = jnp.where(visible, jnp.square(centred).sum(axes) / least, self.var[...])
         self._update(self.mean, mean)
         self._update(
-            self.var, jnp.where(seen, var * (count / jnp.maximum(count - 1, 1)), var)
+            self.var, jnp.where(visible, var * (count / jnp.maximum(count - 1, 1)), var)
         )
         return mean, var
 

@@ -70,8 +70,8 @@ class PositionalAttention(nnx.Module):
         head = (channels, width // num_heads)
 
         def project():
-            drawn = _draw(start, rngs, (*blocks, num_heads), head)
-            return Kernel(jnp.moveaxis(drawn, -3, -2))  # [(M,) C, N, D]
+            values = _draw(start, rngs, (*blocks, num_heads), head)
+            return Kernel(jnp.moveaxis(values, -3, -2))  # [(M,) C, N, D]
 
         self.query, self.key, self.value = project(), project(), project()
         out = _draw(start, rngs, blocks, (width, channels))
@@ -144,7 +144,9 @@ class PositionalAttention(nnx.Module):
         return _from_heads(how(query, key_, value, length, key), out)
 
     def _in_blocks(self, query, key, value, length, rng):
-        drop = None if rng is None else functools.partial(_kept, self.dropout)
+        drop = (
+            None if rng is None else functools.partial(_dropout_factors, self.dropout)
+        )
         return attend_blocked(
             query, key, value, self._bias_of, length, block=BLOCK, scale=1.0,
             factor_of=drop, factor_data=rng,
@@ -158,7 +160,9 @@ class PositionalAttention(nnx.Module):
             if rng is not None:
                 rows = jnp.arange(query.shape[0])[:, None]
                 columns = jnp.arange(key.shape[0])[None]
-                weights = weights * _kept(self.dropout, rng, head, rows, columns)
+                weights = weights * _dropout_factors(
+                    self.dropout, rng, head, rows, columns
+                )
             return jnp.matmul(weights, value)
 
         return jax.vmap(one_head)(jnp.arange(len(query)), query, key, value)
@@ -205,7 +209,7 @@ def _from_heads(out, kernel):
     return flat @ kernel.reshape(-1, kernel.shape[-1])
 
 
-def _kept(rate, rng, head, rows, columns):
+def _dropout_factors(rate, rng, head, rows, columns):
     """Dropout's factors on the weights of some rows of a head: [t, S]."""
     rng = jax.random.fold_in(jax.random.fold_in(rng, head), rows[0, 0])
     shape = (rows.shape[0], columns.shape[1])

@@ -107,7 +107,7 @@ class SpatialAttention(_Heads):
         """
         query, key, value = self.project(x, _on_joints(code))
         if self.share_time:
-            out = self._shared(query, key, value, mask)
+            out = self._attend_at_once(query, key, value, mask)
         else:
             out = self._by_frame(attend, query, key, value, mask=mask)
         return self.out(out.reshape(x.shape))
@@ -136,23 +136,25 @@ class SpatialAttention(_Heads):
     def _by_frame(self, kernel, *arrays, mask=None):
         """A kernel for every frame and head: [B, T, V, N, D]s -> [B, T, …]."""
 
-        def one_head(bias, seen, *arrays):
+        def one_head(bias, visible, *arrays):
             count = arrays[0].shape[0]
-            seen = None if seen is None else jnp.broadcast_to(seen, (count, count))
-            return kernel(*arrays, bias=bias, mask=seen)
+            visible = (
+                None if visible is None else jnp.broadcast_to(visible, (count, count))
+            )
+            return kernel(*arrays, bias=bias, mask=visible)
 
         bias, heads = self._bias(), (1,) * len(arrays)
         out = 1 if kernel is attend else 0
         mapped = jax.vmap(
             one_head, in_axes=(None if bias is None else 0, None, *heads), out_axes=out
         )
-        seen = None if mask is None else mask[..., None, :]
+        visible = None if mask is None else mask[..., None, :]
         for _ in range(2):  # frames, clips
             axes = (None, None if mask is None else 0, *(0 for _ in arrays))
             mapped = jax.vmap(mapped, in_axes=axes)
-        return mapped(bias, seen, *arrays)
+        return mapped(bias, visible, *arrays)
 
-    def _shared(self, query, key, value, mask):
+    def _attend_at_once(self, query, key, value, mask):
         """The same attention in each frame: joints' vectors of all frames together."""
         steps = query.shape[1]
         if mask is not None:
@@ -169,21 +171,25 @@ class SpatialAttention(_Heads):
         Where a joint is missing, its logit in that frame is 0.
         """
         steps, dim = query.shape[1], query.shape[-1]
-        frames, seen = jnp.full((len(query),), steps, query.dtype), None
+        frames, visible = jnp.full((len(query),), steps, query.dtype), None
         if mask is not None:
             query, key = (jnp.where(mask[..., None, None], x, 0) for x in (query, key))
             frames = jnp.maximum(mask.any(-1).sum(-1), 1).astype(query.dtype)
-            seen = mask.any(1)[:, None, :]
-            seen = jnp.broadcast_to(seen, (len(mask), mask.shape[-1], mask.shape[-1]))
+            visible = mask.any(1)[:, None, :]
+            visible = jnp.broadcast_to(
+                visible, (len(mask), mask.shape[-1], mask.shape[-1])
+            )
         query = query / frames[:, None, None, None, None]
 
-        def one_head(query, key, bias, seen):
-            return attention_weights(query, key, bias, seen, scale=dim**-0.5)
+        def one_head(query, key, bias, visible):
+            return attention_weights(query, key, bias, visible, scale=dim**-0.5)
 
         bias = self._bias()
         heads = jax.vmap(one_head, in_axes=(0, 0, None if bias is None else 0, None))
-        along_batch = jax.vmap(heads, in_axes=(0, 0, None, None if seen is None else 0))
-        return along_batch(_of_all_frames(query), _of_all_frames(key), bias, seen)
+        along_batch = jax.vmap(
+            heads, in_axes=(0, 0, None, None if visible is None else 0)
+        )
+        return along_batch(_of_all_frames(query), _of_all_frames(key), bias, visible)
 
     def _bias(self):
         """[N, V, V]."""
@@ -246,7 +252,7 @@ class ChannelAttention(_Heads):
             rngs: likewise.
         """
         arrays = self._flat(x, time, code)
-        mapped = self._mapped(channel_attention, 3, mask, out_axes=1)
+        mapped = self._map_kernel(channel_attention, 3, mask, out_axes=1)
         out = mapped(*arrays, self.temperature[...], _flat_mask(mask))
         return self.out(out.reshape(x.shape))
 
@@ -269,7 +275,7 @@ class ChannelAttention(_Heads):
             [B, N, D, D], D = C / N.
         """
         query, key, _ = self._flat(x, time, code)
-        mapped = self._mapped(channel_weights, 2, mask, out_axes=0)
+        mapped = self._map_kernel(channel_weights, 2, mask, out_axes=0)
         return mapped(query, key, self.temperature[...], _flat_mask(mask))
 
     def _flat(self, x, time, code):
@@ -279,10 +285,10 @@ class ChannelAttention(_Heads):
         return [part.reshape(len(x), -1, *part.shape[3:]) for part in parts]
 
     @staticmethod
-    def _mapped(kernel, count, mask, out_axes):
+    def _map_kernel(kernel, count, mask, out_axes):
         heads = jax.vmap(kernel, in_axes=(*(1,) * count, 0, None), out_axes=out_axes)
-        seen = None if mask is None else 0
-        return jax.vmap(heads, in_axes=(*(0,) * count, None, seen))
+        mask_axis = None if mask is None else 0
+        return jax.vmap(heads, in_axes=(*(0,) * count, None, mask_axis))
 
 
 def _flat_mask(mask):

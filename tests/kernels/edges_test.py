@@ -74,7 +74,8 @@ def test_nobody_to_see_is_zero(name):
 MOVED = {"split_segments", "join_segments", "geodesic_bias"}
 
 
-@pytest.mark.parametrize("name", KERNELS)
+# A learned bias of integers is refused, see below.
+@pytest.mark.parametrize("name", [n for n in KERNELS if "learned" not in n])
 def test_integers_are_computed_in_float32(name):
     row = KERNELS[name]
     arrays = row.make(draw=lambda generator, size: generator.integers(-3, 9, size))
@@ -142,7 +143,7 @@ def test_a_boolean_bias_is_refused():
         lambda: attention_weights(query, key, mask),
         lambda: jax.vmap(lambda value: attend(query, key, value, mask))(value[None]),
     ):
-        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
             call()
     message = message.replace("bias", "what bias_of returns", 1)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -323,7 +324,7 @@ def test_rules_of_our_own_are_of_reverse_mode_as_documented(row, x64):
 
     for forward in (
         lambda: jax.jvp(squares, (first,), (first,)),
-        lambda: jax.linearize(squares, first),
+        lambda: jax.linearize(squares, first)[1](first),
         lambda: jax.jacfwd(squares)(first),
         lambda: jax.hessian(squares)(first),
     ):

@@ -13,7 +13,7 @@ from gpsattn_jax.models.transxnet.config import NORMS, Config
 from gpsattn_jax.models.transxnet.tables import fit_table
 from gpsattn_jax.modules.dual_mixer import DualMixer
 from gpsattn_jax.modules.feedforward import MultiScaleFeedForward
-from gpsattn_jax.modules.functional import Functional, rematerialized, scanned
+from gpsattn_jax.modules.functional import Functional, rematerialize, scan_modules
 from gpsattn_jax.modules.layers import (
     START,
     DepthwiseConv,
@@ -129,9 +129,9 @@ class Stage(nnx.Module):
         if train and len(self.blocks) > UNROLLED:
             rates = jnp.asarray(self.rates) if any(self.rates) else None
             how |= {"each": rates, "remat": self.remat}
-            return scanned(self.blocks, x, position, **how)
+            return scan_modules(self.blocks, x, position, **how)
         for block, rate in zip(self.blocks, self.rates, strict=True):
-            run = functools.partial(rematerialized, block) if self.remat else block
+            run = functools.partial(rematerialize, block) if self.remat else block
             x = run(x, position, rate or None, **how)
         return x
 
