@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gpsattn_jax.configs import Checked
 from gpsattn_jax.data.images import cifar, cifar_public
 from gpsattn_jax.data.images.bad_files import without_bad
 from gpsattn_jax.data.images.class_folders import read_folder, read_zips
@@ -20,7 +21,7 @@ from gpsattn_jax.data.images.tfds import read_tfds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Checked, prefix="data."):
     """Which images.
 
     Attributes:
