@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from gpsattn_jax.configs import Checked
 from gpsattn_jax.data.data_folder import ADVICE, data_folder
 from gpsattn_jax.data.images import cifar, cifar_public
 from gpsattn_jax.data.images.bad_files import without_bad
@@ -31,7 +32,7 @@ from gpsattn_jax.data.images.tfds import read_tfds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Checked, prefix="data."):
     """Which images.
 
     Attributes:
