@@ -127,7 +127,9 @@ def _main(system, face):
     present = [name for name in given if given[name].present]
     weights = mode == "evaluate" and system.scores_weights and "init_from" in present
     refuse_other_modes(present, mode, allowed=("split",) if weights else ())
-    axes = {name: given[name].value for name in ("split", "stream") if name in given}
+    axes: dict[str, Any] = {
+        name: given[name].value for name in ("split", "stream") if name in given
+    }
     if mode == "train" or weights:
         config = config_flags.override(face.SETUPS[given.setup])
         if weights:
