@@ -28,6 +28,14 @@ def test_links_within_the_repository_lead_somewhere(path):
             assert (path.parent / target).exists(), target
 
 
+def test_files_that_the_design_names_are_there():
+    text = (ROOT / "docs/design.md").read_text()
+    places = ROOT, ROOT / "gpsattn_jax", ROOT / "gpsattn_jax" / "systems"
+    named = re.findall(r"`([\w/]+/\w+\.py)`", text)
+    missing = [n for n in named if not any((at / n).is_file() for at in places)]
+    assert len(named) > 60 and not missing
+
+
 @each
 def test_nothing_is_left_to_fill_in(path):
     prose = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(), flags=re.DOTALL)
