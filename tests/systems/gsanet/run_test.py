@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import json
+import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -82,6 +84,27 @@ def test_report_has_pictures_and_a_page(workdir, tmp_path):
     assert text.count("data:image/png;base64,") == 3
     rows = json.loads((tmp_path / "scores.json").read_text())["accuracy"]
     assert f"{100 * rows['k-nearest neighbours']:.2f} %" in text
+
+
+def test_a_run_from_before_mixers_had_names_is_read_and_goes_on(tmp_path, workdir):
+    """Its checkpoints say `attention`, a switch for each group."""
+    shutil.copytree(workdir, tmp_path, dirs_exist_ok=True)
+    for path in (tmp_path / "checkpoints").glob("*/metadata/metadata"):
+        settings = json.loads(path.read_text())
+        settings["model"]["attention"] = [True]
+        del settings["model"]["mixers"]
+        path.write_text(json.dumps(settings))
+    before = gsanet.restore(tmp_path)
+    assert before.config.model.mixers == ("gsa",)
+    longer = dataclasses.replace(SMALL.train, num_steps=5)
+    with pytest.raises(ValueError, match="train.num_steps was 4, is 5"):
+        gsanet.train(dataclasses.replace(SMALL, train=longer), tmp_path)
+    latest = tmp_path / "checkpoints" / "4"
+    shutil.rmtree(latest)
+    gsanet.train(SMALL, tmp_path)
+    after = gsanet.restore(tmp_path)
+    assert after.step == 4
+    jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
 
 
 def test_a_network_without_attention_has_a_report_too(tmp_path):
