@@ -93,8 +93,7 @@ def load(
             rest = {n: array for n, array in arrays.items() if n not in set(extras)}
             return SYSTEMS[system](rest, metadata, **options)
     except ConversionError as error:
-        complaints = with_names_of_the_file(error.complaints, arrays)
-        raise ConversionError(complaints, where) from None
+        raise with_names_of_the_file(error, arrays, where) from None
     except ValueError as error:
         if not where:
             raise

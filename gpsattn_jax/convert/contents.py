@@ -68,7 +68,9 @@ def _kind(path):
         return "npz" if _holds_arrays(path) else "torch"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
         return "safetensors"
-    if path.suffix not in SUFFIXES and not head.startswith(b"\x80"):
+    if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+        return "torch"  # a pickle of that protocol
+    if path.suffix not in SUFFIXES:
         raise ValueError(
             f"{path}: must be a file of weights, such as {', '.join(SUFFIXES)}; "
             f"got {path.suffix!r}."

@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from gpsattn_jax.convert.saved import saved_config
+from gpsattn_jax.convert.saved import load_saved
 from gpsattn_jax.convert.torch_keys import (
     ConversionError,
     Rule,
@@ -80,16 +80,15 @@ def load_network(
         ValueError: if our own file carries no config, or has no head and one is asked
             for.
     """
-    complaints: list[str] = []
-    names: dict[str, str] = {}
+    build, kind = efficientnet_lite.build, efficientnet_lite.Config
     if is_ours(arrays):
-        config = saved_config(efficientnet_lite.Config, metadata)
+        config, _, params, state = load_saved(build, kind, arrays, metadata)
     else:
         config = infer_config(arrays)
         rules = network_rules(config)
-        arrays, complaints = rename(arrays, rules)
+        renamed, complaints = rename(arrays, rules)
         names = foreign_names(rules)
-    params, state = fill(efficientnet_lite.build(config), arrays, complaints, names)
+        params, state = fill(build(config), renamed, complaints, names)
     return _with_or_without_head(config, params, state, features_only)
 
 

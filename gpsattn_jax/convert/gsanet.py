@@ -229,8 +229,8 @@ def load_network(
         )
     else:
         kind = gsanet.Config
-        found, _, *rest = load_saved(gsanet.build, kind, arrays, metadata)
-        weights = found, rest[0], rest[1]
+        found, _, params, state = load_saved(gsanet.build, kind, arrays, metadata)
+        weights = found, params, state
     wanted = dataclasses.replace(weights[0], **options)
     return reshaped(gsanet.build, weights[0], wanted, *weights[1:])
 

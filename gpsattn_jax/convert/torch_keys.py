@@ -16,13 +16,17 @@ class ConversionError(ValueError):
     Args:
         complaints: a line for every key that is off; the message lists them.
         where: the file they come from, if they do.
+        names: of the weights, if they say more than the complaints.
     """
 
-    def __init__(self, complaints: Sequence[str], where: str = "") -> None:
+    def __init__(
+        self, complaints: Sequence[str], where: str = "", names: str = ""
+    ) -> None:
         self.complaints = list(complaints)
         lines = "\n  ".join(complaints)
-        begin = f"{where}: the" if where else "The"
-        super().__init__(f"{begin} weights do not fit the network:\n  {lines}")
+        begin = f"{where}: the weights" if where else "The weights"
+        named = f", {names}," if names else ""
+        super().__init__(f"{begin}{named} do not fit the network:\n  {lines}")
 
 
 @dataclasses.dataclass(frozen=True)

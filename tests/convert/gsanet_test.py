@@ -467,7 +467,7 @@ def test_missing_file(tmp_path):
         load_module(tmp_path / "nowhere.npz")
 
 
-@pytest.mark.parametrize("name", ["gsa.bin", "gsa.onnx", "gsa", "gsa.pickle"])
+@pytest.mark.parametrize("name", ["gsa.onnx", "gsa", "gsa.pickle"])
 def test_unknown_suffix(tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ValueError, match=r"\.pth.*\.npz.*\.safetensors"):

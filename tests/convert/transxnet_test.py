@@ -485,7 +485,7 @@ def test_truncated_checkpoints(torch, tmp_path, share):
 @pytest.mark.parametrize(
     ("name", "system", "message"),
     [
-        ("weights.bin", "transxnet", "the suffix must be one of .pth, .pt, .pkl"),
+        ("weights.onnx", "transxnet", "the suffix must be one of .pth, .pt, .pkl"),
         ("weights.npz", "gsanet", "system must be one of pglsum, transxnet, which"),
     ],
 )
@@ -595,8 +595,8 @@ def test_gsanet_is_written_as_ours_alone(tmp_path, capsys):
     assert read(output)[0].keys() == read(source)[0].keys()
     with pytest.raises(ValueError, match="system must be one of pglsum, transxnet"):
         rewrite.rewrite("gsanet", source, tmp_path / "c.npz", to="torch")
-    with pytest.raises(ValueError, match="gsanet weights do not change num_classes"):
-        rewrite.rewrite("gsanet", source, output, num_classes=2)
+    with pytest.raises(ValueError, match="gsanet weights do not change image_size"):
+        rewrite.rewrite("gsanet", source, output, image_size=2)
     with pytest.raises(ValueError, match="to must be one of ours, torch; got 'onnx'"):
         rewrite.rewrite("gsanet", source, output, to="onnx")
 
@@ -661,3 +661,47 @@ def test_the_script_takes_a_run(tmp_path):
     assert code == 0 and "step 1: transxnet" in text
     run = system.restore(tmp_path / "run")
     assert_same(load(output)[1:], jax.device_get((run.params, run.state)))
+
+
+# Weights without a head.
+
+
+def headless(*prefixes):
+    return {n: a for n, a in official().items() if not n.startswith(prefixes)}
+
+
+@pytest.mark.parametrize("prefixes", [("classifier.2.",), ("classifier.",)])
+def test_weights_without_a_head_where_it_is_not_needed(prefixes):
+    arrays = headless(*prefixes)
+    with pytest.raises(convert.ConversionError, match="missing: classifier.2.weight"):
+        load(arrays)
+    config, params, state = load(arrays, headless=True)
+    assert config == dataclasses.replace(SMALL, num_classes=0)
+    assert "head" not in params and outputs(config, params, state) == (1, 12)
+    config, params, state = load(arrays, num_classes=7)
+    assert config.num_classes == 7 and outputs(config, params, state) == (1, 7)
+    config, params, state = load(arrays, features_only=True)
+    assert outputs(config, params, state) == ((1, 4, 4, 8), (1, 2, 2, 12))
+    maps = to_torch(config, params, state)  # a backbone's checkpoint, with its norms
+    config, params, state = load(maps, num_classes=7)
+    assert config == dataclasses.replace(SMALL, num_classes=7)
+    assert outputs(config, params, state) == (1, 7)
+
+
+def test_no_classes_give_the_features_before_the_head():
+    images = np.random.default_rng(0).normal(size=(1, 16, 16, 3)).astype(np.float32)
+    network, params, state = convert.load("transxnet", official())
+    logits, _ = network.apply(params, state, images)
+    pooled, *weights = convert.load("transxnet", official(), num_classes=0)
+    assert "head" not in weights[0]
+    features, _ = pooled.apply(*weights, images)
+    expected = features @ params["head"]["kernel"] + params["head"]["bias"][None]
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stem_for_one_channel():
+    config, params, _ = load(official(), in_channels=1)
+    assert config == dataclasses.replace(SMALL, in_channels=1)
+    colours = official()["patch_embed.proj.conv.weight"].sum(1)
+    kernel = params["stem"]["conv"]["kernel"][:, :, 0].transpose(2, 0, 1)
+    np.testing.assert_allclose(kernel, colours, rtol=1e-5, atol=1e-6)
