@@ -1,6 +1,5 @@
 """An image classifier's results as text: beside baselines, over seeds, for pictures."""
 
-import csv
 import dataclasses
 import os
 import pathlib
@@ -9,15 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.data.images import sources as image_data
-from gpsattn_jax.evaluation import classification
 from gpsattn_jax.evaluation.baselines import MOST_NEIGHBOURS, baseline_accuracies
-from gpsattn_jax.files import replaced
 from gpsattn_jax.systems.image_classifier import run as image_classifier
+from gpsattn_jax.systems.image_classifier.prediction import Predictions, predict
 from gpsattn_jax.systems.image_classifier.run import Classifier, System
 from gpsattn_jax.training.config import Machine
 
-Predictions = list[tuple[str, list[tuple[str, float]]]]
+__all__ = [
+    "baselines",
+    "predict",
+    "print_evaluation",
+    "print_predictions",
+    "print_repeats",
+]
 
 # Baselines hold all pixels at once, as float32: beyond 8 GB there are none.
 MOST_PIXEL_VALUES = 2**31
@@ -43,6 +46,7 @@ def print_evaluation(
     *,
     averaged: Classifier | None = None,
     data_dir: str | os.PathLike | None = None,
+    folder: str | os.PathLike | None = None,
 ) -> None:
     """Prints the accuracy on the test images beside the baselines'.
 
@@ -51,11 +55,14 @@ def print_evaluation(
         name: what the table calls it.
         averaged: the same with the moving averages of its weights.
         data_dir: the folder of data sets.
+        folder: of class folders to score instead of the run's test images, without
+            baselines.
     """
-    measured = image_classifier.evaluate(classifier, data_dir)
-    rows = baselines(classifier.config, data_dir) | {name: measured["accuracy"]}
+    measured = image_classifier.evaluate(classifier, data_dir, folder)
+    rows = {} if folder else baselines(classifier.config, data_dir)
+    rows |= {name: measured["accuracy"]}
     if averaged is not None:
-        scores = image_classifier.evaluate(averaged, data_dir)
+        scores = image_classifier.evaluate(averaged, data_dir, folder)
         rows[f"{name}, averaged weights"] = scores["accuracy"]
     print(f"\nAccuracy on {measured['images']} test images, step {classifier.step}:\n")
     for title, accuracy in sorted(rows.items(), key=lambda row: row[1]):
@@ -101,58 +108,6 @@ def print_repeats(
         print(f"  {title:<34}{text}")
 
 
-def predict(
-    classifier: Classifier,
-    images: str | os.PathLike,
-    output: str | os.PathLike | None = None,
-    *,
-    invert: bool = False,
-    count: int = 3,
-) -> Predictions:
-    """The top classes of a user's own image files.
-
-    Args:
-        classifier: a trained network.
-        images: a folder, a glob pattern or a file.
-        output: optional CSV: file, then class and probability `count` times.
-        invert: swap dark and bright first (dark ink on paper, for the digits).
-        count: classes for each image.
-
-    Returns:
-        [(file, [(class name, probability), …]), …].
-
-    Raises:
-        FileNotFoundError: if there are no images.
-        ValueError: names a file that is no readable image.
-    """
-    model = classifier.config.model
-    files = image_data.find_images(images)
-    pixels = image_data.read_images(files, model.image_size, model.in_channels)
-    rows = classifier.probabilities(1 - pixels if invert else pixels)
-    found = [
-        (str(file), classification.top_classes(row, classifier.class_names, count))
-        for file, row in zip(files, rows, strict=True)
-    ]
-    if output is not None:
-        _write_predictions(output, found)
-    return found
-
-
 def print_predictions(found: Predictions, output: str | os.PathLike | None) -> None:
-    """Prints the top classes of each image file."""
-    for file, classes in found:
-        shown = "   ".join(f"{name} {100 * share:5.1f} %" for name, share in classes)
-        print(f"{file}   {shown}")
-    if output is not None:
-        print(f"Written to {output}.")
-
-
-def _write_predictions(path, found):
-    ranks = range(1, len(found[0][1]) + 1)
-    titles = [f"{kind}_{rank}" for rank in ranks for kind in ("class", "probability")]
-    with replaced(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", *titles])
-        for name, classes in found:
-            cells = [cell for label, p in classes for cell in (label, f"{p:.4f}")]
-            writer.writerow([name, *cells])
+    """Nothing more: `predict` prints each picture's classes as they come."""
+    del found, output

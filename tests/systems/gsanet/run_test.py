@@ -61,10 +61,12 @@ def test_predictions_of_users_files(workdir, tmp_path):
     with output.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == [str(tmp_path / f"{i}.png") for i in (0, 1)]
-    assert rows[0]["class_1"] == found[0][1][0][0]
+    assert rows[0]["class_1"] == next(iter(found[rows[0]["file"]]))
     assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_2"])
     swapped = tables.predict(classifier, tmp_path, invert=True)
-    assert swapped[0][1][0][1] != found[0][1][0][1]
+    first = rows[0]["file"]
+    assert swapped[first].values() != found[first].values()
+    assert len(found[first]) == 2 and len(swapped[first]) == 3
 
 
 def test_report_has_pictures_and_a_page(workdir, tmp_path):
