@@ -9,7 +9,7 @@ import sys
 import threading
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from absl import app, flags, logging
@@ -104,9 +104,18 @@ def _hush_libraries():
     sys.unraisablehook = lambda *_: None
 
 
-def refuse(config_class: type, reason: str) -> None:
-    """Raises ValueError if a flag of one of the fields was given."""
-    names = [name for name, _, _ in _fields(config_class) if flags.FLAGS[name].present]
+def refuse(config_class: type, reason: str, allowed: Collection[str] = ()) -> None:
+    """Raises ValueError if a flag of one of the fields was given.
+
+    Args:
+        config_class: whose fields.
+        reason: why, for the message.
+        allowed: flags that may be given all the same.
+    """
+    present = [
+        name for name, _, _ in _fields(config_class) if flags.FLAGS[name].present
+    ]
+    names = [name for name in present if name not in allowed]
     if names:
         raise ValueError(f"--{', --'.join(names)}: {reason}")
 

@@ -61,6 +61,7 @@ def _transxnet():
 
 
 IMAGES = "images", "a folder, a pattern or a file"
+PREDICTION_OF_IMAGES = "invert", "top", "skip_bad", "features"
 
 SYSTEMS = {
     "gpsnet": System(
@@ -75,7 +76,7 @@ SYSTEMS = {
         face=_gsanet,
         setup="digits",
         inputs=IMAGES,
-        flags=("invert",),
+        flags=PREDICTION_OF_IMAGES,
         export_flags=("size",),
     ),
     "pglsum": System(
@@ -92,7 +93,7 @@ SYSTEMS = {
         face=_transxnet,
         setup="imagenette",
         inputs=IMAGES,
-        flags=("invert",),
+        flags=PREDICTION_OF_IMAGES,
         export_flags=("size",),
     ),
 }

@@ -23,6 +23,8 @@ FLAG_MODES = {
     "clip": ("predict",),
     "features": ("predict",),
     "invert": ("predict",),
+    "top": ("predict",),
+    "skip_bad": ("predict",),
     "ema": ("predict", "report", "export"),
     "output": ("predict", "report", "export"),
     "platforms": ("export",),
@@ -31,6 +33,7 @@ FLAG_MODES = {
     "steps": ("export",),
 }
 ARTEFACT = "model.stablehlo"
+FOLDER = "data.folder"  # another one can be evaluated
 
 
 def run(system: System) -> None:
@@ -112,6 +115,14 @@ def _define_flags(system, face):
         config_flags.define_numbers("fuse", text)
     if "invert" in system.flags:
         flags.DEFINE_bool("invert", False, "predict: swap dark and bright first.")
+    if "top" in system.flags:
+        flags.DEFINE_integer("top", 3, "predict: classes of each; 0 for all.", 0)
+    if "skip_bad" in system.flags:
+        flags.DEFINE_bool("skip_bad", False, "predict: a row for each unreadable file.")
+    if "features" in system.flags:
+        flags.DEFINE_string(
+            "features", None, "predict: an .npz of what the head takes."
+        )
     define_export_flags(system.flags)
     for name in set(flags.FLAGS) - before:  # `--help` shows them
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
@@ -138,17 +149,25 @@ def _main(system, face):
             axes["seeds"] = given.seeds
             grids.train_runs(system, config, given.workdir, **axes, **where)
         return
-    config_flags.refuse(face.Config, "the checkpoint's own settings are used.")
+    other_data = mode == "evaluate" and FOLDER in given and given[FOLDER].present
+    config_flags.refuse(
+        face.Config,
+        "the checkpoint's own settings are used.",
+        allowed=(FOLDER,) * other_data,
+    )
     source = given.workdir, given.checkpoint
     averaged = {"averaged": True} if given.ema else {}
     if mode == "evaluate":
-        face.evaluate(*source, **_own(system, "fuse"), **where)
+        folder = {"folder": given[FOLDER].value} if other_data else {}
+        face.evaluate(*source, **_own(system, "fuse"), **folder, **where)
     elif mode == "predict":
         name, inputs = system.inputs
         if given[name].value is None:
             raise ValueError(f"--mode=predict needs --{name}: {inputs}.")
         trained = face.restore(*source, machine=machine, **averaged)
-        own = _own(system, "invert")
+        own = _own(system, "invert", "skip_bad", "features")
+        if "top" in system.flags:
+            own["count"] = given.top
         face.predict(trained, given[name].value, given.output, **own)
     elif mode == "report":
         face.report(given.workdir, given.output, given.checkpoint, **averaged, **where)

@@ -81,8 +81,8 @@ def test_arrays_that_do_not_fit_are_refused():
 def test_in_order_counts_every_example_once():
     source = Arrays({"x": np.arange(7)}, {})
     found = [(batch["inputs"]["x"], count) for batch, count in in_order(source, 3)]
-    seen = np.concatenate([values[:count] for values, count in found])
-    np.testing.assert_array_equal(seen, np.arange(7))
+    together = np.concatenate([values[:count] for values, count in found])
+    np.testing.assert_array_equal(together, np.arange(7))
     assert {len(values) for values, _ in found} == {3}
 
 

@@ -19,7 +19,7 @@ from gpsattn_jax.data.prefetch import Prefetched
 
 
 class Numbers:
-    """The batch of a step is the step; told steps are errors."""
+    """The batch of a step is the step; some steps are errors."""
 
     def __init__(self, bad=(), seconds=0.0):
         self.bad, self.seconds = bad, seconds

@@ -25,7 +25,7 @@ def read_npy(path: str | os.PathLike) -> np.ndarray:
         ValueError: names the file that is no such file, or that holds objects.
     """
     _check_there(path)
-    with _named(path), open_regular(path) as file:
+    with _naming(path), open_regular(path) as file:
         return _array(file, os.fstat(file.fileno()).st_size)
 
 
@@ -43,7 +43,7 @@ def read_npz(path: str | os.PathLike, *names: str) -> dict[str, np.ndarray]:
     """
     _check_there(path)
     with contextlib.ExitStack() as stack:
-        with _named(path):
+        with _naming(path):
             archive = stack.enter_context(_archive(path))
             members = archive.namelist()
         arrays = {}
@@ -55,8 +55,8 @@ def read_npz(path: str | os.PathLike, *names: str) -> dict[str, np.ndarray]:
                 raise ValueError(
                     f"{path}: must be arrays of NumPy; got the file {name}."
                 )
-            with _named(path, f"array {name}: "):
-                arrays[name] = _unpacked(archive, member)
+            with _naming(path, f"array {name}: "):
+                arrays[name] = _unpack(archive, member)
     for name in names:
         if name not in arrays:
             raise ValueError(f"{path}: must have the array {name}.")
@@ -71,7 +71,7 @@ def npz_names(path: str | os.PathLike) -> tuple[str, ...]:
         ValueError: names the file that is no such file.
     """
     _check_there(path)
-    with _named(path), _archive(path) as archive:
+    with _naming(path), _archive(path) as archive:
         return tuple(name.removesuffix(".npy") for name in archive.namelist())
 
 
@@ -81,7 +81,7 @@ def _check_there(path):
 
 
 @contextlib.contextmanager
-def _named(path: str | os.PathLike, where: str = "") -> Iterator[None]:
+def _naming(path: str | os.PathLike, where: str = "") -> Iterator[None]:
     with readable(path, wanted=f"{where}must be arrays of NumPy"):
         yield
 
@@ -92,7 +92,7 @@ def _archive(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def _unpacked(archive, member):
+def _unpack(archive, member):
     """One array, unless it would take far more memory than its part of the file."""
     entry = archive.getinfo(member)
     most = max(UNPACKED_ALWAYS, MOST_RATIO * entry.compress_size)

@@ -19,7 +19,7 @@ _VERSION = 2  # of what counts as readable; another one checks all files again
 def without_bad(
     images: ImageFiles, folder: str | os.PathLike | None = None
 ) -> ImageFiles:
-    """Leaves out the files that cannot be decoded, telling how many and which.
+    """Leaves out the files that cannot be decoded, and says how many and which.
 
     Every file is decoded once; what was found is kept for the next time and holds as
     long as no file changes.
@@ -37,7 +37,7 @@ def without_bad(
     """
     mark = fingerprint(images.store, _VERSION, images.crop.most_pixels)
     kept = pathlib.Path(folder or default_folder()) / f"checked-{mark}.json"
-    bad = _remembered(kept)
+    bad = _recall(kept)
     if bad is None:
         bad = _find_bad(images)
         with replaced(kept) as path:
@@ -55,7 +55,7 @@ def without_bad(
     return images.take(np.delete(np.arange(len(images)), [int(place) for place in bad]))
 
 
-def _remembered(path):
+def _recall(path):
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):

@@ -70,7 +70,7 @@ def read_folder(
         for path in Walk(root).direct(folder):
             walk.left_out.add("picture in no class folder", path)
         files = {name: _below(walk, folder, name) for name in names}
-        sets[part] = _labelled(folder, files, classes, crop, threads)
+        sets[part] = _with_labels(folder, files, classes, crop, threads)
     notes += [f"left out: {line}" for line in walk.left_out.lines()]
     return LabelledSets(sets, tuple(notes))
 
@@ -150,14 +150,14 @@ def read_zips(
     archives = {"train": train}
     if validation is not None:
         archives["validation"] = validation
-    found = {part: _zipped(path) for part, path in archives.items()}
+    found = {part: _members_by_class(path) for part, path in archives.items()}
     classes = sorted(found["train"])
     sets = {}
     for part, files in found.items():
         archive = pathlib.Path(archives[part])
         _check_known(archive, files, classes)
         files = {name: files[name] for name in classes if name in files}
-        sets[part] = _labelled(archive, files, classes, crop, threads, ZipMembers)
+        sets[part] = _with_labels(archive, files, classes, crop, threads, ZipMembers)
     return LabelledSets(sets)
 
 
@@ -173,7 +173,7 @@ def _below(walk, folder, name):
     return sorted(os.path.relpath(path, folder) for path in found)
 
 
-def _zipped(path):
+def _members_by_class(path):
     """The image files of each class in a zip archive."""
     classes: dict[str, list[str]] = {}
     with readable(path, "zip archive"), zipfile.ZipFile(path) as archive:
@@ -196,7 +196,7 @@ def _begins_so(archive, member):
         return begins_as_picture(file.read(16))
 
 
-def _labelled(place, files, classes, crop, threads, store=Paths):
+def _with_labels(place, files, classes, crop, threads, store=Paths):
     """The images of one part; a class without any is an error."""
     _check_filled(place, files)
     counts = [len(found) for found in files.values()]

@@ -73,8 +73,8 @@ def decode(
         ValueError: `NAME: not a readable image: why`.
         OSError: if there is no such file, or it may not be read.
     """
-    with _opened(source, name, most_pixels) as image, _memory_for(image):
-        return _array(_flat(_decoded(image, 1, bits, name), channels))
+    with _open_image(source, name, most_pixels) as image, _memory_for(image):
+        return _array(_flat(_decode_pixels(image, 1, bits, name), channels))
 
 
 def resized_box(
@@ -115,7 +115,10 @@ def resized_box(
 
     check_method(method)
     resample = Image.Resampling[method.upper()]
-    with _opened(source, name, most_pixels) as image, contextlib.ExitStack() as stack:
+    with (
+        _open_image(source, name, most_pixels) as image,
+        contextlib.ExitStack() as stack,
+    ):
         if image.format not in _DRAFTED:
             stack.enter_context(_memory_for(image))
         width, height = _upright_size(image)
@@ -123,7 +126,7 @@ def resized_box(
         shrink = min(right - left, lower - upper) / size
         _draft(image, shrink)
         with _memory_for(image):
-            flat = _flat(_decoded(image, shrink, bits, name), channels)
+            flat = _flat(_decode_pixels(image, shrink, bits, name), channels)
         across, down = flat.width / width, flat.height / height
         right, lower = min(right * across, flat.width), min(lower * down, flat.height)
         box = (left * across, upper * down, right, lower)
@@ -137,7 +140,7 @@ def check_method(method: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(source: Source, name: str, most_pixels: int) -> Iterator[Any]:
+def _open_image(source: Source, name: str, most_pixels: int) -> Iterator[Any]:
     """The image, not yet decoded; whatever goes wrong with it bears its name."""
     from PIL import Image
 
@@ -236,7 +239,7 @@ def _draft(image, shrink):
         image.draft(None, (image.width // parts, image.height // parts))
 
 
-def _decoded(image, shrink, bits, name):
+def _decode_pixels(image, shrink, bits, name):
     """Upright pixels of 8 bits a channel; large ones at a fraction of their size."""
     from PIL import Image
 
@@ -249,11 +252,11 @@ def _decoded(image, shrink, bits, name):
     if image.mode.startswith("I"):  # which `convert` would clip
         values = to_eight_bits(np.asarray(image), bits, declared, name)
         image = Image.fromarray(values)
-    image = _reduced(image, int(shrink // 2))
+    image = _reduce_large(image, int(shrink // 2))
     return image.transpose(Image.Transpose[turn]) if turn else image
 
 
-def _reduced(image, parts):
+def _reduce_large(image, parts):
     """A large image at a whole fraction of its size, before it is copied again."""
     from PIL import Image
 

@@ -13,10 +13,10 @@ from gpsattn_jax.data.threads import in_threads
 from gpsattn_jax.files import readable, replaced
 from gpsattn_jax.progress import with_progress
 
-_VERSION = 2  # of what `decoded` makes of a file; another one makes all caches again
+_VERSION = 2  # of what becomes of a file; another one makes all caches again
 
 
-class Decoded:
+class DecodedStore:
     """Decoded images in a memory map, as a `ByteStore`.
 
     Args:
@@ -49,15 +49,15 @@ class Decoded:
     def stamp(self, place: int) -> list[Any]:
         return [self._path, int(self._places[place])]
 
-    def take(self, places: np.ndarray) -> "Decoded":
-        return Decoded(self._path, self._names, self._places[places])
+    def take(self, places: np.ndarray) -> "DecodedStore":
+        return DecodedStore(self._path, self._names, self._places[places])
 
     def __reduce__(self) -> tuple:
         """A copy in another process maps the file again."""
-        return Decoded, (self._path, self._names, self._places)
+        return DecodedStore, (self._path, self._names, self._places)
 
 
-def decoded(
+def with_decoded_cache(
     images: ImageFiles, folder: str | os.PathLike | None = None, size: int | None = None
 ) -> ImageFiles:
     """The same set, with every image decoded to one size the first time.
@@ -88,7 +88,7 @@ def decoded(
     if not _is_whole(path, len(images), whole):
         _make(path, images, whole)
     names = [images.store.name(place) for place in range(len(images))]
-    return dataclasses.replace(images, store=Decoded(path, names))
+    return dataclasses.replace(images, store=DecodedStore(path, names))
 
 
 def _is_whole(path, count, crop):

@@ -1,11 +1,12 @@
 """Image files that are decoded when a batch asks for them."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from gpsattn_jax.data.batches import Batch
-from gpsattn_jax.data.images.byte_stores import ByteStore
+from gpsattn_jax.data.images.byte_stores import ByteStore, Paths
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.threads import in_threads
 
@@ -62,6 +63,28 @@ class ImageFiles:
         name = self.store.name(place)
         return self.crop(self.store.read(place), seed, name=name)
 
+    def readable_batch(self, places: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+        """As `batch` without seeds, but what cannot be read is black and named.
+
+        Args:
+            places: [k].
+
+        Returns:
+            (images [k, size, size, channels] uint8, why by row for the unreadable).
+        """
+        side = self.crop.size
+        images = np.zeros((len(places), side, side, self.crop.channels), np.uint8)
+
+        def fill(row):
+            try:
+                images[row] = self.image(int(places[row]))
+            except (ValueError, OSError) as error:
+                return str(error)
+            return ""
+
+        reasons = in_threads(fill, range(len(places)), self.threads)
+        return images, {row: reason for row, reason in enumerate(reasons) if reason}
+
     def batch(self, places: np.ndarray, seeds: np.ndarray | None) -> Batch:
         """Decodes some images.
 
@@ -86,3 +109,17 @@ class ImageFiles:
         for _ in in_threads(fill, range(len(places)), self.threads):
             pass
         return {"inputs": {"images": images}, "targets": {"label": self.labels[places]}}
+
+
+def files_of(
+    paths: Sequence[str], crop: Crop, class_names: Sequence[str] = ()
+) -> ImageFiles:
+    """Image files without labels, which are all 0.
+
+    Args:
+        paths: of the files.
+        crop: how an image becomes a square.
+        class_names: of the network that will be asked.
+    """
+    nothing = np.zeros(len(paths), np.int32)
+    return ImageFiles(Paths("", paths), nothing, tuple(class_names), crop)

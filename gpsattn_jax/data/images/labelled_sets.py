@@ -34,9 +34,13 @@ class LabelledSets(Mapping[str, Images]):
         """How many parts."""
         return len(self.parts)
 
-    def summary(self) -> str:
-        """Parts, classes with counts, and the notes: one block of lines."""
-        lines = [f"{len(self['train'].class_names)} classes:"]
+    def summary(self, first: str = "train") -> str:
+        """Parts, classes with counts, and the notes: one block of lines.
+
+        Args:
+            first: the part whose classes are counted.
+        """
+        lines = [f"{len(self[first].class_names)} classes:"]
         for part, images in self.parts.items():
             text = class_counts(images.labels, images.class_names)
             lines.append(f"  {part:<11}{len(images):>9,} pictures   {text}")

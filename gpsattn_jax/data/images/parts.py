@@ -32,7 +32,7 @@ def find_parts(
         FileNotFoundError: if there are no folders in it.
         ValueError: names the folders that could be read in more than one way.
     """
-    root = _unwrapped(root, walk, notes)
+    root = _open_wrapper(root, walk, notes)
     names = walk.subfolders(root)
     if not names:
         raise FileNotFoundError(f"{root}: no class folders there.")
@@ -52,10 +52,10 @@ def find_parts(
     _check_train(root, parts, others)
     if others:
         notes.append(f"not used: {_some(others)}, beside the parts")
-    return _labelled(root, parts, notes)
+    return _with_classes(root, parts, notes)
 
 
-def _unwrapped(root, walk, notes):
+def _open_wrapper(root, walk, notes):
     """The folder inside, as long as there is but one with folders in it."""
     for _ in range(8):
         names = walk.subfolders(root)
@@ -104,7 +104,7 @@ def _check_train(root, parts, others):
         )
 
 
-def _labelled(root, parts, notes):
+def _with_classes(root, parts, notes):
     """The parts that have class folders; one of plain pictures has no labels."""
     folders = {}
     for part, name in parts.items():

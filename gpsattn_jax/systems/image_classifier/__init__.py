@@ -5,9 +5,10 @@ import pathlib
 from typing import Any
 
 from gpsattn_jax.systems.image_classifier.artefact import export
+from gpsattn_jax.systems.image_classifier.prediction import predict
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.image_classifier.run import probabilities, restore, train
-from gpsattn_jax.systems.image_classifier.tables import evaluate, predict
+from gpsattn_jax.systems.image_classifier.tables import evaluate
 
 __all__ = [
     "ImageClassifier",

@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import os
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,11 +15,12 @@ from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.images import sets as image_sets
 from gpsattn_jax.data.images.augment.recipe import augment_batch, left_for_device
-from gpsattn_jax.data.images.labelled_sets import LabelledSets
+from gpsattn_jax.data.images.labelled_sets import LabelledSets, class_list
 from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.evaluation import classification
+from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.runs import TrainedRun
@@ -26,7 +29,7 @@ from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.predict import predict
-from gpsattn_jax.training.sharding import place
+from gpsattn_jax.training.sharding import Placement, place
 
 
 def train(
@@ -54,6 +57,8 @@ def train(
     size = config.train.batch_size
     rows = placement.rows(size, config.train.accumulate)
     sets = load_sets(config, data_dir)
+    if jax.process_index() == 0:
+        print(f"data.name={config.data.name}: {sets.summary()}", file=sys.stderr)
     class_names = sets["train"].class_names
     _check(config, sets["train"])
     network = system.build(config.model)
@@ -118,10 +123,21 @@ def probabilities(run: TrainedRun, images: Images | np.ndarray) -> np.ndarray:
 
 
 def score_test_images(
-    run: TrainedRun, data_dir: str | os.PathLike | None = None
+    run: TrainedRun,
+    data_dir: str | os.PathLike | None = None,
+    folder: str | os.PathLike | None = None,
 ) -> dict[str, float]:
-    """Scores on the test images: {"images": how many, "accuracy", "loss"}."""
-    test = load_sets(run.config, data_dir)["test"]
+    """Scores on the test images.
+
+    Args:
+        run: a trained network.
+        data_dir: the folder of data sets.
+        folder: of class folders to score instead; see `test_images`.
+
+    Returns:
+        {"images": how many, "accuracy", "loss"}, and of many classes "top5".
+    """
+    test = test_images(run.config, run.class_names, data_dir, folder)
     return {"images": len(test)} | scores(probabilities(run, test), test.labels)
 
 
@@ -134,6 +150,42 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     if probabilities.shape[1] > 10:
         found["top5"] = classification.top_accuracy(probabilities, labels, 5)
     return found
+
+
+def test_images(
+    config: Any,
+    class_names: Sequence[str],
+    data_dir: str | os.PathLike | None = None,
+    folder: str | os.PathLike | None = None,
+) -> Images:
+    """What a run is scored on, once it is sure that labels mean what they did.
+
+    Args:
+        config: of the run.
+        class_names: of the run.
+        data_dir: the folder of data sets.
+        folder: any folder of class folders, of classes that the run knows, instead of
+            the run's own test images.
+
+    Raises:
+        ValueError: names the classes that changed since the training.
+    """
+    if folder is not None:
+        found = image_sets.load_labelled(
+            config.data,
+            folder,
+            class_names,
+            size=config.model.image_size,
+            channels=config.model.in_channels,
+        )
+        print(found.summary("test"), file=sys.stderr)
+        return found["test"]
+    images = load_sets(config, data_dir)["test"]
+    where = f"data.name={config.data.name}"
+    if config.data.folder:
+        where += f", data.folder={config.data.folder}"
+    image_sets.check_same_classes(class_names, images.class_names, where)
+    return images
 
 
 def load_sets(config: Any, data_dir: str | os.PathLike | None = None) -> LabelledSets:
@@ -169,11 +221,28 @@ def _augment(config, recipe, num_classes, batch, key):
     return {**batch, "inputs": {**batch["inputs"], "images": images}}
 
 
-def _probabilities(forward, params, state, images, placement):
+def batch_size(count: int, placement: Placement) -> int:
+    """Examples of a batch where each of `count` is asked for once."""
     devices = placement.mesh.shape["data"]
-    size = -(-min(256, len(images)) // devices) * devices
+    return -(-min(256, count) // devices) * devices
+
+
+def _probabilities(forward, params, state, images, placement):
+    size = batch_size(len(images), placement)
     batches = in_order(images, size, placement.rows(size))
     return predict(forward, params, state, batches, placement)
+
+
+@functools.cache
+def class_logits(network: Functional, data: DataConfig) -> Callable[..., jax.Array]:
+    """(params, state, {"images"}) -> logits, compiled once for a network."""
+
+    def forward(params, state, inputs):
+        images = normalize(data, inputs["images"])
+        logits, _ = network.apply(params, state, images=images)
+        return logits
+
+    return compiled_once(forward, batch_at=2)
 
 
 @functools.cache
@@ -209,7 +278,10 @@ def _check(config, images):
         ("model.image_size", config.model.image_size, max(height, width)),
     ):
         if value != wanted:
+            classes = ""
+            if name == "model.num_classes":
+                classes = f" The classes: {class_list(images.class_names)}."
             raise ValueError(
                 f"{name} must be {wanted} for data.name={config.data.name}; "
-                f"got {value}."
+                f"got {value}.{classes}"
             )

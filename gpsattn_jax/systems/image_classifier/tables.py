@@ -1,26 +1,17 @@
 """An image classifier's results as text: beside baselines, over runs, for pictures."""
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
-from gpsattn_jax.data.images import sources as image_data
 from gpsattn_jax.evaluation.baselines import MOST_NEIGHBOURS, baseline_accuracies
 from gpsattn_jax.systems.grids import run_folders
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.image_classifier.run import (
     load_sets,
-    probabilities,
     restore,
     score_test_images,
 )
-from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.systems.tables import (
-    Predictions,
-    check_output,
-    class_shares,
-    give_classes,
-    path_list,
     print_accuracies,
 )
 from gpsattn_jax.training.config import Machine
@@ -49,6 +40,7 @@ def evaluate(
     choose: str = "latest",
     *,
     data_dir: str | os.PathLike | None = None,
+    folder: str | os.PathLike | None = None,
     machine: Machine | None = None,
 ) -> dict[str, list[float]]:
     """Prints the accuracy on the test images beside the baselines'.
@@ -61,6 +53,8 @@ def evaluate(
         workdir: of a run, or of many.
         choose: "latest" checkpoint, or the "best" on the validation images.
         data_dir: the folder of data sets.
+        folder: of class folders to score instead of the run's test images, without
+            baselines.
         machine: devices and processes.
 
     Returns:
@@ -74,53 +68,17 @@ def evaluate(
     for folder in folders:
         run = restore(system, folder, choose, machine=machine)
         name = f"{system.title(run.config)} (ours)"
-        found = score_test_images(run, data_dir)
+        found = score_test_images(run, data_dir, folder)
         rows.setdefault(name, []).append(found["accuracy"])
         if run.config.train.ema_decay:
             averaged = restore(system, folder, choose, averaged=True, machine=machine)
-            accuracy = score_test_images(averaged, data_dir)["accuracy"]
+            accuracy = score_test_images(averaged, data_dir, folder)["accuracy"]
             rows.setdefault(f"{name}, averaged weights", []).append(accuracy)
         if len(folders) > 1:
             print(f"{folder}: {100 * found['accuracy']:.2f} %", flush=True)
-    plain = {name: [share] for name, share in baselines(run.config, data_dir).items()}
+    shares = {} if folder else baselines(run.config, data_dir)
+    plain = {name: [share] for name, share in shares.items()}
     of_runs = f"{len(folders)} runs" if len(folders) > 1 else f"step {run.step}"
     title = f"{found['images']} test images, {of_runs}; accuracy in %"
     print_accuracies(title, plain | rows, digits=2)
     return rows
-
-
-def predict(
-    run: TrainedRun,
-    paths: str | os.PathLike | Sequence[str | os.PathLike],
-    output: str | os.PathLike | None = None,
-    *,
-    invert: bool = False,
-    count: int = 3,
-) -> Predictions:
-    """Prints the top classes of a user's own image files.
-
-    Args:
-        run: a trained network.
-        paths: folders, glob patterns or files.
-        output: optional table, see `tables.give_classes`.
-        invert: swap dark and bright first (dark ink on paper, for the digits).
-        count: classes that are printed for each image.
-
-    Returns:
-        {file: {class: probability}}, the likeliest class first.
-
-    Raises:
-        FileNotFoundError: if there are no images.
-        ValueError: names a file that is no readable image.
-    """
-    check_output(output)
-    model = run.config.model
-    files = [file for path in path_list(paths) for file in image_data.find_images(path)]
-    pixels = image_data.read_images(files, model.image_size, model.in_channels)
-    rows = probabilities(run, 1 - pixels if invert else pixels)
-    found = {
-        str(file): class_shares(run.class_names, row)
-        for file, row in zip(files, rows, strict=True)
-    }
-    give_classes(found, output, count)
-    return found

@@ -174,10 +174,10 @@ def test_bad_files_are_left_out_and_remembered(tmp_path, capsys, monkeypatch):
     kept = without_bad(source, tmp_path / "cache")
     np.testing.assert_array_equal(kept.labels, [0, 0, 1, 1, 2, 2, 2])
     assert pixels(kept, np.arange(7)).shape[0] == 7
-    shown = capsys.readouterr().err
-    assert shown.startswith("2 of 9 files left out:\n")
-    assert "ant/1.PNG: not a readable image: the file is empty" in shown
-    assert "bee/0.jpg: not a readable image: none of BMP" in shown
+    printed = capsys.readouterr().err
+    assert printed.startswith("2 of 9 files left out:\n")
+    assert "ant/1.PNG: not a readable image: the file is empty" in printed
+    assert "bee/0.jpg: not a readable image: none of BMP" in printed
     monkeypatch.setattr(image_check, "_find_bad", None)  # not looked at again
     assert len(without_bad(source, tmp_path / "cache")) == 7
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from gpsattn_jax.data.cache_folder import default_folder
 from gpsattn_jax.data.images import decoded_cache as cache
 from gpsattn_jax.data.images.class_folders import read_folder
 from gpsattn_jax.data.images.crop import Crop
-from gpsattn_jax.data.images.decoded_cache import decoded
+from gpsattn_jax.data.images.decoded_cache import with_decoded_cache
 
 
 @pytest.fixture
@@ -38,13 +38,13 @@ def times_made(monkeypatch):
 
 def test_cached_images_are_the_images(images, tmp_path, monkeypatch):
     made = times_made(monkeypatch)
-    fast = decoded(images, tmp_path / "cache")
+    fast = with_decoded_cache(images, tmp_path / "cache")
     # Here images are as large as the cache's, so that nothing is lost.
     np.testing.assert_array_equal(pixels(fast), pixels(images))
     seeds = np.arange(8)
     np.testing.assert_array_equal(pixels(fast, seeds), pixels(images, seeds))
     np.testing.assert_array_equal(fast.labels, images.labels)
-    again = decoded(images, tmp_path / "cache")
+    again = with_decoded_cache(images, tmp_path / "cache")
     copy = pickle.loads(pickle.dumps(again))
     np.testing.assert_array_equal(pixels(copy), pixels(images))
     part = fast.take(np.array([6, 2])).take(np.array([1]))
@@ -55,12 +55,12 @@ def test_cached_images_are_the_images(images, tmp_path, monkeypatch):
 
 def test_stale_and_other_caches_are_made_anew(images, tmp_path, monkeypatch):
     made = times_made(monkeypatch)
-    decoded(images, tmp_path / "cache")
-    decoded(images, tmp_path / "cache", size=16)
-    decoded(images.take(np.arange(5)), tmp_path / "cache")
+    with_decoded_cache(images, tmp_path / "cache")
+    with_decoded_cache(images, tmp_path / "cache", size=16)
+    with_decoded_cache(images.take(np.arange(5)), tmp_path / "cache")
     assert len(set(made)) == 3
     Image.new("RGB", (24, 24), "red").save(images.store.name(0))
-    fast = decoded(images, tmp_path / "cache")
+    fast = with_decoded_cache(images, tmp_path / "cache")
     assert len(set(made)) == 4 and (pixels(fast)[0] == (255, 0, 0)).all()
 
 
@@ -71,19 +71,21 @@ def test_interrupted_caches_leave_nothing_and_cut_ones_are_made_again(
     with monkeypatch.context() as context:
         context.setattr(cache, "with_progress", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            decoded(images, folder)
+            with_decoded_cache(images, folder)
     assert list(folder.iterdir()) == []
-    decoded(images, folder)
+    with_decoded_cache(images, folder)
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:1000])
-    np.testing.assert_array_equal(pixels(decoded(images, folder)), pixels(images))
+    np.testing.assert_array_equal(
+        pixels(with_decoded_cache(images, folder)), pixels(images)
+    )
 
 
 def test_several_at_once_do_not_spoil_it(images, tmp_path):
     found = [None] * 4
 
     def work(number):
-        found[number] = pixels(decoded(images, tmp_path / "cache"))
+        found[number] = pixels(with_decoded_cache(images, tmp_path / "cache"))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for thread in threads:
@@ -99,7 +101,7 @@ def test_a_bad_file_is_named_and_no_cache_is_left(images, tmp_path):
     with open(images.store.name(3), "wb"):
         pass
     with pytest.raises(ValueError, match=r"7.png|3.png|6.png.*the file is empty"):
-        decoded(images, tmp_path / "cache")
+        with_decoded_cache(images, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Image sets by name: what they hold, how they are split, what is told when missing."""
+"""Image sets by name: what they hold, how they are split, which are missing."""
 
 import io
 import json
@@ -134,9 +134,9 @@ def test_bad_files_are_errors_or_counted(tmp_path, monkeypatch, capsys):
             images.batch(np.arange(len(images)), None)
     sets = load(DataConfig(**config, skip_bad=True), size=8)
     assert sum(len(images) for images in sets.values()) == 16
-    told = capsys.readouterr()
-    assert "files left out" in told.err + told.out
-    assert "bad.png" in told.err + told.out
+    printed = capsys.readouterr()
+    assert "files left out" in printed.err + printed.out
+    assert "bad.png" in printed.err + printed.out
 
 
 def test_decoded_images_are_those_of_the_files(tmp_path, monkeypatch):

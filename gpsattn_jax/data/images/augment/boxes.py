@@ -46,7 +46,16 @@ def random_resized_crop(
 
 
 def resized_crop(images: jax.Array, boxes: jax.Array, *, method: str) -> jax.Array:
-    """Boxes [B, (top, left, height, width)] of images, scaled to the images' size."""
+    """Boxes of images, scaled to the images' size with antialiasing.
+
+    Args:
+        images: [B, H, W, C].
+        boxes: [B, (top, left, height, width)].
+        method: bilinear or bicubic.
+
+    Returns:
+        [B, H, W, C].
+    """
 
     def one(image, box):
         factor = jnp.array(image.shape[:2]) / box[2:]

@@ -101,7 +101,16 @@ def warp(levels: jax.Array, matrix: jax.Array) -> jax.Array:
 
 
 def rotation(degrees: jax.Array, height: int, width: int) -> jax.Array:
-    """The matrix of `warp` that turns an image about its centre, anticlockwise."""
+    """The matrix of `warp` that turns an image about its centre, anticlockwise.
+
+    Args:
+        degrees: the angle.
+        height: of the image.
+        width: of the image.
+
+    Returns:
+        [2, 3].
+    """
     angle = jnp.deg2rad(degrees)
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
     x, y = width / 2, height / 2
