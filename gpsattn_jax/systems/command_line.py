@@ -120,9 +120,7 @@ def _define_flags(system, face):
     if "skip_bad" in system.flags:
         flags.DEFINE_bool("skip_bad", False, "predict: a row for each unreadable file.")
     if "features" in system.flags:
-        flags.DEFINE_string(
-            "features", None, "predict: an .npz of what the head takes."
-        )
+        flags.DEFINE_string("features", None, "predict: an .npz of the head's inputs.")
     define_export_flags(system.flags)
     for name in set(flags.FLAGS) - before:  # `--help` shows them
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])

@@ -50,7 +50,7 @@ def config_of(pictures):
             models.VARIANTS["8px"],
             layers=(1,),
             widths=(8,),
-            attention=(True,),
+            mixers=("gsa",),
             num_classes=2,
             in_channels=3,
             image_size=12,
@@ -74,11 +74,11 @@ def test_training_says_first_what_it_found(pictures, tmp_path, capsys):
 def test_prediction_gives_the_probabilities_of_evaluation(workdir, pictures):
     run = gsanet.restore(workdir)
     test = image_classifier.test_images(run.config, run.class_names)
-    expected = run.probabilities(test)
+    expected = gsanet.probabilities(run, test)
     files = [test.store.name(place) for place in range(len(test))]
     found = np.stack([p.probabilities for p in picture_stream(run, files)])
     np.testing.assert_array_equal(found, expected)
-    measured = image_classifier.evaluate(run)
+    measured = image_classifier.score_test_images(run)
     assert measured["accuracy"] == (found.argmax(-1) == test.labels).mean()
 
 
@@ -155,7 +155,7 @@ def test_changed_folders_are_refused_and_others_can_be_scored(
     new.mkdir(parents=True)
     content = (pictures / "test" / "light" / "1.png").read_bytes()
     (new / "x.png").write_bytes(content)
-    measured = image_classifier.evaluate(run, folder=tmp_path / "new")
+    measured = image_classifier.score_test_images(run, folder=tmp_path / "new")
     assert measured["images"] == 1 and 0 <= measured["accuracy"] <= 1
     image_classifier._loaded.cache_clear()
     for part in ("train", "val", "test"):
@@ -164,7 +164,7 @@ def test_changed_folders_are_refused_and_others_can_be_scored(
         with pytest.raises(
             ValueError, match="light went and bright came.*--data.folder"
         ):
-            image_classifier.evaluate(run)
+            image_classifier.score_test_images(run)
     finally:
         for part in ("train", "val", "test"):
             (pictures / part / "bright").rename(pictures / part / "light")
