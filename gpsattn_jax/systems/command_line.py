@@ -162,11 +162,11 @@ def _main(system, face):
         name, inputs = system.inputs
         if given[name].value is None:
             raise ValueError(f"--mode=predict needs --{name}: {inputs}.")
-        trained = face.restore(*source, machine=machine, **averaged)
+        trained_run = face.restore(*source, machine=machine, **averaged)
         own = _own(system, "invert", "skip_bad", "features")
         if "top" in system.flags:
             own["count"] = given.top
-        face.predict(trained, given[name].value, given.output, **own)
+        face.predict(trained_run, given[name].value, given.output, **own)
     elif mode == "report":
         face.report(given.workdir, given.output, given.checkpoint, **averaged, **where)
     else:
