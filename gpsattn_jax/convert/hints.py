@@ -10,7 +10,7 @@ from gpsattn_jax.convert.contents import names_of
 from gpsattn_jax.convert.torch_keys import ConversionError
 
 MOST_HINTS = 20  # comparing names takes time
-ALIKE = 0.6
+ALIKE = 0.75
 
 
 def unmatched_names(

@@ -374,7 +374,7 @@ ROW = {"params/x": ("F32", [1], 4)}
     ("gpsnet", GPSNET | {"num_joints": 10**9}, "num_joints must be at most 10,000,000"),
     ("gpsnet", GPSNET | {"widths": 3}, "its config makes no network"),
     ("gpsnet", GPSNET | {"widths": ["a"]}, "its config makes no network"),
-    ("gsanet", {"layers": [20_000], "widths": [8]}, "layers must be at most 1000"),
+    ("gsanet", {"layers": [20_000]}, "layers must be at most 1000 blocks"),
     ("gsanet", {"num_heads": 0}, "its config makes no network"),
     ("gsanet", {"nonsense": 0}, "has no field nonsense"),
     ("transxnet", {"depths": [1e400, 1]}, "config.depths must be at most"),
