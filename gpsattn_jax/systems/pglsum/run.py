@@ -136,7 +136,7 @@ def train(
     def evaluate(params, state):
         scores = score_videos(network, params, state, judged, config.data, placement)
         found = [score_video(v, scores[v.name], config.data) for v in judged]
-        return mean_scores(found, undefined=0.0)
+        return mean_scores(found, config.train.best_metric)
 
     settings = config.train
     if config.protocol == "paper":
