@@ -129,7 +129,16 @@ def _parse(argv):
             flags.UnrecognizedFlagError(error.flagname, error.flagvalue, near)
         ) from None
     except flags.Error as error:
-        raise _stop(error) from None
+        raise _stop(_plain(str(error))) from None
+
+
+def _plain(text):
+    """Absl's words for a required flag that is missing, in ours."""
+
+    def words(found):
+        return f"--{found[1]} is missing: {flags.FLAGS[found[1]].help}"
+
+    return re.sub(r"flag --(\S+)=None: Flag .* other than None\.", words, text)
 
 
 def _stop(error):
@@ -207,9 +216,11 @@ def _has_flag(field):
 
 def _help(config_class: Any, name: str) -> str:
     """The field's entry under `Attributes:` in the docstring, on one line."""
+    # It ends with the next field, whose name stands as far to the right; a word with a
+    # colon in the middle of an entry is no field.
     entry = re.search(
-        rf"^ +{name}: (.*?)(?=^ +\w+: |^\s*$|\Z)",
+        rf"^( +){name}: (.*?)(?=^\1\w+: |^\s*$|\Z)",
         config_class.__doc__ or "",
         re.MULTILINE | re.DOTALL,
     )
-    return " ".join(entry[1].split()) if entry else ""
+    return " ".join(entry[2].split()) if entry else ""

@@ -25,9 +25,17 @@ from gpsattn_jax.files import replaced
 
 __all__ = ["LAYOUTS", "check_split", "read_splits", "read_videos", "write_videos"]
 
-LAYOUTS = ("steps", "shots")
+_FEATURES = {"steps": "features", "shots": "hist_shot_features"}
+LAYOUTS = tuple(_FEATURES)
 MOST_FRAMES = 50_000_000  # of a video: two days at 240 a second are 41 million
 _LISTED = 10  # problems in a message
+_BARE = "features alone: their places are time steps"
+_EXCLUSIVE = "change_points with exclusive ends: each shot is read as a frame shorter"
+# What is said of frames, so that `picks` and `n_frames` are needed.
+_PLACED = {
+    "change_points", "gtscore", "hist_shot_lengths", "n_frames", "picks",
+    "user_anno", "user_summary",
+}  # fmt: skip
 
 
 def read_videos(
@@ -47,7 +55,8 @@ def read_videos(
         layout: "steps": `features` with `gtscore` at `picks`; "shots": a shot is one
             time step, with `hist_shot_features` and `hist_shot_lengths`, and its target
             is the mean score of its frames.
-        features_alone: takes videos without `picks`, too: places are then steps.
+        features_alone: takes videos of which there is nothing else, too: places are
+            then steps, said on standard error.
         skip_bad: leaves out videos that do not fit, with a line on standard error,
             instead of refusing the file.
 
@@ -65,14 +74,14 @@ def read_videos(
     check_file(path, "video features")
     videos: dict[str, Video] = {}
     problems: list[FieldError] = []
-    exclusive: list[str] = []
+    notes: dict[str, list[str]] = {_BARE: [], _EXCLUSIVE: []}
     with named_errors(path, what="an HDF5 file"), h5py.File(path) as file:
         keys = sorted(file, key=by_number)
         attributes = read_attributes(path, file)
         for key in keys:
             try:
                 group = FeatureGroup(path, file, key)
-                videos[key] = _video(group, layout, features_alone, exclusive)
+                videos[key] = _video(group, layout, features_alone, notes)
             except FieldError as error:
                 problems.append(error)
             except ValueError as error:  # damaged: of named_errors
@@ -80,12 +89,9 @@ def read_videos(
     _report(path, problems, len(keys), skip_bad)
     if not videos:
         raise ValueError(f"{path}: there is no video in it.")
-    if exclusive:
-        print(
-            f"{path}: change_points of {len(exclusive)} videos have exclusive ends; a "
-            "shot is read as ending a frame before.",
-            file=sys.stderr,
-        )
+    for note, keys in notes.items():
+        if keys:
+            print(f"{path}: {len(keys)} videos have {note}.", file=sys.stderr)
     return videos, attributes
 
 
@@ -164,10 +170,11 @@ def _write_video(group, video):
     group["video_name"] = video.title or video.name
 
 
-def _video(group, layout, features_alone, exclusive):
+def _video(group, layout, features_alone, notes):
     num_frames = _num_frames(group, features_alone)
     if num_frames is None:
-        return _bare_video(group)
+        notes[_BARE].append(group.key)
+        return _bare_video(group, layout)
     read = {"steps": _steps, "shots": _shot_steps}[layout]
     features, picks, target = read(group, num_frames)
     fps = group.array("fps", "")
@@ -177,7 +184,7 @@ def _video(group, layout, features_alone, exclusive):
         picks=picks,
         num_frames=num_frames,
         target=target,
-        shots=_shots(group, num_frames, exclusive),
+        shots=_shots(group, num_frames, notes),
         summaries=_choices(group, num_frames),
         annotations=_users(group, "user_anno", num_frames),
         title=group.text("title") or group.text("video_name"),
@@ -187,8 +194,7 @@ def _video(group, layout, features_alone, exclusive):
 
 def _num_frames(group, features_alone):
     """`n_frames`; None for features alone."""
-    names = group.names()
-    if features_alone and not {"n_frames", "picks"} & {*names}:
+    if features_alone and not _PLACED & {*group.names()}:
         return None
     number = group.array("n_frames", "", needed=True)
     if not 1 <= number <= MOST_FRAMES or number != int(number):
@@ -197,9 +203,9 @@ def _num_frames(group, features_alone):
     return int(number)
 
 
-def _bare_video(group):
+def _bare_video(group, layout):
     """Features without places: each step counts as a frame."""
-    features = _features(group)
+    features = _features(group, _FEATURES[layout])
     return Video(
         name=group.key,
         features=features.astype(np.float32),
@@ -209,15 +215,15 @@ def _bare_video(group):
     )
 
 
-def _features(group):
-    features = group.array("features", "T C", needed=True)
+def _features(group, name):
+    features = group.array(name, "T C", needed=True)
     if not features.size:
-        raise group.wrong("features", "[T, C], T at least 1", features.shape)
+        raise group.wrong(name, "[T, C], T at least 1", features.shape)
     return features
 
 
 def _steps(group, num_frames):
-    features = _features(group)
+    features = _features(group, _FEATURES["steps"])
     picks = _picks(group, len(features), num_frames)
     target = group.array("gtscore", "T")
     if target is not None:
@@ -238,7 +244,7 @@ def _picks(group, count, num_frames):
 
 
 def _shot_steps(group, num_frames):
-    features = group.array("hist_shot_features", "S C", needed=True)
+    features = _features(group, _FEATURES["shots"])
     lengths = group.array("hist_shot_lengths", "S", needed=True).astype(np.int64)
     if len(lengths) != len(features) or not len(lengths) or lengths.min() < 1:
         expected = f"{len(features)} numbers of frames"
@@ -260,7 +266,7 @@ def _shot_steps(group, num_frames):
     return features, picks, np.array(target, np.float32)
 
 
-def _shots(group, num_frames, exclusive):
+def _shots(group, num_frames, notes):
     found = group.array("change_points", "S 2")
     if found is None:
         return None
@@ -268,7 +274,7 @@ def _shots(group, num_frames, exclusive):
     fits = shots.shape[1:] == (2,) and len(shots) and (shots == found).all()
     if fits and _ends_are_exclusive(group, shots, num_frames):
         shots = shots - [0, 1]
-        exclusive.append(group.key)
+        notes[_EXCLUSIVE].append(group.key)
     ordered = fits and (shots[:, 0] <= shots[:, 1]).all() and shots[0, 0] >= 0
     if not (ordered and (shots[1:, 0] > shots[:-1, 1]).all()):
         raise group.wrong("change_points", "rising [S, 2] bounds", _few(found))

@@ -8,6 +8,7 @@ have it (`../datasets/summe.h5/video_1`), is cut off where no video is called so
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Collection, Mapping
 
 from gpsattn_jax.data.files.reader_errors import named_errors, read_text, shorten
@@ -80,6 +81,29 @@ def find_keys(split: Mapping[str, list[str]], names: Collection[str]) -> Split:
         return next((name for name in choices if name in names), key)
 
     return {side: [find(key) for key in keys] for side, keys in split.items()}
+
+
+def keep_known(split: Split, names: Collection[str], where: str) -> Split:
+    """A split without the videos that are not there, with a line on standard error.
+
+    Args:
+        split: of `find_keys`.
+        names: of all videos that can be used.
+        where: file and number of the split.
+
+    Raises:
+        ValueError: if one of its sides would be empty.
+    """
+    lost = {key for keys in split.values() for key in keys} - {*names}
+    if not lost:
+        return split
+    left_out = shorten(sorted(lost, key=by_number))
+    print(f"{where}: left out, bad or not there: {left_out}.", file=sys.stderr)
+    kept = {side: [k for k in keys if k in names] for side, keys in split.items()}
+    for side, keys in kept.items():
+        if not keys:
+            raise ValueError(f"{where}: of {side}, no video is left.")
+    return kept
 
 
 def check_split(

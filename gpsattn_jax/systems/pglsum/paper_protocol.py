@@ -30,7 +30,12 @@ def paper_rows(workdir: pathlib.Path) -> dict[str, dict[str, float]]:
             f"{len(losses)} and {len(scored)}."
         )
     epoch = evaluation.select_epoch(np.array(losses))
-    best = {name: max(row[name] for row in scored) for name in scored[0]}
+    # A metric is left out of an epoch in which it was not defined.
+    best = {
+        name: max(row[name] for row in scored if name in row)
+        for name in METRICS
+        if any(name in row for row in scored)
+    }
     return {
         "PGL-SUM (ours), last epoch": scored[-1],
         "PGL-SUM (ours), the paper's criterion": scored[epoch - 1],

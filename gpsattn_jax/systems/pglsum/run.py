@@ -70,7 +70,7 @@ def train(
     def evaluate(params, state):
         scores = score_videos(network, params, state, scored, config.data, placement)
         found = [score_video(v, scores[v.name], config.data) for v in scored]
-        return mean_scores(found, undefined=0.0)
+        return mean_scores(found, config.train.best_metric)
 
     settings = config.train
     if config.protocol == "paper":

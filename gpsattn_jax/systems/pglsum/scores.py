@@ -1,6 +1,5 @@
 """What a video's scores are worth: F-score of the summary, rank correlation."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -72,20 +71,23 @@ def opinions(video: Video, every: int = EVERY) -> np.ndarray | None:
 
 
 def mean_scores(
-    found: Sequence[dict[str, float]], undefined: float | None = None
+    found: Sequence[dict[str, float]], best_metric: str | None = None
 ) -> dict[str, float]:
     """Means over videos of each metric that every video has.
 
     Args:
         found: of each video.
-        undefined: what nan counts as; None leaves the mean nan.
+        best_metric: for a log, where nan does not stand: a metric that is not defined
+            for some video is left out, but this one, in which such a video counts 0.
     """
     means = {}
     for name in METRICS:
         values = [video[name] for video in found if name in video]
         if not values or len(values) < len(found):
             continue
-        if undefined is not None:
-            values = [undefined if math.isnan(v) else v for v in values]
+        if best_metric is not None and np.isnan(values).any():
+            if name != best_metric:
+                continue
+            values = np.nan_to_num(values)
         means[name] = float(np.mean(values))
     return means

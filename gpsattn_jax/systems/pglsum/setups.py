@@ -21,14 +21,15 @@ class DataConfig(Checked, prefix="data."):
     Attributes:
         file: HDF5 file of the community's layout, in the folder of data sets or as a
             path of its own.
-        splits: JSON file of splits, likewise.
+        splits: JSON or YAML file of splits, likewise.
         split: number of the split.
         layout: steps (`features`), or shots (`hist_shot_features`: a shot is a step).
         extractor: name of what made the features; a file that says another is refused.
         transform: of each video's features: none or l2.
         relative_time: two more channels give a step's place in its video.
         validation_videos: of the training videos, held out to choose a checkpoint by;
-            in the protocol `validation`.
+            in the protocol `validation`; a split's own val_keys go before.
+        skip_bad: leave out videos that do not fit, instead of refusing the file.
         reduce: a summary's F-score: that of the best user (max) or the mean.
         against: rank correlation with each_user or with the mean_user.
     """
@@ -41,6 +42,7 @@ class DataConfig(Checked, prefix="data."):
     transform: Annotated[str, one_of(TRANSFORMS)] = "l2"
     relative_time: bool = False
     validation_videos: Count = 4
+    skip_bad: bool = False
     reduce: Annotated[str, one_of(REDUCE)] = "max"
     against: Annotated[str, one_of(AGAINST)] = "mean_user"
 

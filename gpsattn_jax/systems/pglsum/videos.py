@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -24,7 +25,9 @@ def load_videos(
     from gpsattn_jax.data.videos.feature_files import read_videos  # needs h5py
 
     path = _find(data.file, data_dir)
-    videos, attributes = read_videos(path, data.layout)
+    videos, attributes = read_videos(
+        path, data.layout, features_alone=True, skip_bad=data.skip_bad
+    )
     made_by = attributes.get("extractor", data.extractor)
     if made_by != data.extractor:
         raise ValueError(
@@ -41,12 +44,18 @@ def split_videos(
 ) -> dict[str, list[Video]]:
     """{"train", "validation", "test"} of a split; nothing to validate for the paper's.
 
-    Which training videos are held out depends on the split alone, not on the seed.
+    A split's own `val_keys` are what is validated. Without them, which training videos
+    are held out depends on the split alone, not on the seed.
 
     Raises:
         ValueError: if the split is not there or does not fit the videos.
     """
-    from gpsattn_jax.data.videos.feature_files import check_split, read_splits
+    from gpsattn_jax.data.videos.split_files import (
+        check_split,
+        find_keys,
+        keep_known,
+        read_splits,
+    )
 
     path = _find(config.data.splits, data_dir)
     splits = read_splits(path)
@@ -55,10 +64,13 @@ def split_videos(
             f"data.split must be below the {len(splits)} of {path}; "
             f"got {config.data.split}."
         )
-    split = splits[config.data.split]
-    check_split(split, videos, f"{path}: split {config.data.split}")
+    where = f"{path}: split {config.data.split}"
+    split = find_keys(splits[config.data.split], videos)
+    if config.data.skip_bad:
+        split = keep_known(split, videos, where)
+    check_split(split, videos, where)
     keys, held = list(split["train_keys"]), config.data.validation_videos
-    if config.protocol == "paper":
+    if config.protocol == "paper" or "val_keys" in split:
         held = 0
     if held >= len(keys):
         raise ValueError(
@@ -67,16 +79,20 @@ def split_videos(
         )
     order = np.random.default_rng(config.data.split).permutation(len(keys))
     hidden = {keys[place] for place in order[:held]}
+    validation = [videos[key] for key in split.get("val_keys", ())]
+    if config.protocol == "paper" and validation:
+        print(f"{where}: val_keys are not used by protocol=paper.", file=sys.stderr)
+        validation = []
     return {
         "train": [videos[key] for key in keys if key not in hidden],
-        "validation": [videos[key] for key in keys if key in hidden],
+        "validation": validation or [videos[key] for key in keys if key in hidden],
         "test": [videos[key] for key in split["test_keys"]],
     }
 
 
 def num_splits(data: DataConfig, data_dir: str | os.PathLike | None = None) -> int:
     """How many splits there are."""
-    from gpsattn_jax.data.videos.feature_files import read_splits
+    from gpsattn_jax.data.videos.split_files import read_splits
 
     return len(read_splits(_find(data.splits, data_dir)))
 

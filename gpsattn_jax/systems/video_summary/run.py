@@ -75,7 +75,8 @@ def check_output(
     """
     output = pathlib.Path(output)
     if output.suffix.lower() != suffix:
-        raise ValueError(f"output must end in {suffix}; got {output}.")
+        got = os.fspath(output) if output.name else "nothing"
+        raise ValueError(f"output must end in {suffix}; got {got}.")
     if output.exists() and os.path.exists(video) and os.path.samefile(output, video):
         raise ValueError(f"output must not be the video itself; got {output} for both.")
     if output.is_dir():

@@ -9,7 +9,7 @@ import bisect
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import av
@@ -147,7 +147,7 @@ def _scan(container, picture):
     return parts, keys
 
 
-def _packets(container: Any, streams: Any):
+def _packets(container: Any, streams: Any) -> Iterator[Any]:
     """All packets that can be read; a damaged end is no matter here."""
     packets = container.demux(*streams)
     while True:

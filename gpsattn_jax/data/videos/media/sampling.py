@@ -89,6 +89,7 @@ def probe(path: str | os.PathLike) -> VideoInfo:
         frames = video_streams.timed_frames(container, stream, clock)
         frame, first = next(frames, (None, 0.0))
         _check_frame(name, frame)
+        assert frame is not None  # as was just checked
         rotation = round(frame.rotation / 90) % 4 * 90
         width, height = _square_size(stream, frame)
         if rotation in (90, 270):

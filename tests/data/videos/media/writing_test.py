@@ -161,8 +161,8 @@ def test_many_containers(tmp_path, suffix, encoder):
     assert written.duration == pytest.approx(1.2, abs=2e-3)
 
 
-def test_of_two_sound_tracks_the_first_is_kept(tmp_path):
-    """The second has another tone; and a rate that AAC lacks is changed."""
+def test_a_rate_of_sound_that_aac_lacks_is_changed(tmp_path):
+    """The first of two tracks; the second has another tone."""
     source = tmp_path / "in.mkv"
     with av.open(str(source), "w") as output:
         picture = output.add_stream("mpeg4", rate=25)
