@@ -88,6 +88,6 @@ def mean_scores(
         if best_metric is not None and np.isnan(values).any():
             if name != best_metric:
                 continue
-            values = np.nan_to_num(values)
+            values = np.nan_to_num(values).tolist()
         means[name] = float(np.mean(values))
     return means
