@@ -99,7 +99,7 @@ def finish(
     platforms: Sequence[str] | None = None,
     tolerance: float = 1e-5,
 ) -> None:
-    """Writes an artefact and checks it: how every system's `export` ends.
+    """Writes an artefact, checks it, prints what it is: how every `export` ends.
 
     Args:
         model: what to export.
@@ -113,15 +113,6 @@ def finish(
     """
     if write:
         export(model, path, platforms=platforms)
-    print_check(model, path, tolerance=tolerance)
-
-
-def print_check(model: Model, path: str | os.PathLike, tolerance: float = 1e-5) -> None:
-    """Checks an artefact and prints what it is, its size and the largest difference.
-
-    Raises:
-        FileNotFoundError, ImportError, ValueError: as `load` and `check`.
-    """
     metadata = load(path).metadata
     difference = check(model, path, tolerance=tolerance)
     platforms = ", ".join(metadata["platforms"])
