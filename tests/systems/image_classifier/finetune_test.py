@@ -99,6 +99,35 @@ def test_a_file_of_weights_starts_a_run(trained, pictures, tmp_path):
     )
 
 
+def test_weights_without_a_head_start_a_run(trained, pictures, tmp_path, capsys):
+    found = gsanet.restore(trained)
+    model = dataclasses.replace(found.config.model, num_classes=0)
+    params = {part: found.params[part] for part in found.params if part != "head"}
+    path = tmp_path / "weights.safetensors"
+    convert.save(path, params, found.state, model)
+    gsanet.train(tuned(pictures, init_from=str(path)), tmp_path / "run")
+    assert (
+        "params/head/kernel is not there and starts afresh" in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize("kind", ["run", "file"])
+def test_a_misfit_names_the_flags_that_would_fit(trained, pictures, tmp_path, kind):
+    found, start = gsanet.restore(trained), trained
+    if kind == "file":
+        start = tmp_path / "weights.safetensors"
+        convert.save(start, found.params, found.state, found.config.model)
+    config = tuned(pictures, init_from=str(start))
+    heads = 2 * config.model.num_heads
+    widths = tuple(2 * width for width in config.model.widths)
+    model = dataclasses.replace(config.model, widths=widths, num_heads=heads)
+    config = dataclasses.replace(config, model=model)
+    wanted = ",".join(map(str, found.config.model.widths))
+    message = rf"these flags would fit: --model\.widths={wanted} --model\.num_heads="
+    with pytest.raises(convert.ConversionError, match=message):
+        gsanet.train(config, tmp_path / "run")
+
+
 def test_averaged_weights_are_restored_and_others_refused(trained, pictures, tmp_path):
     plain, averaged = (gsanet.restore(trained, averaged=flag) for flag in (False, True))
     assert not np.array_equal(

@@ -5,11 +5,10 @@ skeletons and CIFAR (NumPy's arrays alone); PyTorch's files have theirs in `conv
 """
 
 from gpsattn_jax.data.files.pickles.arrays import array_builders
-from gpsattn_jax.data.files.pickles.machine import (
+from gpsattn_jax.data.files.pickles.machine import Find, Machine
+from gpsattn_jax.data.files.pickles.parts import (
     Builder,
-    Find,
     Inert,
-    Machine,
     check,
     plain_dict,
     reason,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.data.files.pickles.machine import Builder, Pending, check
+from gpsattn_jax.data.files.pickles.parts import Builder, Pending, check
 
 _NUMBER_OR_TEXT = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[SU][0-9]{1,6})")
 _MOST_AXES = 32

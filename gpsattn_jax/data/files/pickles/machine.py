@@ -6,54 +6,27 @@ imports nothing, and for a name in the file it has what its caller gives for tha
 `pickletools` of the standard library describes the instructions.
 """
 
-import codecs
 import io
-import pickletools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gpsattn_jax.data.files.pickles.instructions import instructions
+from gpsattn_jax.data.files.pickles.parts import (
+    Builder,
+    Inert,
+    Pending,
+    check,
+    plain_dict,
+    plain_set,
+)
 
 MOST_DEPTH = 100  # deeper ones would break the interpreter's stack when they are read
 # Expanded, what a file of so many bytes holds: elements, and eight characters each.
 FREE_ELEMENTS, ELEMENTS_PER_BYTE = 100_000, 16
 FREE_OBJECTS, BYTES_PER_OBJECT = 10_000, 2
-MOST_HASHED = 2**60  # integers beyond may all have the same hash
 CONTAINERS = (dict, list, tuple, set, frozenset)
 
-Find = Callable[[str], "Builder | Inert"]
-
-
-class Builder:
-    """What a file gets for a name: it can be called, and nothing else."""
-
-    __slots__ = ("function",)
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-
-
-class Inert:
-    """Stands for a class, or an object of it, of which nothing is kept but its name."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        """Its name: what an error says of it."""
-        return f"<{self.name}>"
-
-
-class Pending:
-    """What a call has begun and a state completes, such as an array.
-
-    Args:
-        finish: state -> the value.
-    """
-
-    def __init__(self, finish: Callable[[Any], Any]) -> None:
-        self.finish = finish
-        self.places: list[int] = []
+Find = Callable[[str], Builder | Inert]
 
 
 class Machine:
@@ -93,7 +66,7 @@ class Machine:
         self.growing: set[int] = set()
         # Of each container by id: (depth, elements if all that it holds is expanded).
         self.sizes: dict[int, tuple[int, int]] = {}
-        for number, (name, argument) in enumerate(_instructions(file)):
+        for number, (name, argument) in enumerate(instructions(file)):
             if name == "STOP":
                 (result,) = self.stack
                 self.measure([result])
@@ -218,58 +191,10 @@ class Machine:
             self.push(self.persistent(told))
 
 
-def plain_dict(items: Iterable[Iterable[Any]] = ()) -> dict:
-    """A dict whose keys are quick to hash."""
-    result = {}
-    for key, value in items:
-        _check_hash(key, "dict has a key")
-        result[key] = value
-    return result
-
-
-def plain_set(members: Iterable[Any] = ()) -> set:
-    """A set whose members are quick to hash."""
-    result = set()
-    for member in members:
-        _check_hash(member, "set has a member")
-        result.add(member)
-    return result
-
-
-def _check_hash(key, what):
-    # To hash a deep tuple would break the stack, or take for ever.
-    kinds = str | int | float | bytes | Inert | Builder
-    plain = key is None or isinstance(key, kinds)
-    check(plain, f"a {what} of type {type(key).__name__}")
-    small = not isinstance(key, int) or abs(key) < MOST_HASHED
-    check(small, f"a {what} beyond 2**60")
-
-
 def _children(container):
     if isinstance(container, dict):
         return [*container, *container.values()]
     return container
-
-
-_CODES = {code.code.encode("latin-1"): code for code in pickletools.opcodes}
-
-
-def _instructions(file: io.BytesIO) -> Iterator[tuple[str, Any]]:
-    while byte := file.read(1):
-        code = _CODES.get(byte)
-        if code is None:
-            raise ValueError(f"the pickle instruction {byte!r} is unknown")
-        if code.name == "STRING":
-            yield code.name, _old_text(file)
-        else:
-            yield code.name, code.arg.reader(file) if code.arg else None  # type: ignore[call-arg]
-
-
-def _old_text(file):
-    """A text of Python 2 between quotes; it may be bytes, which Latin-1 keeps."""
-    line = file.readline().rstrip(b"\r\n")
-    check(len(line) > 1 and line[:1] == line[-1:] and line[:1] in b"'\"", "bad quotes")
-    return codecs.escape_decode(line[1:-1])[0].decode("latin-1")  # type: ignore[attr-defined]
 
 
 _LEAVES = {
@@ -318,20 +243,3 @@ _STEPS: dict[str, Callable[[Machine, Any], None]] = {
 
 def _pairs(taken):
     return zip(taken[::2], taken[1::2], strict=True)
-
-
-def check(fine: bool, complaint: str) -> None:
-    """Raises ValueError unless it is fine."""
-    if not fine:
-        raise ValueError(complaint)
-
-
-def reason(error: Exception) -> str:
-    """What is wrong with a pickle, from whatever reading it raised."""
-    why = str(error) if isinstance(error, ValueError) else ""
-    return f"{why or f'it is damaged ({type(error).__name__}: {error})':.400}"
-
-
-def refuse(name: str) -> NoReturn:
-    """Raises ValueError for a name that might run code."""
-    raise ValueError(f"it holds {name}, which might run code")

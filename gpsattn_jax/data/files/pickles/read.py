@@ -6,7 +6,8 @@ import pathlib
 from typing import Any
 
 from gpsattn_jax.data.files.pickles.arrays import array_builders
-from gpsattn_jax.data.files.pickles.machine import Machine, reason, refuse
+from gpsattn_jax.data.files.pickles.machine import Machine
+from gpsattn_jax.data.files.pickles.parts import reason, refuse
 
 
 def read_pickle(path: str | os.PathLike) -> Any:
