@@ -200,7 +200,7 @@ def test_golden_gradients_of_the_mini_model(mini, train, monkeypatch):
     file, config, rules, params, state = mini
     network, drawer = transxnet.build(config), "train/" if train else ""
     if train:  # neither a scan over blocks nor computing them again changes anything
-        monkeypatch.setattr(transxnet, "UNROLLED", 1)
+        monkeypatch.setattr(transxnet.network, "UNROLLED", 1)
         remat = dataclasses.replace(config, remat=(True, False, True, False))
         network = transxnet.build(remat)
 
@@ -408,7 +408,7 @@ def test_one_block_drops_nothing():
 @pytest.mark.parametrize("unrolled", [1, 2])
 def test_training_draws_from_its_key(monkeypatch, unrolled):
     """In blocks one after the other, and in a scan over them."""
-    monkeypatch.setattr(transxnet, "UNROLLED", unrolled)
+    monkeypatch.setattr(transxnet.network, "UNROLLED", unrolled)
     network, params, state = made_network(dataclasses.replace(SMALL, drop_path=0.5))
     images = normal(4, 16, 16, 3)
     run = quick_jit(functools.partial(network.apply, train=True))
@@ -436,7 +436,7 @@ def test_a_scan_over_blocks_changes_no_number(monkeypatch):
     _, params, state = made_network(SMALL)
     found = []
     for unrolled, remat in ((2, False), (1, True)):
-        monkeypatch.setattr(transxnet, "UNROLLED", unrolled)
+        monkeypatch.setattr(transxnet.network, "UNROLLED", unrolled)
         network = transxnet.build(dataclasses.replace(SMALL, remat=(remat,)))
         run = quick_jit(functools.partial(network.apply, train=True))
         found.append(run(params, state, images))
