@@ -100,7 +100,11 @@ def test_parameters(name):
 slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 
-WHOLE = [slow(config) for config in transxnet.VARIANTS.values()]
+both = pytest.mark.slow, pytest.mark.exhaustive
+WHOLE = [
+    pytest.param(config, marks=both[: 1 if name == "tiny" else 2])
+    for name, config in transxnet.VARIANTS.items()
+]
 
 
 @pytest.mark.parametrize("config", [MINI, *WHOLE], ids=["mini", *PARAMETERS])
