@@ -74,6 +74,42 @@ def test_help_is_the_docstring_s_line(parse):
     assert flags.FLAGS["part.deep"].help == "or shallow."
 
 
+def test_help_is_whole_where_a_line_begins_with_a_word_and_a_colon():
+    @dataclasses.dataclass
+    class Parted:
+        """Some fields.
+
+        Attributes:
+            fold: part of the clips that is held out while
+                training: a person, or a fifth.
+            other: another.
+        """
+
+        fold: int = 0
+        other: int = 0
+
+    texts = [text for _, _, text in config_flags._fields(Parted)]
+    assert texts == [
+        "part of the clips that is held out while training: a person, or a fifth.",
+        "another.",
+    ]
+
+
+def test_a_required_flag_that_is_missing_is_named_with_its_help():
+    script = (
+        "from absl import flags\n"
+        "from gpsattn_jax import config_flags\n"
+        "flags.DEFINE_string('output', None, 'The file to write.', required=True)\n"
+        "config_flags.run(lambda _: None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and done.stderr == (
+        "Error: --output is missing: The file to write.\nTry --help for the flags.\n"
+    )
+
+
 @pytest.mark.parametrize("wrong", ["--part.widths=3,x", "--part.rate=fast"])
 def test_a_value_of_the_wrong_type_names_the_flag(parse, wrong):
     with pytest.raises(SystemExit, match=wrong.split("=")[0][2:]):

@@ -94,7 +94,8 @@ def shorten(value: Any, most: int = 60) -> str:
         first = [shorten(one, most) for one in value[:10]]
         more = [f"and {len(value) - 10} more"] if len(value) > 10 else []
         return ", ".join(first + more)
-    return _SHORT.repr(value)
+    text = _SHORT.repr(value)
+    return text if len(text) <= 3 * most else text[: 3 * most - 1] + "…"
 
 
 _SHORT = reprlib.Repr()

@@ -1,4 +1,4 @@
-"""Videos' features from HDF5: both layouts, splits, and every complaint by name."""
+"""Videos' features from HDF5: both layouts, and every complaint by name."""
 
 import dataclasses
 import re
@@ -9,12 +9,11 @@ import pytest
 h5py = pytest.importorskip("h5py", reason="needs h5py (extra: data)")
 
 from gpsattn_jax.data.videos.feature_files import (  # noqa: E402
-    check_split,
-    read_splits,
     read_videos,
     write_videos,
 )
-from tests.data.videos.annotated_videos import annotated, write_splits  # noqa: E402
+from gpsattn_jax.data.videos.split_files import check_split, read_splits  # noqa: E402
+from tests.data.videos.annotated_videos import annotated  # noqa: E402
 
 VIDEOS = [annotated(10, 5), annotated(9, 8)]
 
@@ -160,44 +159,120 @@ def test_shots_that_do_not_fit(shots, arrays, message):
         read_videos(shots, "shots")
 
 
-# Splits.
+# Users' choices, shots and features alone, as they come.
 
 
-def test_splits(tmp_path):
-    path = write_splits(tmp_path / "splits.json", [([9], [10]), ([10], [9])])
-    splits = read_splits(path)
-    assert [split["test_keys"] for split in splits] == [["video_10"], ["video_9"]]
-    check_split(splits[0], {video.name: video for video in VIDEOS}, "here")
+N = 116  # frames of video_9
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("array", "message"),
     [
-        ("{", "not readable as JSON"),
-        ("{}", "must be a list of splits"),
-        ("[]", "must be a list of splits"),
-        ("[3]", "split 0 must have train_keys, a list of videos; got 3"),
-        ('[{"train_keys": ["a"]}]', "split 0 must have test_keys"),
-        ('[{"train_keys": [], "test_keys": ["a"]}]', "split 0 must have train_keys"),
+        (np.zeros((N, 3)), "[U, n_frames=116]; got (116, 3) (transposed)."),
+        (np.zeros((3, N - 30)), "[U, n_frames=116]; got (3, 86)."),
+        (np.zeros((3, N + 1)), "[U, n_frames=116]; got (3, 117)."),
+        (np.full((3, N), 0.5), "must be 0 or 1 for each frame; got 0.5 to 0.5."),
     ],
 )
-def test_splits_that_are_none(tmp_path, content, message):
-    path = tmp_path / "splits.json"
-    with pytest.raises(FileNotFoundError, match="no such file of splits"):
-        read_splits(path)
-    path.write_text(content)
-    with pytest.raises(ValueError, match=re.escape(f"{path}: ") + ".*" + message):
-        read_splits(path)
+def test_users_summaries_of_another_shape_are_found_at_load(path, array, message):
+    change(path, user_summary=array)
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        read_videos(path)
+    assert str(error.value).startswith(f"{path}: video_9/user_summary must be ")
 
 
-def test_splits_of_other_videos():
-    videos = {video.name: video for video in VIDEOS}
-    split = {"train_keys": ["video_9", "video_77"], "test_keys": ["video_8"]}
-    with pytest.raises(ValueError, match="here must name .* names video_8, video_77"):
-        check_split(split, videos, "here")
-    split = {"train_keys": ["video_9", "video_10"], "test_keys": ["video_9"]}
-    with pytest.raises(ValueError, match="not train on what it tests; .* video_9."):
-        check_split(split, videos, "here")
+def test_users_scores_of_another_length_are_found_at_load(path):
+    change(path, user_anno=np.ones((3, N - 30)))
+    with pytest.raises(ValueError, match=r"video_9/user_anno must be .*got \(3, 86\)"):
+        read_videos(path)
+
+
+@pytest.mark.parametrize("lengths", [None, [40, 76]])
+def test_exclusive_ends_of_shots_are_read_and_said(path, capsys, lengths):
+    change(path, change_points=[[0, 40], [40, N]], n_frame_per_seg=lengths)
+    shots = read_videos(path)[0]["video_9"].shots
+    np.testing.assert_array_equal(shots, [[0, 39], [40, N - 1]])
+    assert "1 videos have change_points with exclusive ends" in capsys.readouterr().err
+
+
+def test_inclusive_ends_are_not_taken_for_exclusive_ones(path, capsys):
+    change(path, change_points=[[0, 40], [41, N - 1]], n_frame_per_seg=[41, 75])
+    shots = read_videos(path)[0]["video_9"].shots
+    np.testing.assert_array_equal(shots, [[0, 40], [41, N - 1]])
+    assert capsys.readouterr().err == ""
+
+
+def test_shots_that_overlap_by_their_stated_lengths_are_refused(path):
+    """Their lengths say that the ends are inclusive."""
+    change(path, change_points=[[0, 40], [40, N - 1]], n_frame_per_seg=[41, 76])
+    with pytest.raises(ValueError, match="change_points must be rising"):
+        read_videos(path)
+
+
+def keep_features_alone(path):
+    with h5py.File(path, "a") as file:
+        for group in file.values():
+            for name in set(group) - {"features"}:
+                del group[name]
+
+
+def test_features_alone_are_read_where_nothing_else_is_needed(path, capsys):
+    keep_features_alone(path)
+    with pytest.raises(ValueError, match="video_9 must have n_frames; it has features"):
+        read_videos(path)
+    video = read_videos(path, features_alone=True)[0]["video_9"]
+    np.testing.assert_array_equal(video.picks, np.arange(8))
+    assert video.num_frames == 8 and video.shots is None
+    assert "their places are time steps" in capsys.readouterr().err
+
+
+def test_a_video_that_lacks_its_places_alone_is_no_case_of_it(path):
+    change(path, picks=None)
+    with pytest.raises(ValueError, match="video_9 must have picks; it has"):
+        read_videos(path, features_alone=True)
+
+
+# What does not fit is listed, or left out.
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Fourteen videos, twelve of them bad in two ways."""
+    path = tmp_path / "many.h5"
+    write_videos(path, [annotated(n, 5) for n in range(14)], {})
+    with h5py.File(path, "a") as file:
+        for n in range(12):
+            name = "picks" if n % 3 else "gtscore"
+            del file[f"video_{n}"][name]
+            file[f"video_{n}"][name] = np.full(5, 7.0)
+    return path
+
+
+def test_all_bad_videos_are_listed_at_once(many):
+    with pytest.raises(ValueError) as error:
+        read_videos(many)
+    lines = str(error.value).splitlines()
+    assert lines[0] == f"{many}: 12 of 14 videos do not fit:"
+    assert len(lines) == 14 and "video_9/gtscore must be in 0..1" in lines[10]
+    assert lines[11:] == [
+        "  and 2 more.",
+        "  By field: gtscore 4, picks 8.",
+        "  data.skip_bad leaves them out.",
+    ]
+
+
+def test_bad_videos_are_left_out_and_counted(many, capsys):
+    videos, _ = read_videos(many, skip_bad=True)
+    assert list(videos) == ["video_12", "video_13"]
+    assert "12 of 14 videos do not fit" in capsys.readouterr().err
+
+
+def test_nothing_left_is_an_error(path):
+    change(path, picks=None)
+    with h5py.File(path, "a") as file:
+        del file["video_10"]
+    with pytest.raises(ValueError, match="video_9 must have picks"):
+        read_videos(path, skip_bad=True)
 
 
 # What is at hand.

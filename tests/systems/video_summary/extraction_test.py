@@ -18,6 +18,7 @@ from gpsattn_jax.systems.video_summary import scorers as video_scorers
 from gpsattn_jax.systems.video_summary.extraction import extract_folder
 from gpsattn_jax.systems.video_summary.run import Config, summarize_video
 from tests.data.videos.media import made_videos as made
+from tests.data.videos.media.clock_test import shifted
 
 ROOT = pathlib.Path(__file__).parents[3]
 COLORS = (made.RED, made.GREEN, made.BLUE, made.WHITE)
@@ -167,6 +168,58 @@ def test_a_broken_video_is_named_and_the_others_are_written(tmp_path):
     assert "Left out, 2 in all:" in done.stderr
     assert "empty.mp4: not a" in done.stderr and "sound.m4v: not a" in done.stderr
     assert list(read_videos(tmp_path / "out.h5")[0]) == ["good"]
+
+
+def test_folders_are_searched_to_the_bottom(tmp_path):
+    """As those of clips are; hidden folders, pipes and links to folders are none."""
+    folder = tmp_path / "films"
+    for inside in ("a/deep", ".hidden"):
+        (folder / inside).mkdir(parents=True)
+    made.write_video(folder / "beach.mp4")
+    made.write_video(folder / "a" / "deep" / "beach.mp4")
+    made.write_video(folder / "a" / "hills.mp4")
+    (folder / ".hidden" / "x.mp4").touch()
+    os.mkfifo(folder / "pipe.mp4")
+    (folder / "device.mp4").symlink_to("/dev/zero")
+    (folder / "a" / "up").symlink_to(folder)
+    users = {"anna": [[0, 1]]}
+    rows = {"a/deep/beach.mp4": users, "hills": users, "beach": users}
+    found, videos, _ = extracted(folder, tmp_path / "out.h5", json.dumps(rows))
+    assert set(videos) == {"beach", "a_hills", "a_deep_beach"} == {*found.annotated}
+    assert videos["a_deep_beach"].title == os.path.join("a", "deep", "beach.mp4")
+
+
+def test_a_name_that_means_two_videos_is_refused(tmp_path):
+    folder = tmp_path / "films"
+    for inside in ("a", "b"):
+        (folder / inside).mkdir(parents=True)
+        made.write_video(folder / inside / "beach.mp4")
+    rows = {"beach": {"anna": [[0, 1]]}}
+    with pytest.raises(
+        ValueError, match="beach must be one of the videos: a.beach.mp4"
+    ):
+        extracted(folder, tmp_path / "out.h5", json.dumps(rows))
+    (folder / "a_beach.mp4").touch()
+    with pytest.raises(ValueError, match="a.beach.mp4 .* would both be a_beach"):
+        extracted(folder, tmp_path / "out.h5")
+
+
+def test_annotations_are_in_the_player_s_time(tmp_path):
+    """The picture begins 1.5 s after the sound, and 0:00 is the sound's beginning."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    shifted(folder / "late.mkv", begin=0.0, later=1.5)
+    rows = {"late": {"anna": [[2.5, 4.0]], "ben": [[0, 2.0], [5.0, 5.5]]}}
+    _, videos, _ = extracted(folder, tmp_path / "out.h5", json.dumps(rows))
+    expected = np.zeros((2, 40))
+    expected[0, 10:25], expected[1, :5], expected[1, 35:] = 1, 1, 1
+    np.testing.assert_array_equal(videos["late"].summaries, expected)
+    for wrong in ([0, 1], [5.6, 6]):
+        with pytest.raises(ValueError, match="late: anna: start and end must be within"
+                           " the video's picture, 1.5 to 5.5 s; got"):  # fmt: skip
+            extracted(
+                folder, tmp_path / "out.h5", json.dumps({"late": {"anna": [wrong]}})
+            )
 
 
 @pytest.mark.parametrize(

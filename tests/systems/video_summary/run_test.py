@@ -21,6 +21,7 @@ from gpsattn_jax.systems.video_summary import scorers as video_scorers
 from gpsattn_jax.systems.video_summary import shots as video_shots
 from gpsattn_jax.systems.video_summary.run import Config, summarize_video
 from tests.data.videos.media import made_videos as made
+from tests.data.videos.media.clock_test import FIRST, SECOND, join, shifted
 
 ROOT = pathlib.Path(__file__).parents[3]
 SCENES = (
@@ -224,6 +225,8 @@ def test_wrong_settings_are_named(options, message):
         ("sound.mp4", "out.mp4", "sound.mp4: not a readable video"),
         ("fine.mp4", "fine.mp4", "output must not be the video itself"),
         ("fine.mp4", "out.avi", "output must end in .mp4; got"),
+        ("fine.mp4", "", "output must end in .mp4; got"),
+        ("pipe.mp4", "out.mp4", "pipe.mp4: not a readable video: it must be a regular"),
         ("fine.mp4", "text.mp4/out.mp4", "out.mp4 cannot be written: Not a directory"),
         ("fine.mp4", "folder.mp4", "folder.mp4 cannot be written: it is a folder"),
         ("fine.mp4", "told.mp4", "told.json cannot be written: it is a folder"),
@@ -236,6 +239,7 @@ def test_bad_files_are_named_before_any_work(
     made.write_sound(tmp_path / "sound.mp4")
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("no video")
+    os.mkfifo(tmp_path / "pipe.mp4")
     for folder in ("folder.mp4", "told.json"):
         (tmp_path / folder).mkdir()
     before = left(tmp_path)
@@ -320,6 +324,76 @@ def test_what_is_left_of_a_budget_goes_to_the_next_best_that_fits():
     assert video_shots.choose_shots(scores, shots, 13.0).all()
 
 
+def test_a_short_budget_is_used_or_said_why_not(video, tmp_path, capsys):
+    """As many seconds as shots fit in; the rest is explained, in words and as JSON."""
+    summary = summarize_video(video, tmp_path / "out.mp4", quick(seconds=6.0))
+    left_over = 6.0 - summary.length
+    others = np.diff(summary.shots[~summary.chosen])
+    assert (others > left_over).all()
+    found = json.loads((tmp_path / "out.json").read_text())["budget_left"]
+    if left_over > 0.6:
+        assert found == summary.rest and f"into the {left_over:.2f} s left" in found
+    else:
+        assert left_over < 0.5 and found is None
+    video_summary.print_summary(summary, tmp_path / "out.mp4")
+    assert summary.rest in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    """A picture that begins 1.5 s after its sound."""
+    path = tmp_path_factory.mktemp("late") / "late.mkv"
+    return shifted(path, begin=0.0, later=1.5)
+
+
+def test_times_are_the_player_s(late, tmp_path):
+    summary = summarize_video(late, tmp_path / "out.mp4", quick(ratio=1.0))
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["picture_start"] == pytest.approx(1.5, abs=2e-3)
+    assert found["duration"] == pytest.approx(4, abs=1e-2)
+    bounds = [found["shots"][0]["start"], found["shots"][-1]["end"]]
+    np.testing.assert_allclose(bounds, [1.5, 5.5], atol=2e-3)
+    np.testing.assert_allclose(summary.segments, [(1.5, 5.5)], atol=2e-3)
+    cuts = {round(shot["start"] - 1.5, 1) for shot in found["shots"][1:]}
+    assert cuts <= {1.0, 2.5, 3.5}
+    steps = summary.video.step_times()
+    np.testing.assert_allclose(steps, 1.5 + np.arange(8) / 2, atol=3e-3)
+
+
+def test_a_part_of_a_shot_is_in_the_player_s_time(late, tmp_path):
+    summary = summarize_video(late, tmp_path / "out.mp4", quick(seconds=0.5))
+    ((start, end),) = summary.segments
+    assert not summary.whole_shots and 1.49 < start < end < 5.51
+
+
+@pytest.mark.parametrize("audio, words", [("default", "track 0 of 0..0"), ("none", "")])
+def test_the_sound_track_is_said(video, tmp_path, capsys, audio, words):
+    summary = summarize_video(video, tmp_path / "out.mp4", quick(audio=audio))
+    video_summary.print_summary(summary, tmp_path / "out.mp4")
+    found = json.loads((tmp_path / "out.json").read_text())["audio"]
+    assert (found or "").startswith(words) and bool(found) == bool(words)
+    printed = capsys.readouterr().out
+    assert f"sound      {words or 'none, as asked'}" in printed
+    assert probe(tmp_path / "out.mp4").has_audio == bool(words)
+
+
+def test_a_track_that_is_not_there_is_refused_before_any_work(
+    video, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(frame_features, "_extract", None)  # would raise TypeError
+    with pytest.raises(ValueError, match=r"audio must be .*; got 'fre'"):
+        summarize_video(video, tmp_path / "out.mp4", quick(audio="fre"))
+
+
+def test_a_joined_recording_is_summarised_as_one(tmp_path):
+    path = join(tmp_path / "joined.ts", [(FIRST, True), (SECOND, True)])
+    summary = summarize_video(path, tmp_path / "out.mp4", quick(ratio=1.0))
+    assert summary.video.duration == pytest.approx(8, abs=0.01)
+    assert summary.video.problem == ""
+    shown = made.pictures(tmp_path / "out.mp4")
+    assert len(shown) == 80 and np.abs(shown[-1][1] - made.WHITE).max() < 12
+
+
 def run(*arguments):
     command = [sys.executable, "experiments/summarize_video.py", *map(str, arguments)]
     done = subprocess.run(
@@ -342,6 +416,13 @@ def test_the_command_writes_four_files_and_names_what_scored(video, tmp_path):
     assert representativeness.NAME in text and "No checkpoint is given" in text
     names = ("sum.json", "sum.mp4", "sum_scores.png", "sum_storyboard.png")
     assert left(tmp_path) == [f"new/{name}" for name in names]
+
+
+def test_a_missing_flag_is_named_in_plain_words(video):
+    code, text = run(f"--video={video}")
+    assert code == 1 and text == (
+        "Error: --output is missing: The mp4 to write.\nTry --help for the flags.\n"
+    )
 
 
 def test_wrong_flags_are_told_in_a_line(video, tmp_path):

@@ -279,7 +279,7 @@ def test_without_an_h264_encoder_it_is_mpeg4(tmp_path, monkeypatch):
     ([(2, 2)], "start < end"),
     ([(2, float("nan"))], "start < end"),
     ([(0, 2), (1, 3)], "after one that ends at 2"),
-    ([(0, 1), (8, 9)], r"in.mp4, from 0.00 to 4.00 s; \(8, 9\) holds none"),
+    ([(0, 1), (8, 9)], r"in.mp4, which lasts from 0.00 to 4.00 s; \(8, 9\) holds none"),
 ])  # fmt: skip
 def test_senseless_segments_are_refused(tmp_path, segments, why):
     source = made.write_video(tmp_path / "in.mp4")
