@@ -45,7 +45,7 @@ def test_nothing_is_left_to_fill_in(path):
 
 def test_the_kernel_and_model_of_the_readme_run():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    kernel, model, *_ = blocks
+    kernel, model, mechanism, *_ = blocks
     scope: dict = {}
     exec(kernel, scope)
     assert scope["out"].shape == (8, 196, 32)
@@ -54,6 +54,13 @@ def test_the_kernel_and_model_of_the_readme_run():
     assert small != model
     exec(small, scope)
     assert scope["logits"].shape == (1, 100)
+    exec(mechanism, scope)
+    params, _ = scope["network"].shapes()
+    assert [set(params["blocks"][place]["mix"]) for place in (0, 3, 6)] == [
+        {"kernel"},
+        {"query", "key", "value", "column_table", "row_table", "norm"},
+        {"query", "key", "value", "out"},
+    ]
 
 
 def test_a_module_s_weights_load_as_in_the_readme(torch, gsa_pytorch, tmp_path):

@@ -54,8 +54,8 @@ class Functional:
 
     def apply(
         self,
-        params: dict,
-        state: dict,
+        params: chex.ArrayTree,
+        state: chex.ArrayTree,
         *inputs: Any,
         train: bool = False,
         rng: chex.PRNGKey | None = None,

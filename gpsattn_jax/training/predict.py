@@ -10,9 +10,9 @@ from gpsattn_jax.training.sharding import Placement, on_every_process
 
 
 def predict(
-    forward: Callable[[Any, Any, dict[str, Any]], chex.Array],
-    params: Any,
-    model_state: Any,
+    forward: Callable[[chex.ArrayTree, chex.ArrayTree, Any], chex.Array],
+    params: chex.ArrayTree,
+    model_state: chex.ArrayTree,
     batches: Iterable[tuple[dict[str, Any], int]],
     placement: Placement,
 ) -> np.ndarray:

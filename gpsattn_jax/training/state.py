@@ -11,11 +11,16 @@ import optax
 class Network(Protocol):
     """What training asks of a network; `modules.Functional` is one."""
 
-    def init(self, key: chex.PRNGKey) -> tuple[Any, Any]:
+    def init(self, key: chex.PRNGKey) -> tuple[chex.ArrayTree, chex.ArrayTree]:
         """Random key -> (params, state)."""
 
     def apply(
-        self, params: Any, state: Any, *inputs: Any, train: bool = ..., **named: Any
+        self,
+        params: Any,
+        state: Any,
+        *inputs: Any,
+        train: bool = ...,
+        **named: Any,
     ) -> tuple[Any, Any]:
         """Computes.
 
@@ -43,9 +48,9 @@ class TrainState(NamedTuple):
     """
 
     step: chex.Array
-    params: Any
-    model_state: Any
-    opt_state: Any
+    params: chex.ArrayTree
+    model_state: chex.ArrayTree
+    opt_state: chex.ArrayTree
     ema: Any = None
 
 
@@ -55,7 +60,7 @@ def init_state(
     key: chex.PRNGKey,
     *,
     averaged: bool = False,
-    initial: tuple[Any, Any] | None = None,
+    initial: tuple[chex.ArrayTree, chex.ArrayTree] | None = None,
 ) -> TrainState:
     """The state before the first step; pure, so `jax.eval_shape` gives its shapes.
 
@@ -73,6 +78,6 @@ def init_state(
     )
 
 
-def copy(tree: Any) -> Any:
+def copy(tree: chex.ArrayTree) -> chex.ArrayTree:
     """The same values in memory of their own, so that each can be donated."""
     return jax.tree.map(jnp.copy, tree)

@@ -15,7 +15,7 @@ from gpsattn_jax.training.state import Network, TrainState
 
 def train_step(
     state: TrainState,
-    batch: dict[str, dict[str, chex.Array]],
+    batch: dict[str, chex.ArrayTree],
     key: chex.PRNGKey,
     *,
     network: Network,
@@ -71,7 +71,7 @@ def train_step(
     return new._replace(ema=_average(state.ema, new, config.ema_decay)), metrics
 
 
-def to_precision(tree: Any, precision: str) -> Any:
+def to_precision(tree: chex.ArrayTree, precision: str) -> Any:
     """The floating-point arrays of a tree in the precision of the computation."""
     if precision == "float32":
         return tree

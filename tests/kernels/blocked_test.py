@@ -10,12 +10,9 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.kernels import attend_blocked, attention_weights
+from tests.kernels.rows import quick_jit
 
 HEADS = 2
-# Compiling takes most of these tests' time.
-quick_jit = functools.partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
 
 
 def wave(rows, columns, length):

@@ -1,13 +1,20 @@
 """The kernels, one row each: how each is called, and its slow NumPy twin."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gpsattn_jax import kernels
 from tests.kernels import reference
+
+# Compiling takes most of these tests' time.
+quick_jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
 
 SIZES = {"L": 7, "T": 5, "S": 7, "D": 4, "E": 3, "R": 7}
 SIZES |= {"N": 2, "B": 2, "H": 5, "W": 6, "C": 4, "K": 3, "G": 2}

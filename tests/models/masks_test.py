@@ -8,7 +8,7 @@ import pytest
 
 from gpsattn_jax.models import gpsnet, pglsum
 from gpsattn_jax.modules import positional_attention
-from tests.golden_pglsum import quick_jit
+from tests.kernels.rows import quick_jit
 
 
 def value_and_gradients(network, weights, train, *inputs, **named):
