@@ -24,6 +24,7 @@ from gpsattn_jax.data.images.sources import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.progress import with_progress
 from gpsattn_jax.systems.saved_runs import open_run
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
@@ -87,7 +88,8 @@ class Classifier:
             images = ImageSet(images, nothing, self.class_names)
         forward = _forward(self.network, self.config.data)
         weights = self.params, self.state
-        return _probabilities(forward, *weights, images, self.placement)
+        title = f"Classifying {len(images):,} pictures, batches"
+        return _probabilities(forward, *weights, images, self.placement, title)
 
 
 def train(
@@ -312,9 +314,11 @@ def batch_size(count: int, placement: Placement) -> int:
     return -(-min(256, count) // devices) * devices
 
 
-def _probabilities(forward, params, state, images, placement):
+def _probabilities(forward, params, state, images, placement, title=""):
     size = batch_size(len(images), placement)
     batches = in_order(images, size, placement.rows(size))
+    if title:  # in training the steps' own display stands there
+        batches = with_progress(batches, -(-len(images) // size), title)
     return predict(forward, params, state, batches, placement)
 
 
