@@ -21,6 +21,7 @@ from gpsattn_jax.data.images.sources import Images, ImageSet
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.progress import with_progress
 from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.runs import TrainedRun
@@ -119,7 +120,9 @@ def probabilities(run: TrainedRun, images: Images | np.ndarray) -> np.ndarray:
         nothing = np.zeros(len(images), np.int32)
         images = ImageSet(images, nothing, run.class_names)
     forward = _forward(run.network, run.config.data)
-    return _probabilities(forward, run.params, run.state, images, run.placement)
+    weights = run.params, run.state
+    title = f"Classifying {len(images):,} pictures, batches"
+    return _probabilities(forward, *weights, images, run.placement, title)
 
 
 def score_test_images(
@@ -227,9 +230,13 @@ def batch_size(count: int, placement: Placement) -> int:
     return -(-min(256, count) // devices) * devices
 
 
-def _probabilities(forward, params, state, images, placement):
+def _probabilities(forward, params, state, images, placement, title=""):
     size = batch_size(len(images), placement)
     batches = in_order(images, size, placement.rows(size))
+    if title:  # in training the steps' own display stands there
+        batches = with_progress(batches, -(-len(images) // size), title)
+    if title:  # in training the steps' own display stands there
+        batches = with_progress(batches, -(-len(images) // size), title)
     return predict(forward, params, state, batches, placement)
 
 

@@ -31,6 +31,20 @@ def test_a_missing_set_is_told_with_the_flag_that_helps(tmp_path, name, monkeypa
         load(config, size=32)
 
 
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_a_named_set_is_found_in_the_folder_one_stands_in(
+    tmp_path, monkeypatch, by_environment
+):
+    class_folders(tmp_path / "imagenette2-160" / "train")
+    class_folders(tmp_path / "imagenette2-160" / "val")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GPSATTN_DATA_DIR", "." if by_environment else "")
+    config = DataConfig(name="imagenette", validation_images=4)
+    sets = load(config, None if by_environment else ".", size=8)
+    sizes = {part: len(images) for part, images in sets.items()}
+    assert sizes == {"train": 12, "validation": 4, "test": 16}
+
+
 def test_cifar100_is_whole_and_split_evenly(data_dir):
     """The zips' SHA-256 of all pixels is compared while they are read."""
     config = DataConfig(
