@@ -235,8 +235,6 @@ def _probabilities(forward, params, state, images, placement, title=""):
     batches = in_order(images, size, placement.rows(size))
     if title:  # in training the steps' own display stands there
         batches = with_progress(batches, -(-len(images) // size), title)
-    if title:  # in training the steps' own display stands there
-        batches = with_progress(batches, -(-len(images) // size), title)
     return predict(forward, params, state, batches, placement)
 
 
