@@ -22,7 +22,7 @@ from gpsattn_jax.data.images import sets as image_sets
 from gpsattn_jax.data.images.augment.recipe import AugmentConfig, augment_batch
 from gpsattn_jax.data.images.class_folders import read_folder
 from gpsattn_jax.data.images.crop import Crop
-from gpsattn_jax.data.images.decoded_cache import decoded
+from gpsattn_jax.data.images.decoded_cache import with_decoded_cache
 from gpsattn_jax.data.images.files import ImageFiles
 from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import Images
@@ -196,7 +196,7 @@ def imagenette_decoded(folder: pathlib.Path) -> Images:
     """Some of them, decoded once and for all."""
     images = imagenette(folder)
     places = np.linspace(0, len(images) - 1, CACHED).astype(int)
-    return decoded(images.take(places), folder)
+    return with_decoded_cache(images.take(places), folder)
 
 
 def photographs(folder: pathlib.Path) -> Images:

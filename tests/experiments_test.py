@@ -138,7 +138,7 @@ def run_here(monkeypatch):
     ("arguments", "message"),
     [
         (["--setup=digit", "--workdir=x"], "value should be one of <cifar100|"),
-        (["--setup=digits"], "--workdir must have a value"),
+        (["--setup=digits"], "--workdir is missing: Checkpoints and logs."),
         (["--workdir=x", "more"], "Not a flag: more"),
         (
             ["--workdir=x", "--train.seed=1", "--mode=evaluate"],

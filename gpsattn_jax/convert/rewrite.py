@@ -112,8 +112,8 @@ def config_of(network: Any) -> Any:
     Raises:
         ValueError: if it is a part of a network.
     """
-    *part, config = network.make.args
-    if part:
+    config = network.make.args[0]
+    if not dataclasses.is_dataclass(config):
         raise ValueError("The weights must be a whole network's; they are a part's.")
     return config
 

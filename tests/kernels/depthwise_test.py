@@ -132,7 +132,7 @@ def test_what_other_processors_run():
         x, filters = draw((2, 9, 7, 3), 3, each=each)
         out = depthwise_conv(x, filters, stride=stride)
         if not each:
-            assert_close(depthwise._grouped(x, filters, stride, 1), out)
+            assert_close(depthwise._grouped_conv(x, filters, stride, 1), out)
         gradients = [
             form(x, filters, jnp.sin(out), stride, 1)
             for form in (

@@ -6,8 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gpsattn_jax.models import gpsnet, gsanet, pglsum, transxnet
+from gpsattn_jax.models import gpsnet, gsanet, pglsum
+from gpsattn_jax.models.gpsnet import block
 from gpsattn_jax.modules import Functional
+from gpsattn_jax.modules.dual_mixer import DualMixer
 
 ROWS = (1, 3, 32_769)  # examples; from 32,769 on a JAX once was wrong
 
@@ -26,7 +28,7 @@ def gps_block(rngs):
         strides=(1,),
     )  # fmt: skip
     distances = gpsnet.skeleton_distances(config)
-    return gpsnet.Block(config, 8, 8, 1, 0.0, distances, rngs=rngs)
+    return block.Block(config, 8, 8, 1, 0.0, distances, rngs=rngs)
 
 
 def pgl_block(rngs):
@@ -35,7 +37,7 @@ def pgl_block(rngs):
 
 
 def transx_block(rngs):
-    return transxnet.DualMixer(
+    return DualMixer(
         4, kernel_size=3, num_groups=2, num_heads=1, reduction=1, rngs=rngs
     )
 

@@ -240,14 +240,15 @@ def _probabilities(forward, params, state, images, placement, title=""):
 
 @functools.cache
 def class_logits(network: Functional, data: DataConfig) -> Callable[..., jax.Array]:
-    """(params, state, {"images"}) -> logits, compiled once for a network."""
+    """(params, state, {"images"}) -> logits, compiled once for a network and head."""
 
+    @jax.jit
     def forward(params, state, inputs):
         images = normalize(data, inputs["images"])
         logits, _ = network.apply(params, state, images=images)
         return logits
 
-    return compiled_once(forward, batch_at=2)
+    return forward
 
 
 @functools.cache

@@ -64,21 +64,21 @@ def evaluate(
         FileNotFoundError: if there is no finished run.
     """
     rows: dict[str, list[float]] = {}
-    folders = run_folders(workdir)
-    for folder in folders:
-        run = restore(system, folder, choose, machine=machine)
+    workdirs = run_folders(workdir)
+    for one in workdirs:
+        run = restore(system, one, choose, machine=machine)
         name = f"{system.title(run.config)} (ours)"
         found = score_test_images(run, data_dir, folder)
         rows.setdefault(name, []).append(found["accuracy"])
         if run.config.train.ema_decay:
-            averaged = restore(system, folder, choose, averaged=True, machine=machine)
+            averaged = restore(system, one, choose, averaged=True, machine=machine)
             accuracy = score_test_images(averaged, data_dir, folder)["accuracy"]
             rows.setdefault(f"{name}, averaged weights", []).append(accuracy)
-        if len(folders) > 1:
-            print(f"{folder}: {100 * found['accuracy']:.2f} %", flush=True)
+        if len(workdirs) > 1:
+            print(f"{one}: {100 * found['accuracy']:.2f} %", flush=True)
     shares = {} if folder else baselines(run.config, data_dir)
     plain = {name: [share] for name, share in shares.items()}
-    of_runs = f"{len(folders)} runs" if len(folders) > 1 else f"step {run.step}"
+    of_runs = f"{len(workdirs)} runs" if len(workdirs) > 1 else f"step {run.step}"
     title = f"{found['images']} test images, {of_runs}; accuracy in %"
     print_accuracies(title, plain | rows, digits=2)
     return rows

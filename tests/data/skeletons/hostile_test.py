@@ -57,7 +57,8 @@ def test_a_nested_label_has_a_short_message(tmp_path):
         label = [label, label]
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(annotated(1, label=label)))
-    with pytest.raises(ValueError, match=r"v_0: label must be .* got \[\[a list of 2"):
+    message = r"a\.pkl: must be .* references to the same things make"
+    with pytest.raises(ValueError, match=message):
         read_labelled(path)
 
 
@@ -80,7 +81,9 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path):
     np.lib.format.write_array_header_1_0(header, fields)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("joints.npy", header.getvalue() + b"\0" * 136_000_000)
-    with pytest.raises(ValueError, match=r"a\.npz: .*joints\.npy that unpacks from"):
+    with pytest.raises(
+        ValueError, match=r"a\.npz: .*array joints: .* bytes that unpack to"
+    ):
         read_clip(path, COCO)
 
 

@@ -280,7 +280,7 @@ def test_a_long_chain_finds_its_middle_at_once(tmp_path):
     assert time.perf_counter() - start < 5
     ring = [*edges, [0, count - 1]]
     (tmp_path / "chain.json").write_text(json.dumps({"edges": ring}))
-    with pytest.raises(ValueError, match=r"chain\.json: root must be named"):
+    with pytest.raises(ValueError, match=r"chain\.json: root must be given"):
         load_layout(tmp_path / "chain.json")
 
 

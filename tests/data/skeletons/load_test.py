@@ -287,8 +287,11 @@ def test_a_wrong_label_file_is_named(tmp_path, content, message):
         ),
         ({"channels": "xycz"}, "data.channels must be one of auto, xy, xyc, xyz, xyzc"),
         ({"least_confidence": 1.5}, "data.least_confidence must be within 0..1, or -1"),
-        ({"name": "pickle", "train_path": "a"}, "data.test_path come together"),
-        ({"train_path": "a", "test_path": "b"}, "come together, for .*pickle or stgcn"),
+        (
+            {"name": "pickle", "train_path": "a"},
+            "data.train_path must come together with data.test_path",
+        ),
+        ({"train_path": "a", "test_path": "b"}, "come together .*pickle or stgcn"),
     ],
 )
 def test_settings_that_do_not_fit(options, message):

@@ -113,7 +113,7 @@ def test_code_is_refused(
     monkeypatch.chdir(tmp_path)
     content = {"annotations": annotated(), "split": Call(function, *arguments)}
     path = write_pickle(tmp_path / "a.pkl", content, protocol)
-    message = rf"a\.pkl: must be .* it wants .*{name}, which might run code"
+    message = rf"a\.pkl: must be .* it holds .*{name}, which might run code"
     with pytest.raises(ValueError, match=message):
         read_annotations(path, COCO)
     assert not (tmp_path / "ran").exists()

@@ -291,7 +291,7 @@ def test_the_whole_circle(folder, tmp_path):
     assert told["scorer"] == f"PGL-SUM of {run}, step 2"
     assert told["checkpoint"] == str(run) and told["extractor"] == "color_histogram"
     _, videos, _ = extracted(folder, tmp_path / "films.h5")
-    scores = pglsum.restore(run).scores([videos["film3"]])["film3"]
+    scores = pglsum.score_steps(pglsum.restore(run), [videos["film3"]])["film3"]
     np.testing.assert_allclose(summary.scores, scores, atol=1e-6)
     assert 0 < summary.length <= 3.0 + 0.1
     with pytest.raises(ValueError, match="extractor must be color_histogram, whose"):

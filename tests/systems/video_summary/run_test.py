@@ -261,10 +261,12 @@ def test_a_run_on_shots_sees_one_frame_of_each(video, tmp_path, monkeypatch):
         config = pglsum.SETUPS["summe_shots"]
         step = 7
 
-        def scores(self, videos):
-            return {video.name: np.arange(len(video)) / 10 for video in videos}
+    def score(run, videos):
+        assert isinstance(run, Run)
+        return {video.name: np.arange(len(video)) / 10 for video in videos}
 
     monkeypatch.setattr(pglsum, "restore", lambda workdir: Run())
+    monkeypatch.setattr(pglsum, "score_steps", score)
     summary = video_summary.plan_summary(video, Config(checkpoint="run", ratio=1.0))
     assert summary.scorer == "PGL-SUM of run, step 7"
     assert summary.video.extractor == "color_histogram"
