@@ -81,9 +81,7 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path):
     np.lib.format.write_array_header_1_0(header, fields)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("joints.npy", header.getvalue() + b"\0" * 136_000_000)
-    with pytest.raises(
-        ValueError, match=r"a\.npz: .*array joints: .* bytes that unpack to"
-    ):
+    with pytest.raises(ValueError, match=r"array joints: .* bytes that unpack to"):
         read_clip(path, COCO)
 
 
