@@ -11,10 +11,8 @@ import jax
 _NUMBERS = itertools.count()
 
 
-def compiled_once(
-    function: Callable[..., Any], *, batch_at: int, **options: Any
-) -> Callable[..., Any]:
-    """Compiles a step or an evaluation, once for each shape of its batch.
+def compiled_once(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Compiles a step or an evaluation, once for each type of its arguments.
 
     Batches may have a few shapes (clips and videos of other lengths, a last part), and
     each is compiled. A second trace for a shape that was there before would go on with
@@ -22,7 +20,6 @@ def compiled_once(
 
     Args:
         function: pure, of arrays and trees by place.
-        batch_at: which argument is the batch.
         **options: of `jax.jit`.
 
     Returns:
@@ -34,7 +31,9 @@ def compiled_once(
     compiled: dict[Any, Callable[..., Any]] = {}
 
     def call(*arguments):
-        leaves, tree = jax.tree.flatten(arguments[batch_at])
+        # Of all arguments: weights of a file and of a checkpoint, on a mesh or not,
+        # differ in type, too, and one network may be asked with both.
+        leaves, tree = jax.tree.flatten(arguments)
         shapes = (tree, *map(jax.typeof, leaves))
         if shapes not in compiled:
             compiled[shapes] = jax.jit(_traced_once(function), **options)

@@ -38,7 +38,7 @@ def pgl_block(rngs):
 
 def transx_block(rngs):
     return DualMixer(
-        4, kernel_size=3, num_groups=2, num_heads=1, reduction=1, rngs=rngs
+        8, kernel_size=3, num_groups=2, num_heads=1, reduction=1, rngs=rngs
     )
 
 
@@ -46,7 +46,7 @@ BLOCKS = {
     "GSA-Net": (gsa_block, [(2, 2, 2)]),
     "GPS-Net": (gps_block, [(2, 3, 8), (2,)]),
     "PGL-SUM": (pgl_block, [(3, 4), "length"]),
-    "TransXNet": (transx_block, [(2, 2, 4)]),
+    "TransXNet": (transx_block, [(2, 2, 8)]),
 }
 
 

@@ -17,7 +17,7 @@ def test_each_shape_is_traced_once():
         traces.append(batch["x"].shape)
         return step(state, batch)
 
-    advance = compiled_once(counting, batch_at=1)
+    advance = compiled_once(counting)
     state = jnp.float32(0)
     for size in (3, 5, 3, 3, 5):
         state, _ = advance(state, {"x": jnp.ones(size)})
@@ -26,7 +26,7 @@ def test_each_shape_is_traced_once():
 
 def test_a_second_trace_is_refused():
     """A state that changes its type would be compiled again without a word."""
-    advance = compiled_once(step, batch_at=1)
+    advance = compiled_once(step)
     batch = {"x": jnp.ones(3)}
     advance(jnp.float32(0), batch)
     with pytest.raises(AssertionError, match="'step_[0-9]+' is traced > 1 times"):
@@ -36,7 +36,7 @@ def test_a_second_trace_is_refused():
 def test_runs_beside_each_other_are_counted_for_themselves():
     """As a grid of seeds makes them: the same lines, compiled for each."""
     for _ in range(3):
-        advance = compiled_once(step, batch_at=1, donate_argnums=0)
+        advance = compiled_once(step, donate_argnums=0)
         state, _ = advance(jnp.float32(1), {"x": jnp.ones(3)})
         assert state == 4
 

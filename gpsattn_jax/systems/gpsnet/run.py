@@ -154,7 +154,7 @@ def _forward(network, config):
         logits, _ = network.apply(params, state, **network_inputs(config, inputs))
         return jax.nn.softmax(logits)
 
-    return compiled_once(forward, batch_at=2)
+    return compiled_once(forward)
 
 
 def _check(config):

@@ -258,7 +258,7 @@ def _forward(network, data):
         logits, _ = network.apply(params, state, images=images)
         return jax.nn.softmax(logits)
 
-    return compiled_once(forward, batch_at=2)
+    return compiled_once(forward)
 
 
 def _check(config, images):

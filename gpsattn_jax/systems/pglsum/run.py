@@ -172,7 +172,7 @@ def _forward(network):
         scores, _ = network.apply(params, state, **inputs)
         return scores
 
-    return compiled_once(forward, batch_at=2)
+    return compiled_once(forward)
 
 
 def _initial(config):
