@@ -38,9 +38,9 @@ def vary_alike(*arrays: chex.Array) -> tuple[chex.Array, ...]:
     """The arrays as `jax.shard_map` wants them in one loop: varying over the same axes.
 
     Inside `shard_map` an array's type says over which axes of the mesh it varies. A
-    loop's carry and the gradients of a rule of our own must agree in that. Elsewhere
-    this changes nothing: the condition is a constant, which XLA folds. The backward
-    pass sums over the axes that an array gets here.
+    loop's carry and the gradients of a rule of our own must agree in that. The
+    condition below is a constant, which XLA folds; the backward pass sums over the axes
+    that an array gets here. Elsewhere the arrays come back as they are.
 
     Args:
         *arrays: floating point, of any shapes.
@@ -48,6 +48,8 @@ def vary_alike(*arrays: chex.Array) -> tuple[chex.Array, ...]:
     Returns:
         The same values.
     """
+    if not jax.sharding.get_abstract_mesh().manual_axes:
+        return arrays
     never = functools.reduce(operator.or_, map(_never, arrays))
     return tuple(jnp.where(never, jnp.zeros((), a.dtype), a) for a in arrays)
 

@@ -70,4 +70,14 @@ for name, (function, arrays, specs) in CASES.items():
     for one, other in zip(jax.jit(mapped)(*arrays), gradient(*arrays), strict=True):
         worst = float(jnp.abs(one - other).max() / jnp.abs(other).max())
         assert worst < 1e-5, (name, worst)
+    total = jax.shard_map(
+        lambda *arrays, function=function: jax.lax.psum(function(*arrays), "data"),
+        mesh=MESH,
+        in_specs=specs,
+        out_specs=WHOLE,
+    )
+    outside = jax.grad(total, argnums=tuple(range(len(arrays))))
+    for one, other in zip(jax.jit(outside)(*arrays), gradient(*arrays), strict=True):
+        worst = float(jnp.abs(one - other).max() / jnp.abs(other).max())
+        assert worst < 1e-5, (name, "outside", worst)
     print(f"{name}: agrees on {MESH.size} devices")
