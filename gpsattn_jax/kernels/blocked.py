@@ -39,7 +39,7 @@ def attend_blocked(
     all heads, where other kernels see one, to make the bias once.
 
     It can be differentiated in reverse mode, twice too (`grad`, `vjp`, `jacrev`);
-    forward mode (`jvp`, `linearize`, `jacfwd`, `hessian`) raises a TypeError.
+    forward mode (`jvp`, `linearize`, `jacfwd`) raises a TypeError.
 
     Args:
         query: [N, T, D], or [T, D] for one head; likewise the next two.
