@@ -38,8 +38,9 @@ def attend_blocked(
     Equals `attend` with `bias_of` spelled out and keys from `length` on hidden. It sees
     all heads, where other kernels see one, to make the bias once.
 
-    It can be differentiated in reverse mode, twice too (`grad`, `vjp`, `jacrev`);
-    forward mode (`jvp`, `linearize`, `jacfwd`) raises a TypeError.
+    It can be differentiated in reverse mode, and its gradient again in both (`grad`,
+    `vjp`, `jacrev`, `hessian`); forward mode first (`jvp`, `linearize`, `jacfwd`)
+    raises a TypeError.
 
     Args:
         query: [N, T, D], or [T, D] for one head; likewise the next two.

@@ -29,8 +29,9 @@ def depthwise_conv(
 
     A cross-correlation with zeros around the map (MobileNets, arXiv 1704.04861; with a
     filter for each example as in TransXNet, arXiv 2310.19380, equation 4). It can be
-    differentiated in reverse mode, twice too; forward mode (`jvp`, `linearize`,
-    `jacfwd`, `hessian`) raises a TypeError.
+    differentiated in reverse mode, and its gradient again in both (`grad`, `vjp`,
+    `jacrev`, `hessian`); forward mode first (`jvp`, `linearize`, `jacfwd`) raises a
+    TypeError.
 
     Args:
         x: [B, H, W, C].
@@ -70,15 +71,17 @@ def depthwise_conv(
 
 
 # Jitted, so that a network traces each of its shapes once; XLA sees through it.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def _depthwise(x, filters, stride, padding):
+def _convolve(x, filters, stride, padding):
     elsewhere = _grouped_conv if filters.ndim == 3 else _shifted_products
     return _by_platform(_shifted_products, elsewhere, stride, padding, x, filters)
 
 
+_depthwise = jax.custom_vjp(_convolve, nondiff_argnums=(2, 3))
+
+
 def _forward(x, filters, stride, padding):
-    return _depthwise(x, filters, stride, padding), (x, filters)
+    return _convolve(x, filters, stride, padding), (x, filters)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

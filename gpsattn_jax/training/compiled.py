@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chex
@@ -11,8 +11,13 @@ import jax
 _NUMBERS = itertools.count()
 
 
-def compiled_once(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """Compiles a step or an evaluation, once for each type of its arguments.
+def compiled_once(
+    function: Callable[..., Any],
+    *,
+    varying: Sequence[int] | None = None,
+    **options: Any,
+) -> Callable[..., Any]:
+    """Compiles a step or an evaluation, once for each type of what may vary.
 
     Batches may have a few shapes (clips and videos of other lengths, a last part), and
     each is compiled. A second trace for a shape that was there before would go on with
@@ -20,6 +25,8 @@ def compiled_once(function: Callable[..., Any], **options: Any) -> Callable[...,
 
     Args:
         function: pure, of arrays and trees by place.
+        varying: places of the arguments that may come in several types, such as the
+            batch of a step, whose state must keep its own; all of them by default.
         **options: of `jax.jit`.
 
     Returns:
@@ -31,9 +38,10 @@ def compiled_once(function: Callable[..., Any], **options: Any) -> Callable[...,
     compiled: dict[Any, Callable[..., Any]] = {}
 
     def call(*arguments):
-        # Of all arguments: weights of a file and of a checkpoint, on a mesh or not,
+        # By default all: weights of a file and of a checkpoint, on a mesh or not,
         # differ in type, too, and one network may be asked with both.
-        leaves, tree = jax.tree.flatten(arguments)
+        places = range(len(arguments)) if varying is None else varying
+        leaves, tree = jax.tree.flatten([arguments[place] for place in places])
         shapes = (tree, *map(jax.typeof, leaves))
         if shapes not in compiled:
             compiled[shapes] = jax.jit(_traced_once(function), **options)

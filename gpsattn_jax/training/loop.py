@@ -239,7 +239,9 @@ def _compiled_step(shardings, network, loss, optimizer, config):
     step = functools.partial(
         train_step, network=network, loss=loss, optimizer=optimizer, config=config
     )
-    return compiled_once(step, donate_argnums=0, out_shardings=(shardings, None))
+    return compiled_once(
+        step, varying=(1,), donate_argnums=0, out_shardings=(shardings, None)
+    )
 
 
 def _compiled_augment(augment, seed):

@@ -26,11 +26,19 @@ def test_each_shape_is_traced_once():
 
 def test_a_second_trace_is_refused():
     """A state that changes its type would be compiled again without a word."""
-    advance = compiled_once(step)
+    advance = compiled_once(step, varying=(1,))
     batch = {"x": jnp.ones(3)}
     advance(jnp.float32(0), batch)
     with pytest.raises(AssertionError, match="'step_[0-9]+' is traced > 1 times"):
         advance(jnp.float16(0), batch)
+
+
+def test_weights_of_another_type_may_be_asked_for():
+    """By default all arguments vary: an evaluation serves weights of two kinds."""
+    advance = compiled_once(step)
+    for state in (jnp.float32(1), jnp.float16(1), jnp.float32(2)):
+        out, _ = advance(state, {"x": jnp.ones(3)})
+        assert out == state + 3 and out.dtype == jnp.float32
 
 
 def test_runs_beside_each_other_are_counted_for_themselves():
