@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gpsattn_jax.data.videos.feature_transforms import prepared, unit_length
+from gpsattn_jax.data.videos.feature_transforms import transform_video, unit_length
 from gpsattn_jax.data.videos.videos import SHORTEST, VideoSet, bucket, by_number
 from tests.data.videos.annotated_videos import annotated
 
@@ -77,11 +77,11 @@ def test_relative_time_is_appended(transform):
         picks=np.arange(5) * 20,
         num_frames=100,
     )
-    plain = prepared(video, transform)
+    plain = transform_video(video, transform)
     assert plain.features.dtype == np.float32
     expected = {"none": 2.0, "l2": 1.0}[transform]
     np.testing.assert_allclose(np.linalg.norm(plain.features, axis=1), expected, 1e-5)
-    timed = prepared(video, transform, relative_time=True)
+    timed = transform_video(video, transform, relative_time=True)
     np.testing.assert_array_equal(timed.features[:, :-2], plain.features)
     angle = np.pi * np.array([0.1, 0.3, 0.5, 0.7, 0.9])
     expected = np.stack([np.cos(angle), np.cos(2 * angle)], 1)
