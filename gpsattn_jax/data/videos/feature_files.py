@@ -19,6 +19,7 @@ from gpsattn_jax.data.videos.feature_groups import (
     FieldError,
     read_attributes,
 )
+from gpsattn_jax.data.videos.hdf5_heaps import check_heaps
 from gpsattn_jax.data.videos.split_files import check_split, read_splits
 from gpsattn_jax.data.videos.videos import Video, by_number
 from gpsattn_jax.files import replaced
@@ -62,6 +63,7 @@ def read_videos(
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}; got {layout!r}.")
     path = pathlib.Path(path)
     check_file(path, "video features")
+    check_heaps(path)
     videos: dict[str, Video] = {}
     problems: list[FieldError] = []
     notes: dict[str, list[str]] = {}
