@@ -13,7 +13,11 @@ seconds, m:ss or h:mm:ss:
 With a fifth column `score`, from 1 (dull) to 5 (must not be missing), lines say how
 important a stretch is; what a user does not mention has 1. The same as JSON:
 {"beach.mp4": {"anna": [[4, 12.5]], "ben": [[61, 70]]}}. All videos of one file of
-features should be annotated in the same way.
+features should be annotated in the same way. Times are those that a player shows.
+
+The folder is searched to the bottom. A video's name is its path in it without the
+suffix, `_` for each `/`; annotations may name it by its path, or by its file's name
+alone where no other file has it.
 
 Then write splits, a JSON list such as
 [{"train_keys": ["beach", "skiing", "zoo"], "test_keys": ["city"]}], and train:
@@ -23,7 +27,7 @@ python experiments/pglsum.py --setup=summe --workdir=runs/holidays \
     --data.extractor=efficientnet_lite0 --model.input_size=1280 \
     --data.validation_videos=1 --train.batch_size=2
 
-A file that is not readable as a video is told by name and left out; the others are
+A file that is not readable as a video is named and left out; the others are
 written, and the exit code is 1. Features are kept in the cache folder: a call that was
 interrupted goes on where it stood.
 """

@@ -11,7 +11,9 @@ experiments/pglsum.py on features that experiments/extract_features.py made, or 
 setups summe_shots and tvsum_shots.
 
 Beside OUTPUT.mp4 stand OUTPUT.json (segments and shots in seconds, scores),
-OUTPUT_storyboard.png and OUTPUT_scores.png. Each appears whole or not at all. Features
+OUTPUT_storyboard.png and OUTPUT_scores.png. Each appears whole or not at all. All times
+are those of a player: 0:00 is where the file begins, which may be before its picture.
+The sound is the track that players take, or --audio=N, a language, or none. Features
 are kept in the cache folder: another summary of the same video takes seconds.
 """
 
@@ -54,7 +56,7 @@ def main(_):
 
 
 def _report():
-    """What draws; without matplotlib only who asks for pictures is told by an error."""
+    """What draws; without matplotlib, an error only if pictures were asked for."""
     try:
         from gpsattn_jax.systems.video_summary import report as video_summary_report
     except ImportError as error:

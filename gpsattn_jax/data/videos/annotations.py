@@ -75,14 +75,14 @@ def check_within(where: str, users: Opinions, begin: float, end: float) -> None:
         begin: seconds at which the picture begins, as a player counts them.
         end: seconds at which it ends.
     """
-    shown = f"the {end:.1f} s of the video"
+    span = f"the {end:.1f} s of the video"
     if begin >= 0.1:
-        shown = f"the video's picture, {begin:.1f} to {end:.1f} s"
+        span = f"the video's picture, {begin:.1f} to {end:.1f} s"
     for user, stretches in users.items():
         for first, last, _ in stretches:
             if first >= end or last > end + 1 or last <= begin:
                 raise ValueError(
-                    f"{where}: {user}: start and end must be within {shown}; got "
+                    f"{where}: {user}: start and end must be within {span}; got "
                     f"{first:g} to {last:g}."
                 )
 

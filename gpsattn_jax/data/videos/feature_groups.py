@@ -96,7 +96,13 @@ class FeatureGroup:
         return shorten(str(text), 200)
 
     def wrong(self, name: str, expected: str, got: Any) -> FieldError:
-        """The error that a field must be something else."""
+        """The error that a field must be something else.
+
+        Args:
+            name: of the field.
+            expected: what it must be.
+            got: what it is.
+        """
         return FieldError(f"{self.where}/{name} must be {expected}; got {got}.", name)
 
     def _dataset(self, name):

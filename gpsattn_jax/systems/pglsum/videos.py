@@ -1,4 +1,4 @@
-"""The videos of a PGL-SUM run: read, split, prepared for the network."""
+"""The videos of a PGL-SUM run: read, split, and as the network takes them."""
 
 import os
 import pathlib

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import os
-import pathlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,21 +10,15 @@ import numpy as np
 
 from gpsattn_jax import evaluation
 from gpsattn_jax.data.files.reader_errors import shorten
-from gpsattn_jax.data.videos.videos import Video, by_number
+from gpsattn_jax.data.videos.videos import Video
 from gpsattn_jax.systems.video_summary import frame_features
 from gpsattn_jax.systems.video_summary import shots as video_shots
 from gpsattn_jax.systems.video_summary.run import check_output
+from gpsattn_jax.systems.video_summary.video_folder import find_names, find_videos
 
 if TYPE_CHECKING:  # needs Pillow
     from gpsattn_jax.data.videos.annotations import Opinions
     from gpsattn_jax.data.videos.sampled_features import SampledFeatures
-
-# fmt: off
-SUFFIXES = (
-    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".mts", ".ogv", ".ts", ".webm", ".wmv",
-)
-# fmt: on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,44 +103,6 @@ def extract_folder(
     )
 
 
-def find_videos(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """{name: path} of a folder's videos at any depth, in order of their numbers.
-
-    Hidden files and folders, and what is no regular file, are no videos; links to
-    folders are not followed.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-        ValueError: if there is no video in it, or two would have one name.
-    """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder of videos.")
-    found: dict[str, pathlib.Path] = {}
-    for path in sorted(_files(folder), key=lambda path: by_number(path.as_posix())):
-        name = "_".join(path.with_suffix("").parts)
-        if name in found:
-            raise ValueError(
-                f"{folder}: videos must have different names; "
-                f"{found[name].relative_to(folder)} and {path} would both be {name}."
-            )
-        found[name] = folder / path
-    if not found:
-        raise ValueError(f"{folder} must hold videos ({' '.join(SUFFIXES)}); got none.")
-    return found
-
-
-def _files(folder):
-    """Paths in the folder of all that looks like a video."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = pathlib.Path(place, name)
-            wanted = path.suffix.lower() in SUFFIXES and not name.startswith(".")
-            if wanted and path.is_file():
-                yield path.relative_to(folder)
-
-
 def as_video(
     name: str,
     title: str,
@@ -227,7 +182,7 @@ def _opinions(annotations, folder, paths):
     from gpsattn_jax.data.videos import annotations as video_annotations
     from gpsattn_jax.data.videos.media.sampling import probe
 
-    names = _names(folder, paths)
+    names = find_names(folder, paths)
     found: dict[str, Opinions] = {}
     for video, users in video_annotations.read_annotations(annotations).items():
         if video not in names:
@@ -244,15 +199,3 @@ def _opinions(annotations, folder, paths):
         where = f"{annotations}: {video}"
         video_annotations.check_within(where, users, info.start, info.end)
     return found
-
-
-def _names(folder, paths):
-    """{how a video may be called: its name}; a file's name alone if no other has it."""
-    names = {}
-    for name, path in paths.items():
-        for called in (path.name, path.stem):
-            names[called] = "" if called in names else name
-    for name, path in paths.items():
-        inside = path.relative_to(folder)
-        names |= dict.fromkeys((str(inside), str(inside.with_suffix("")), name), name)
-    return {called: name for called, name in names.items() if name}

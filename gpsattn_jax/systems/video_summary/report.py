@@ -30,6 +30,11 @@ def draw_summary(
 ) -> tuple[pathlib.Path, pathlib.Path]:
     """Writes the two pictures of `picture_paths`; each appears whole or not at all.
 
+    Args:
+        summary: of the video.
+        output: the mp4 of the summary.
+        folder: of the pictures; the mp4's by default.
+
     Returns:
         Their paths.
 

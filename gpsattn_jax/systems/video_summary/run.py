@@ -69,6 +69,11 @@ def check_output(
 ) -> None:
     """Finds out before long work whether a file can be written.
 
+    Args:
+        output: the file to be.
+        video: the source, which it must not be.
+        suffix: that it must end in.
+
     Raises:
         OSError: `OUTPUT cannot be written: why`.
         ValueError: if it is the video itself, or has another suffix.
@@ -97,6 +102,11 @@ def plan_summary(
     cache_dir: str | os.PathLike | None = None,
 ) -> Summary:
     """Looks at a video and chooses; nothing is written but the kept features.
+
+    Args:
+        video: any file that FFmpeg reads.
+        config: how; the defaults if None.
+        cache_dir: where features are kept; see `frame_features.extract_features`.
 
     Raises:
         FileNotFoundError, OSError, ValueError, ImportError: as `summarize_video`.
@@ -170,6 +180,11 @@ def write_summary(
     summary: Summary, video: str | os.PathLike, output: str | os.PathLike
 ) -> Summary:
     """Writes OUTPUT.mp4 and OUTPUT.json; returns the summary with the real cuts.
+
+    Args:
+        summary: of `plan_summary`.
+        video: the source.
+        output: the mp4 to be.
 
     Raises:
         OSError: if they cannot be written.

@@ -10,7 +10,7 @@ EVERY = 15  # frames from one time step to the next
 
 
 def annotated(number, steps=9, channels=16, shots=4, seed=0):
-    """A video whose first channel tells what its people chose."""
+    """A video whose first channel says what its people chose."""
     draw = np.random.default_rng((seed, number))
     features = draw.standard_normal((steps, channels))
     features /= np.linalg.norm(features, axis=1, keepdims=True)

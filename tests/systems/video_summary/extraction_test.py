@@ -287,9 +287,9 @@ def test_the_whole_circle(folder, tmp_path):
         tmp_path / "summary.mp4",
         Config(checkpoint=str(run), ratio=0.5),
     )
-    told = json.loads((tmp_path / "summary.json").read_text())
-    assert told["scorer"] == f"PGL-SUM of {run}, step 2"
-    assert told["checkpoint"] == str(run) and told["extractor"] == "color_histogram"
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert found["scorer"] == f"PGL-SUM of {run}, step 2"
+    assert found["checkpoint"] == str(run) and found["extractor"] == "color_histogram"
     _, videos, _ = extracted(folder, tmp_path / "films.h5")
     scores = pglsum.score_steps(pglsum.restore(run), [videos["film3"]])["film3"]
     np.testing.assert_allclose(summary.scores, scores, atol=1e-6)

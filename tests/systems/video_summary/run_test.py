@@ -1,4 +1,4 @@
-"""A video in, a summary out: whole, within its budget, in sync with what is told."""
+"""A video in, a summary out: whole, within its budget, in sync with its JSON."""
 
 import dataclasses
 import json
@@ -80,16 +80,16 @@ def test_a_summary_is_within_its_budget_and_as_its_json_says(
 ):
     summary = summarize_video(video, tmp_path / "out.mp4", quick(**options))
     assert 0.5 * min(budget, 1.5) < summary.length <= budget + FRAME
-    told = json.loads((tmp_path / "out.json").read_text())
+    found = json.loads((tmp_path / "out.json").read_text())
     info = probe(tmp_path / "out.mp4")
     assert info.has_audio and info.duration == pytest.approx(summary.length, abs=0.02)
-    parts = [(part["start"], part["end"]) for part in told["segments"]]
+    parts = [(part["start"], part["end"]) for part in found["segments"]]
     np.testing.assert_allclose(parts, summary.segments, atol=1e-3)
-    assert told["scorer"] == representativeness.NAME and told["checkpoint"] is None
-    assert told["extractor"] == "color_histogram"
-    assert told["summary_duration"] == pytest.approx(info.duration, abs=0.02)
-    kept = sum(s["end"] - s["start"] for s in told["shots"] if s["chosen"])
-    assert told["whole_shots"] == (abs(kept - summary.length) < 2 * FRAME)
+    assert found["scorer"] == representativeness.NAME and found["checkpoint"] is None
+    assert found["extractor"] == "color_histogram"
+    assert found["summary_duration"] == pytest.approx(info.duration, abs=0.02)
+    kept = sum(s["end"] - s["start"] for s in found["shots"] if s["chosen"])
+    assert found["whole_shots"] == (abs(kept - summary.length) < 2 * FRAME)
 
 
 def test_a_whole_summary_is_the_whole_video(video, tmp_path):
@@ -229,7 +229,7 @@ def test_wrong_settings_are_named(options, message):
         ("pipe.mp4", "out.mp4", "pipe.mp4: not a readable video: it must be a regular"),
         ("fine.mp4", "text.mp4/out.mp4", "out.mp4 cannot be written: Not a directory"),
         ("fine.mp4", "folder.mp4", "folder.mp4 cannot be written: it is a folder"),
-        ("fine.mp4", "told.mp4", "told.json cannot be written: it is a folder"),
+        ("fine.mp4", "report.mp4", "report.json cannot be written: it is a folder"),
     ],
 )
 def test_bad_files_are_named_before_any_work(
@@ -240,7 +240,7 @@ def test_bad_files_are_named_before_any_work(
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("no video")
     os.mkfifo(tmp_path / "pipe.mp4")
-    for folder in ("folder.mp4", "told.json"):
+    for folder in ("folder.mp4", "report.json"):
         (tmp_path / folder).mkdir()
     before = left(tmp_path)
     monkeypatch.setattr(frame_features, "_extract", None)  # would raise TypeError
@@ -392,8 +392,8 @@ def test_a_joined_recording_is_summarised_as_one(tmp_path):
     summary = summarize_video(path, tmp_path / "out.mp4", quick(ratio=1.0))
     assert summary.video.duration == pytest.approx(8, abs=0.01)
     assert summary.video.problem == ""
-    shown = made.pictures(tmp_path / "out.mp4")
-    assert len(shown) == 80 and np.abs(shown[-1][1] - made.WHITE).max() < 12
+    pictures = made.pictures(tmp_path / "out.mp4")
+    assert len(pictures) == 80 and np.abs(pictures[-1][1] - made.WHITE).max() < 12
 
 
 def run(*arguments):

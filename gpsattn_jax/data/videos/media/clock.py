@@ -133,17 +133,20 @@ def _scan(container, picture):
         if stamp is None:
             continue
         base = float(packet.time_base)
-        shown = stamp * base
-        decoded = shown if packet.dts is None else packet.dts * base
+        presented = stamp * base
+        decoded = presented if packet.dts is None else packet.dts * base
         lasts = packet.duration * base if packet.duration else default
         found = parts[stream]
         if not found or not -_BACK <= decoded - found[-1].last <= _AHEAD:
-            found.append(_Part(number, shown, shown, decoded))
+            found.append(_Part(number, presented, presented, decoded))
         part = found[-1]
-        part.start, part.end = min(part.start, shown), max(part.end, shown + lasts)
+        part.start, part.end = (
+            min(part.start, presented),
+            max(part.end, presented + lasts),
+        )
         part.last, part.packets = decoded, part.packets + 1
         if packet.is_keyframe and stream == picture.index:
-            keys.append((shown, number))
+            keys.append((presented, number))
     return parts, keys
 
 

@@ -9,12 +9,12 @@ import av
 
 from gpsattn_jax.data.videos.media import streams as video_streams
 from gpsattn_jax.data.videos.media.conversion import TAGS, Converter
-from gpsattn_jax.data.videos.media.sampling import VideoInfo
+from gpsattn_jax.data.videos.media.decoding import SLACK, frames_from, spans
+from gpsattn_jax.data.videos.media.probing import VideoInfo
 
 # In order of preference; the last one is a part of every FFmpeg.
 ENCODERS = ("libx264", "libopenh264", "mpeg4")
 
-_SLACK = video_streams.SLACK
 _REACH = 0.05  # seconds; cuts move no further to get to a frame's beginning
 
 
@@ -31,7 +31,6 @@ class PictureTrack:
         encoder: the name of what encodes it.
         n_frames: how many frames were written.
         time: seconds of picture written, up to where the next part begins.
-        tone_mapped: HLG or PQ, if that was tone-mapped to BT.709; else "".
 
     Raises:
         OSError: if PyAV has none of `ENCODERS`.
@@ -52,18 +51,17 @@ class PictureTrack:
 
     @property
     def tone_mapped(self) -> str:
+        """HLG or PQ, if that was tone-mapped to BT.709; else ""."""
         return self._convert.tone_mapped
 
     def copy(self, start: float, end: float) -> Iterator[tuple[float, float]]:
         """Encodes what is shown in [start, end): (from, until) of each frame."""
         info, shift = self._info, None
-        half = min(float(1 / info.frame_rate) / 2, _REACH) + _SLACK
-        frames = video_streams.frames_from(
+        half = min(float(1 / info.frame_rate) / 2, _REACH) + SLACK
+        frames = frames_from(
             self._container, self._source, info.clock, info.zero + start - half
         )
-        for frame, time, until in video_streams.spans(
-            frames, info.zero, info.frame_rate
-        ):
+        for frame, time, until in spans(frames, info.zero, info.frame_rate):
             if shift is None:
                 if until <= start + half and not _nearer(time, until, start):
                     continue
@@ -85,7 +83,7 @@ class PictureTrack:
         """Undoes the rounding of timestamps, which some formats keep in thousandths."""
         rate = self._info.frame_rate
         even = float(round(time * rate) / rate)
-        return even if abs(even - time) <= _SLACK else time
+        return even if abs(even - time) <= SLACK else time
 
     def _encode(self, frame, until):
         converted = self._convert(frame)
@@ -111,7 +109,7 @@ class PictureTrack:
 
 def _nearer(time, until, cut):
     """Whether a frame begins nearer to a cut than it ends."""
-    return abs(time - cut) <= abs(until - cut) + _SLACK
+    return abs(time - cut) <= abs(until - cut) + SLACK
 
 
 def _encoder():

@@ -7,10 +7,10 @@ from typing import Any
 import av
 import numpy as np
 
-from gpsattn_jax.data.videos.media.sampling import VideoInfo
+from gpsattn_jax.data.videos.media.decoding import frames_from
+from gpsattn_jax.data.videos.media.probing import VideoInfo
 from gpsattn_jax.data.videos.media.streams import (
     default_stream,
-    frames_from,
     open_video,
     sound_streams,
 )
@@ -18,8 +18,6 @@ from gpsattn_jax.data.videos.media.streams import (
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025)
 _JUMP = 0.02  # seconds between frames from which on a gap is a gap
 _WARM_UP = 0.5  # seconds decoded before a cut: the first frames after a seek are bad
-
-
 DEFAULT, NONE = "default", "none"  # choices of a track besides numbers and languages
 
 

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from gpsattn_jax.data.videos.media import sampling
+from gpsattn_jax.data.videos.media import streams
 from gpsattn_jax.data.videos.media.clock import Clock, read_clock
 from gpsattn_jax.data.videos.media.sampling import probe, sampled_frames
 from gpsattn_jax.data.videos.media.writing import write_segments
@@ -61,8 +61,8 @@ def test_sound_and_picture_of_each_side_stay_together(joined, tmp_path, part):
 def test_several_parts_come_from_both_sides(joined, tmp_path):
     parts = [(0.5, 1.5), (2.5, 3.5), (4.5, 5.5), (6.5, 7.5)]
     written = write_segments(joined, tmp_path / "out.mp4", parts)
-    shown = made.pictures(tmp_path / "out.mp4")
-    assert [scene_of(color) for _, color in shown] == list(np.repeat(range(4), 10))
+    pictures = made.pictures(tmp_path / "out.mp4")
+    assert [scene_of(color) for _, color in pictures] == list(np.repeat(range(4), 10))
     sound = made.samples(tmp_path / "out.mp4")
     heard = [scene_heard(sound, time) for time in (0.5, 1.5, 2.5, 3.5)]
     assert heard == [0, 1, 2, 3] and written.duration == pytest.approx(4, abs=0.01)
@@ -120,8 +120,8 @@ def test_a_picture_that_begins_after_the_sound(tmp_path):
     written = write_segments(path, tmp_path / "out.mp4", [(0.0, 2.0), (4.0, 6.0)])
     np.testing.assert_allclose(written.segments, [(1.5, 2.0), (4.0, 5.5)], atol=2e-3)
     sound = made.samples(tmp_path / "out.mp4")
-    shown = made.pictures(tmp_path / "out.mp4")
-    assert scene_of(shown[0][1]) == 0 and scene_of(shown[-1][1]) == 3
+    pictures = made.pictures(tmp_path / "out.mp4")
+    assert scene_of(pictures[0][1]) == 0 and scene_of(pictures[-1][1]) == 3
     # The tone of the sound's own second 1.6, and of 4.2, after its last scene.
     assert scene_heard(sound, 0.1) == 1 and scene_heard(sound, 1.0) == -1
 
@@ -177,7 +177,7 @@ def test_frames_ages_apart_are_refused_before_they_are_sampled(tmp_path):
 
 def test_large_frames_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
     path = made.write_video(tmp_path / "large.mp4", size=(640, 480))
-    monkeypatch.setattr(sampling.video_streams, "MOST_PIXELS", 300_000)
+    monkeypatch.setattr(streams, "MOST_PIXELS", 300_000)
     with pytest.raises(
         ValueError, match="300,000 pixels at most; got 640 x 480 = 307,2"
     ):

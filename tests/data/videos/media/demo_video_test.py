@@ -49,8 +49,8 @@ def test_seeds(tmp_path):
     ]
     assert plans[0] == plans[1] != plans[2]
     # Encoders that work in threads are not the same to the last bit.
-    shown = [np.array([color for _, color in made.pictures(path)]) for path in paths]
-    np.testing.assert_allclose(shown[0], shown[1], atol=2)
+    pictures = [np.array([color for _, color in made.pictures(path)]) for path in paths]
+    np.testing.assert_allclose(pictures[0], pictures[1], atol=2)
 
 
 @pytest.mark.parametrize("options", [{"scenes": 0}, {"size": (65, 36)}])

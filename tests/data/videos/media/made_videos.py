@@ -34,7 +34,7 @@ def write_video(
         sound_from: seconds of nothing before the sound track begins.
         sound_until: where it ends; with the scenes by default.
         rotation: degrees counterclockwise, written as metadata.
-        left: colour of the left half of every frame, to tell left from right.
+        left: colour of the left half of every frame, so that left and right differ.
     """
     end = sum(length for length, _, _ in scenes)
     if times is None:
@@ -75,7 +75,7 @@ def write_video(
 
 
 def color_at(scenes, time):
-    """The colour shown at that second."""
+    """The colour at that second."""
     for length, color, _ in scenes:
         if time < length - 1e-6:
             return color

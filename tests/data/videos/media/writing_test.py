@@ -13,7 +13,7 @@ from tests.data.videos.media import made_videos as made
 
 # Scenes change at 1, 2.5 and 3.5, so the summary's at 0.6, at the cut and at 1.8.
 PARTS = [(0.4, 1.4), (2.7, 3.7)]
-WINDOW = 0.02  # seconds; tones are told apart in so much sound
+WINDOW = 0.02  # seconds; tones are distinct in so much sound
 
 
 def source_time(parts, time):
@@ -46,16 +46,16 @@ def test_picture_and_sound_change_together(tmp_path, fps, suffix):
     fps = Fraction(fps)
     source = made.write_video(tmp_path / f"in.{suffix}", fps=fps, sound=True)
     written = write_segments(source, tmp_path / "out.mp4", PARTS)
-    shown, sound = (
+    pictures, sound = (
         made.pictures(tmp_path / "out.mp4"),
         made.samples(tmp_path / "out.mp4"),
     )
-    assert written.has_audio and written.n_frames == len(shown)
-    assert len(shown) == pytest.approx(2 * fps, abs=1.5)
+    assert written.has_audio and written.n_frames == len(pictures)
+    assert len(pictures) == pytest.approx(2 * fps, abs=1.5)
     assert written.duration == pytest.approx(2, abs=1.5 / fps)
     assert len(sound) / made.RATE == pytest.approx(written.duration, abs=0.03)
     begin = probe(source).start  # in .ts the sound's first packet is 0:00
-    for time, color in shown:
+    for time, color in pictures:
         expected = made.color_at(
             made.SCENES, source_time(written.segments, time + 2e-3) - begin
         )
@@ -66,10 +66,13 @@ def test_picture_and_sound_change_together(tmp_path, fps, suffix):
     clock = np.arange(WINDOW, written.duration - WINDOW, 0.002)
     heard = np.array([scene_heard(sound, time) for time in clock])
     changes = clock[1:][heard[1:] != heard[:-1]]
-    seen = [time for (time, new), (_, old) in zip(shown[1:], shown, strict=False)
-            if scene_of(new) != scene_of(old)]  # fmt: skip
-    assert len(seen) == len(changes) == 3
-    np.testing.assert_allclose(changes, seen, atol=frame)
+    visible = [
+        time
+        for (time, new), (_, old) in zip(pictures[1:], pictures, strict=False)
+        if scene_of(new) != scene_of(old)
+    ]
+    assert len(visible) == len(changes) == 3
+    np.testing.assert_allclose(changes, visible, atol=frame)
     (first, last), (second, _) = written.segments
     exact = [1.0 - first + begin, last - first, 3.5 - second + begin + last - first]
     np.testing.assert_allclose(changes, exact, atol=0.005)
@@ -82,14 +85,14 @@ def test_the_number_of_frames_and_the_rate_are_right(tmp_path, fps):
     cuts = np.array([5, 12, 20, 33]) / float(fps)
     parts = [tuple(cuts[:2]), tuple(cuts[2:])]
     written = write_segments(source, tmp_path / "out.mp4", parts)
-    info, shown = probe(tmp_path / "out.mp4"), made.pictures(tmp_path / "out.mp4")
-    assert written.n_frames == len(shown) == 20
+    info, pictures = probe(tmp_path / "out.mp4"), made.pictures(tmp_path / "out.mp4")
+    assert written.n_frames == len(pictures) == 20
     assert written.duration == pytest.approx(20 / fps, abs=1e-3)
     assert info.duration == pytest.approx(written.duration, abs=2e-3)
     assert float(info.frame_rate) == pytest.approx(float(fps), rel=1e-3)
     assert not written.has_audio and not info.has_audio
     np.testing.assert_allclose(
-        [time for time, _ in shown], np.arange(20) / float(fps), atol=1e-4
+        [time for time, _ in pictures], np.arange(20) / float(fps), atol=1e-4
     )
     np.testing.assert_allclose(np.ravel(written.segments), cuts, atol=1e-3)
 
@@ -119,11 +122,11 @@ def test_a_varying_rate_keeps_its_times(tmp_path):
     times = (0.0, 0.1, 0.13, 0.9, 1.0, 2.5, 3.0)
     source = made.write_video(tmp_path / "in.mp4", times=times, sound=True)
     written = write_segments(source, tmp_path / "out.mp4", [(0.13, 1.0), (1.6, 4.0)])
-    shown = made.pictures(tmp_path / "out.mp4")
+    pictures = made.pictures(tmp_path / "out.mp4")
     # The frame shown from 1.0 to 2.5 is cut: it begins the second part at 1.6.
     expected = np.array([0.13, 0.9, 1.0, 1.9, 2.4]) - 0.13
-    np.testing.assert_allclose([time for time, _ in shown], expected, atol=2e-3)
-    assert scene_of(shown[2][1]) == 1
+    np.testing.assert_allclose([time for time, _ in pictures], expected, atol=2e-3)
+    assert scene_of(pictures[2][1]) == 1
     assert written.duration == pytest.approx(0.87 + 2.4, abs=2e-3)
     assert probe(tmp_path / "out.mp4").duration == pytest.approx(3.27, abs=5e-3)
     sound = made.samples(tmp_path / "out.mp4")
@@ -156,8 +159,8 @@ def test_many_containers(tmp_path, suffix, encoder):
     source = made.write_video(tmp_path / f"in.{suffix}", fps=25, encoder=encoder)
     parts = [(0.2, 0.6), (1.4, 1.8), (3.6, 4.0)]
     written = write_segments(source, tmp_path / "out.mp4", parts)
-    shown = made.pictures(tmp_path / "out.mp4")
-    assert [scene_of(color) for _, color in shown] == [0] * 10 + [1] * 10 + [3] * 10
+    pictures = made.pictures(tmp_path / "out.mp4")
+    assert [scene_of(color) for _, color in pictures] == [0] * 10 + [1] * 10 + [3] * 10
     assert written.duration == pytest.approx(1.2, abs=2e-3)
 
 
@@ -206,15 +209,15 @@ def test_damage_in_the_middle_moves_nothing(tmp_path):
     data[middle : middle + 2000] = bytes(2000)
     source.write_bytes(data)
     written = write_segments(source, tmp_path / "out.mp4", [(0.5, 4)])
-    shown, sound = (
+    pictures, sound = (
         made.pictures(tmp_path / "out.mp4"),
         made.samples(tmp_path / "out.mp4"),
     )
     assert written.duration == pytest.approx(3.5, abs=0.01)
-    assert 20 < written.n_frames == len(shown) <= 35
-    assert shown[-1][0] == pytest.approx(3.4, abs=0.01)
-    assert scene_of(shown[-1][1]) == 3 and scene_heard(sound, 3.4) == 3
-    assert scene_of(shown[0][1]) == 0 and scene_heard(sound, 0.1) == 0
+    assert 20 < written.n_frames == len(pictures) <= 35
+    assert pictures[-1][0] == pytest.approx(3.4, abs=0.01)
+    assert scene_of(pictures[-1][1]) == 3 and scene_heard(sound, 3.4) == 3
+    assert scene_of(pictures[0][1]) == 0 and scene_heard(sound, 0.1) == 0
 
 
 def test_the_whole_of_a_video(tmp_path):
@@ -323,10 +326,10 @@ def test_the_source_is_never_the_output(tmp_path):
 def test_what_is_broken_off_leaves_the_old_file(tmp_path):
     source = made.write_video(tmp_path / "in.mp4", sound=True)
     (tmp_path / "out.mp4").write_text("old")
-    told = []
+    calls = []
 
     def break_off(done, total):
-        told.append((done, total))
+        calls.append((done, total))
         if done > 1:
             raise KeyboardInterrupt
 
@@ -334,5 +337,5 @@ def test_what_is_broken_off_leaves_the_old_file(tmp_path):
         write_segments(source, tmp_path / "out.mp4", PARTS, progress=break_off)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
     assert (tmp_path / "out.mp4").read_text() == "old"
-    dones = [done for done, _ in told]
-    assert dones == sorted(dones) and told[0][1] == pytest.approx(2)
+    dones = [done for done, _ in calls]
+    assert dones == sorted(dones) and calls[0][1] == pytest.approx(2)
