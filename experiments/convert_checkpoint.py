@@ -17,7 +17,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
-from gpsattn_jax.systems import SYSTEMS
+from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS
 
 _SYSTEM = flags.DEFINE_enum(
     "system", "transxnet", sorted(SYSTEMS), "Whose network it is."
@@ -34,7 +34,7 @@ _OUTPUT = flags.DEFINE_string(
 _TO = flags.DEFINE_enum(
     "to", "ours", rewrite.FORMS, "Our file, or names and shapes of the original code."
 )
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "latest", ["latest", "best"], "Of a run.")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "latest", CHECKPOINTS, "Of a run.")
 _EMA = flags.DEFINE_bool("ema", False, "Of a run: the averaged weights.")
 flags.DEFINE_integer("num_classes", None, "Of a file: another head, which starts new.")
 flags.DEFINE_integer("image_size", None, "Of a file: resizes the tables of positions.")

@@ -10,7 +10,7 @@ python experiments/export.py --mode=check --source=runs/digits --output=digits.s
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import SYSTEMS, command_line
+from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, command_line
 
 _SYSTEM = flags.DEFINE_enum("system", "gsanet", sorted(SYSTEMS), "Whose network it is.")
 _MODE = flags.DEFINE_enum(
@@ -21,7 +21,7 @@ _SOURCE = flags.DEFINE_string(
 )
 _OUTPUT = flags.DEFINE_string("output", command_line.ARTEFACT, "The file to write.")
 _CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", None, ["latest", "best"], "Of a run; its command's default."
+    "checkpoint", None, CHECKPOINTS, "Of a run; its command's default."
 )
 _EMA = flags.DEFINE_bool("ema", False, "Of a run: with the averaged weights.")
 OWN = sorted({name for row in SYSTEMS.values() for name in row.export_flags})

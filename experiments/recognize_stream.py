@@ -13,14 +13,14 @@ out says where the window ends, what it shows, and how likely that is.
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import gpsnet
+from gpsattn_jax.systems import CHECKPOINTS, gpsnet
 from gpsattn_jax.systems.gpsnet import stream
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of a trained run.", required=True)
 _CLIP = flags.DEFINE_string(
     "clip", None, "A clip's file, or - for standard input.", required=True
 )
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "latest", ["latest", "best"], "Of a run.")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "latest", CHECKPOINTS, "Of a run.")
 _JSON = flags.DEFINE_bool("json", False, "JSON lines: time, label, confidence.")
 config_flags.define(stream.Config)
 

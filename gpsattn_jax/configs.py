@@ -243,6 +243,25 @@ def upgraded(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def default_values(config_class: type) -> dict[str, Any]:
+    """The defaults of a dataclass's fields, nested as `dataclasses.asdict` has them."""
+    made: dict[str, Any] = {}
+    own: Any = config_class
+    for field in dataclasses.fields(own):
+        if field.default is not dataclasses.MISSING:
+            value = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            value = field.default_factory()
+        elif dataclasses.is_dataclass(kind := field_types(own)[field.name]):
+            made[field.name] = default_values(typing.cast(type, kind))
+            continue
+        else:
+            continue
+        nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
+        made[field.name] = dataclasses.asdict(value) if nested else value
+    return made
+
+
 def _tuples(value):
     """Lists and arrays as tuples of plain numbers, at every depth."""
     value = value.tolist() if hasattr(value, "tolist") else value

@@ -8,7 +8,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["SYSTEMS", "System"]
+__all__ = ["CHECKPOINTS", "SYSTEMS", "System"]
+
+# Which checkpoint of a run: the newest, the one of the highest metric, or the newest of
+# which no file is damaged.
+CHECKPOINTS = ("latest", "best", "whole")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import System, grids
+from gpsattn_jax.systems import CHECKPOINTS, System, grids
 from gpsattn_jax.training.config import Machine
 
 MODES = ("train", "evaluate", "predict", "report", "export")
@@ -90,8 +90,9 @@ def _define_flags(system, face):
         "data_dir", None, "Folder of data sets; $GPSATTN_DATA_DIR by default."
     )
     flags.DEFINE_enum(
-        "checkpoint", system.checkpoint, ["latest", "best"],
-        "Best is chosen on what is held out of training.",
+        "checkpoint", system.checkpoint, CHECKPOINTS,
+        "Best is chosen on what is held out of training; whole is the newest one of "
+        "which no file is damaged, for train, too, which sets newer ones aside.",
     )  # fmt: skip
     flags.DEFINE_bool("ema", False, "With the averaged weights.")
     name, inputs = system.inputs
@@ -131,11 +132,12 @@ def _define_flags(system, face):
 def _main(system, face):
     """Runs one mode."""
     given, mode = flags.FLAGS, flags.FLAGS.mode
-    machine = config_flags.override(Machine())
+    machine = config_flags.override(Machine(whole=given.checkpoint == "whole"))
     where: dict[str, Any] = {"data_dir": given.data_dir, "machine": machine}
     present = [name for name in given if given[name].present]
     weights = mode == "evaluate" and system.scores_weights and "init_from" in present
-    refuse_other_modes(present, mode, allowed=("split",) if weights else ())
+    allowed = ["split"] * bool(weights) + ["checkpoint"] * machine.whole
+    refuse_other_modes(present, mode, allowed)
     axes: dict[str, Any] = {
         name: given[name].value for name in ("split", "stream") if name in given
     }

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,9 @@ from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.convert.graft import Fit, fit_relative_table
 from gpsattn_jax.convert.rewrite import config_of
+from gpsattn_jax.files import readable
 from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.systems import CHECKPOINTS
 from gpsattn_jax.systems.grids import grid_folders
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import open_checkpoints
@@ -62,7 +65,7 @@ def restore(
         config_class: of a whole run.
         build: the network's config -> the network.
         workdir: where the run was trained.
-        choose: "latest" checkpoint, or the "best" one.
+        choose: "latest" checkpoint, the "best" one, or the newest one that is "whole".
         averaged: take the moving averages of the weights; None takes those by which
             the best checkpoint was chosen.
         facts: what the checkpoint holds beside the config: name -> what reads it.
@@ -73,8 +76,10 @@ def restore(
         ValueError: if `choose` is unknown, or the run is another system's or kept no
             averages.
     """
-    if choose not in ("latest", "best"):
-        raise ValueError(f"choose must be one of latest, best; got {choose!r}.")
+    if choose not in CHECKPOINTS:
+        raise ValueError(
+            f"choose must be one of {', '.join(CHECKPOINTS)}; got {choose!r}."
+        )
     grid = grid_folders(pathlib.Path(workdir))
     if grid:
         raise FileNotFoundError(
@@ -82,17 +87,18 @@ def restore(
         )
     placement = place(machine)
     with open_checkpoints(workdir) as checkpoints:
-        step = checkpoints.latest() if choose == "latest" else checkpoints.best()
-        if step is None:
-            raise FileNotFoundError(
-                f"{checkpoints.folder}: no finished checkpoint yet."
-            )
+        step = _choose(checkpoints, choose)
         settings = checkpoints.metadata(step)
-        trained_by = settings.pop("system")
-        if trained_by != system:
+        path = checkpoints.metadata_file(step)
+        if settings.get("system") != system:
+            trained_by = f"{settings.get('system')!s:.60}"
             raise ValueError(f"{workdir} must be a run of {system}; got {trained_by}.")
-        known = {name: read(settings.pop(name)) for name, read in (facts or {}).items()}
-        config: Any = from_dict(config_class, settings)
+        with readable(path, wanted="must be settings of a run"):
+            del settings["system"]
+            known = {n: read(settings.pop(n)) for n, read in (facts or {}).items()}
+            config: Any = from_dict(config_class, settings)
+            network = build(config.model)
+            shapes = [placement.shapes(tree) for tree in network.shapes()]
         if averaged is None:
             by_averages = config.train.best_metric.startswith("ema/")
             averaged = choose == "best" and by_averages
@@ -100,19 +106,34 @@ def restore(
             raise ValueError(
                 f"{workdir}: the run kept no averages (train.ema_decay 0)."
             )
-        network = build(config.model)
-        shapes = (placement.shapes(tree) for tree in network.shapes())
         params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
     names = known.pop("class_names", ())
     return TrainedRun(config, step, network, params, state, placement, names, known)
 
 
+def _choose(checkpoints, choose):
+    """The step of a checkpoint."""
+    if checkpoints.latest() is None:
+        raise FileNotFoundError(f"{checkpoints.folder}: no finished checkpoint yet.")
+    if choose == "latest":
+        return checkpoints.latest()
+    step = checkpoints.best() if choose == "best" else checkpoints.newest_whole()
+    if step is None:
+        what = "has been evaluated" if choose == "best" else "is whole"
+        raise ValueError(f"{checkpoints.folder}: no checkpoint {what}.")
+    if choose == "whole" and step != checkpoints.latest():
+        print(f"{checkpoints.folder}: step {step} is taken.", file=sys.stderr)
+    return step
+
+
 def initial_weights(
     system: str,
-    restore: Callable[[pathlib.Path], TrainedRun],
+    restore: Callable[[pathlib.Path, str], TrainedRun],
     network: Functional,
     config: Any,
     fit: Fit = fit_relative_table,
+    *,
+    machine: Machine | None = None,
     **options: Any,
 ) -> Callable[[], tuple[Any, Any]] | None:
     """What gives the weights that training starts from; None for fresh ones.
@@ -123,13 +144,15 @@ def initial_weights(
         network: what will be trained.
         config: of the run; `config.init_from` is another run's workdir, or a file.
         fit: see `convert.graft`.
+        machine: says which checkpoint of a run: the latest, or the newest whole one.
         **options: of `convert.load`, for a file.
     """
     path = pathlib.Path(config.init_from)
+    choose = "whole" if machine is not None and machine.whole else "latest"
 
     def initial():
         if (path / "checkpoints").is_dir():
-            run = restore(path)
+            run = restore(path, choose)
             weights, model = jax.device_get([run.params, run.state]), run.config.model
         else:
             loaded, *weights = convert.load(system, path, **options)

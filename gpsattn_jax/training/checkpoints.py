@@ -1,30 +1,36 @@
-"""Checkpoints of a run: the only place that knows Orbax."""
+"""Checkpoints of a run: they are kept by Orbax, and whole or refused."""
 
 import contextlib
-import logging
 import os
 import pathlib
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
+from gpsattn_jax.training import saved_items
+from gpsattn_jax.training.checksums import MARK, Damaged, write_checksums
+from gpsattn_jax.training.config import TrainConfig
+from gpsattn_jax.training.saved_items import read_object
+from gpsattn_jax.training.saved_scores import Scores
 from gpsattn_jax.training.state import TrainState
-
-_LOG = logging.getLogger(__name__)
+from gpsattn_jax.training.whole_steps import WholeSteps, note
 
 
 class Checkpoints:
     """The checkpoints of one run, newest and best kept.
 
     Params, batch statistics, optimizer, data position and metadata are separate items,
-    so that weights can be read without the optimizer. Use as a context manager: leaving
-    waits for saves under way.
+    so that weights can be read without the optimizer. Each has checksums of its files,
+    which are compared before a file is read. Use as a context manager: leaving waits
+    for saves under way.
 
     Args:
         folder: where they are; made on the first save.
-        best_metric: the metric whose highest value marks the best checkpoint.
+        best_metric: the metric whose highest value marks the best checkpoint; None for
+            the one that the run's settings name.
         keep_latest: newest checkpoints that are kept beside the best one.
         read_only: for evaluation; nothing is written or deleted.
     """
@@ -33,34 +39,23 @@ class Checkpoints:
         self,
         folder: str | os.PathLike,
         *,
-        best_metric: str = "accuracy",
+        best_metric: str | None = "accuracy",
         keep_latest: int = 2,
         read_only: bool = False,
     ):
         self.folder = pathlib.Path(folder).resolve()
         self._best_metric = best_metric
+        self._scores = Scores(self.folder, self._metric)
+        self._whole = WholeSteps(self.folder, lambda: self._manager.all_steps())
+        self._saving = 0
+        self._read_only = read_only
         # The policy decides what stays: `best_fn` with `max_to_keep` would delete the
-        # newest. `best_fn` alone makes Orbax write the metrics down.
-        policy = checkpoint_managers.AnyPreservationPolicy(
-            [
-                checkpoint_managers.LatestN(keep_latest),
-                checkpoint_managers.BestN(
-                    get_metric_fn=self._metric,
-                    n=1,
-                    keep_checkpoints_without_metrics=False,
-                ),
-            ]
+        # newest. `best_fn` alone makes Orbax write the metrics down; `Scores` reads
+        # them, since Orbax opens no run of which one file of metrics is damaged.
+        self._policy = checkpoint_managers.AnyPreservationPolicy(
+            [checkpoint_managers.LatestN(keep_latest), self._scores]
         )
-        self._manager = ocp.CheckpointManager(
-            self.folder,
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=policy,
-                best_fn=self._metric,
-                create=not read_only,
-                read_only=read_only,
-                cleanup_tmp_directories=not read_only,
-            ),
-        )
+        self._manager = self._open()
 
     def __enter__(self) -> "Checkpoints":
         """Returns itself."""
@@ -73,15 +68,52 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps at which there is a checkpoint, oldest first."""
-        return sorted(self._manager.all_steps())
+        return self._whole.all()
 
     def latest(self) -> int | None:
         """The newest step, or None."""
-        return self._manager.latest_step()
+        return max(self.steps(), default=None)
 
     def best(self) -> int | None:
-        """The step of the highest metric (the newest of equals), or None."""
-        return self._manager.best_step()
+        """The step of the highest metric (the newest of equals), or None.
+
+        A step whose metrics are damaged does not count; a line says so.
+        """
+        scores = {}
+        for step in self.steps():
+            try:
+                scores[step] = self._scores.of(step)
+            except Damaged as error:
+                note(f"{error} Step {step} is left out in the search for the best.")
+        known = [(value, step) for step, value in scores.items() if value is not None]
+        return max(known)[1] if known else None
+
+    def newest_whole(self) -> int | None:
+        """The newest step of which no file is damaged, or None.
+
+        Older ones are not read. A line tells each newer one that is damaged, and why.
+        """
+        return self._whole.newest()
+
+    def set_damaged_aside(self) -> None:
+        """Moves the steps after the newest whole one into a folder beside this one.
+
+        Raises:
+            ValueError: if there are checkpoints, but none is whole; all of them stay.
+        """
+        steps, whole = self.steps(), self.newest_whole()
+        if steps and whole is None:
+            raise ValueError(f"{self.folder}: no checkpoint is whole; none was moved.")
+        _meet("all have read")
+        for step in steps[steps.index(whole) + 1 :] if whole is not None else []:
+            if jax.process_index() == 0:
+                aside = self.folder.with_name(f"{self.folder.name}-damaged")
+                path = saved_items.move(self.folder / str(step), aside)
+                note(f"Step {step} is set aside as {path}.")
+            self._scores.forget(step)
+        _meet("set aside")
+        self._manager.close()
+        self._manager = self._open()
 
     def save(
         self,
@@ -102,8 +134,7 @@ class Checkpoints:
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        if metrics is not None:
-            self._metric(metrics)  # may not be there: an error of the settings
+        self._scores.remember(step, metrics)
         trees = {name: tree for name, tree in state._asdict().items() if name != "step"}
         items = ocp.args.Composite(
             **{
@@ -115,7 +146,11 @@ class Checkpoints:
             metadata=ocp.args.JsonSave(metadata),
         )
         with self._writing(step):
-            self._manager.save(step, args=items, metrics=metrics, force=True)
+            self._manager.wait_until_finished()  # its end lists the files of a step
+            self._saving = step
+            self._manager.save(
+                step, args=items, metrics=metrics, force=True, custom_metadata=MARK
+            )
 
     def restore(
         self, step: int, target: TrainState
@@ -127,7 +162,7 @@ class Checkpoints:
             target: the state's shapes, from `jax.eval_shape`.
 
         Raises:
-            ValueError: if the checkpoint does not hold such a state.
+            ValueError: if the checkpoint does not hold such a state, or is damaged.
         """
         trees = target._asdict() | {"position": None}
         if target.ema is None:
@@ -158,6 +193,26 @@ class Checkpoints:
         """What `save` was given as metadata."""
         return self._restore(step, {"metadata": None})["metadata"]
 
+    def metadata_file(self, step: int) -> pathlib.Path:
+        """Where `metadata` is read from, for messages."""
+        return saved_items.json_file(self.folder / str(step), "metadata")
+
+    def _open(self):
+        return ocp.CheckpointManager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=self._policy,
+                best_fn=self._scores.value,
+                create=not self._read_only,
+                read_only=self._read_only,
+                cleanup_tmp_directories=not self._read_only,
+                lightweight_initialize=True,  # it reads no metrics
+                async_options=ocp.AsyncOptions(
+                    post_finalization_callback=self._list_files
+                ),
+            ),
+        )
+
     def _restore(self, step, trees):
         """Items by name; None stands for JSON, a tree of shapes for arrays."""
         trees = {name: tree for name, tree in trees.items() if name != "step"}
@@ -166,20 +221,38 @@ class Checkpoints:
             for name, tree in trees.items()
             if tree is not None and not jax.tree.leaves(tree)
         }
-        requests = {
-            name: ocp.args.JsonRestore()
-            if tree is None
-            else ocp.args.StandardRestore(tree)
-            for name, tree in trees.items()
-            if name not in nothing
-        }
+        trees = {name: tree for name, tree in trees.items() if name not in nothing}
+        path = self.folder / str(step)
         try:
-            items = self._manager.restore(step, args=ocp.args.Composite(**requests))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{self.folder / str(step)} does not fit this network: {error}"
-            ) from error
-        return dict(items.items()) | nothing
+            listed = self._whole.check(step, trees)
+            found = {
+                n: read_object(path, n) for n, tree in trees.items() if tree is None
+            }
+            arrays = {name: tree for name, tree in trees.items() if tree is not None}
+            if arrays:
+                found |= self._restore_arrays(step, arrays, listed)
+        except Damaged as error:
+            raise Damaged(f"{error} {self._whole.offer(step)}") from error
+        return found | nothing
+
+    def _restore_arrays(self, step, trees, listed):
+        requests = {n: ocp.args.StandardRestore(tree) for n, tree in trees.items()}
+        path = self.folder / str(step)
+        try:
+            args = ocp.args.Composite(**requests)
+            return dict(self._manager.restore(step, args=args).items())
+        except Exception as error:  # Orbax and its storage raise all sorts of things
+            reason = saved_items.one_line(error)
+            if not listed and saved_items.fits(path, trees):
+                raise Damaged(f"{path} cannot be read: {reason}") from error
+            raise ValueError(f"{path} does not fit this network: {reason}") from error
+
+    def _list_files(self):
+        """Writes checksums when all files are there, before the step gets its name."""
+        name = str(self._saving)
+        unnamed = [*self.folder.glob(f"{name}.orbax-checkpoint-tmp*")]
+        newest = max(unnamed, key=os.path.getmtime, default=self.folder / name)
+        write_checksums(newest)
 
     @contextlib.contextmanager
     def _writing(self, step=None):
@@ -195,11 +268,23 @@ class Checkpoints:
                 f"{reason}. Whole checkpoints: {whole}."
             ) from error
 
-    def _metric(self, metrics):
-        if self._best_metric not in metrics:
-            raise ValueError(
-                f"train.best_metric must be one of "
-                f"{', '.join(m for m in metrics if not m.endswith('loss'))}; "
-                f"got {self._best_metric!r}."
-            )
-        return metrics[self._best_metric]
+    def _metric(self):
+        if self._best_metric is None:
+            self._best_metric = self._saved_metric()
+        return self._best_metric
+
+    def _saved_metric(self):
+        """The best metric's name in the settings of the newest step that is read."""
+        for step in reversed(self.steps()):
+            with contextlib.suppress(ValueError):
+                train = self.metadata(step).get("train")
+                name = train.get("best_metric") if isinstance(train, dict) else None
+                if isinstance(name, str):
+                    return name
+        return TrainConfig.best_metric
+
+
+def _meet(where):
+    """Waits for the other processes."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(f"checkpoints: {where}")

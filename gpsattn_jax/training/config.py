@@ -141,6 +141,8 @@ class Machine(Checked):
         num_processes: how many there are, for manual.
         process_id: which one this is, for manual.
         profile: START:STOP writes a trace of these steps into the workdir.
+        whole: training goes on from the newest checkpoint that is whole, and sets newer
+            ones aside; `--checkpoint=whole`.
     """
 
     mesh: Annotated[str, MESH] = ""
@@ -150,6 +152,7 @@ class Machine(Checked):
     num_processes: Count = 1
     process_id: Annotated[int, at_least(0)] = 0
     profile: Annotated[str, TWO_STEPS] = ""
+    whole: bool = dataclasses.field(default=False, metadata={"flag": False})
 
     def check_together(self) -> None:
         """What cannot be read."""

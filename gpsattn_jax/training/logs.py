@@ -2,13 +2,14 @@
 
 import csv
 import json
+import math
 import pathlib
 import time
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeGuard
 
 import jax
 
-from gpsattn_jax.files import replaced
+from gpsattn_jax.files import open_regular, replaced
 from gpsattn_jax.progress import Display, clock
 
 
@@ -23,7 +24,13 @@ class MetricLog:
 
     def __init__(self, workdir: pathlib.Path, step: int):
         self._jsonl, self._csv = workdir / "metrics.jsonl", workdir / "metrics.csv"
-        kept = [line for line in read_metrics(workdir) if line["step"] <= step]
+        lines, cut = _read(self._jsonl)
+        if cut:
+            aside = workdir / "metrics.jsonl.damaged"
+            with aside.open("ab") as file:
+                file.write(cut + b"\n")
+            Display().note(f"{self._jsonl}: the last line, cut off, is in {aside}.")
+        kept = [line for line in lines if line["step"] <= step]
         with replaced(self._jsonl) as jsonl, replaced(self._csv) as table:
             table.write_text("step,metric,value\n")
             _append(kept, jsonl, table)
@@ -48,15 +55,73 @@ def _append(lines, jsonl, table):
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`; a last line cut short by a crash is left out."""
+    """The lines of `metrics.jsonl`; a last line cut short by a crash is left out.
+
+    Raises:
+        ValueError: names the line that is damaged, and the field.
+    """
     path = pathlib.Path(workdir) / "metrics.jsonl"
-    lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+    lines, cut = _read(path)
+    if cut:
+        Display().note(f"{path}: the last line, cut off, is left out.")
     return lines
+
+
+def _read(path):
+    """(the lines, the bytes of the last one where that is damaged)."""
+    try:
+        with open_regular(path, 2**30) as file:
+            rows = file.read().split(b"\n")
+    except FileNotFoundError:
+        return [], b""
+    except IsADirectoryError as error:
+        raise ValueError(f"{path} must be a file; got a folder.") from error
+    lines = []
+    while rows and not rows[-1]:
+        rows.pop()
+    for number, row in enumerate(rows, 1):
+        try:
+            lines.append(_checked(row))
+        except (ValueError, RecursionError) as error:
+            if number == len(rows):  # cut off by a kill or a full disk
+                return lines, row
+            raise ValueError(
+                f"{path}, line {number}: {error}. Take the line out; the curves and "
+                "the log go on without it."
+            ) from error
+    return lines, b""
+
+
+def _checked(row):
+    """A line's content."""
+    try:
+        line = json.loads(row)
+    except UnicodeDecodeError:
+        raise ValueError("must be UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"must be JSON: {str(error):.80}") from error
+    if not isinstance(line, dict):
+        raise ValueError(f"must be an object; got {_short(line)}")
+    step = line.get("step")
+    if not is_number(step) or step != int(step) or step < 0:
+        raise ValueError(f"step must be a whole number; got {_short(step)}")
+    for name, value in line.items():
+        if not is_number(value):
+            raise ValueError(f"{name:.40} must be a number; got {_short(value)}")
+    return line
+
+
+def _short(value):
+    """A value of JSON for a message."""
+    text = type(value).__name__ if isinstance(value, dict | list) else repr(value)
+    return text[:40]
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value of JSON is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < 2**1023 and math.isfinite(value)
 
 
 class Progress:

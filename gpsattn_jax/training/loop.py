@@ -4,12 +4,14 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import chex
 import jax
 
+from gpsattn_jax.configs import default_values
+from gpsattn_jax.files import readable
 from gpsattn_jax.training.checkpoints import Checkpoints
 from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine, TrainConfig
@@ -22,6 +24,7 @@ from gpsattn_jax.training.settings import check_settings
 from gpsattn_jax.training.sharding import any_process, place
 from gpsattn_jax.training.state import Network, TrainState, copy, init_state
 from gpsattn_jax.training.step import train_step
+from gpsattn_jax.training.workdir_lock import locked
 
 Evaluate = Callable[[Any, Any], dict[str, float]]
 Augment = Callable[[dict[str, Any], chex.PRNGKey], dict[str, Any]]
@@ -48,6 +51,7 @@ def fit(
     augment: Augment | None = None,
     settings: dict[str, Any] | None = None,
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    defaults: Mapping[str, Any] | None = None,
     initial: Callable[[], tuple[Any, Any]] | None = None,
     layers: Sequence[str] = (),
     machine: Machine | None = None,
@@ -69,6 +73,8 @@ def fit(
         settings: the whole run's configuration as a plain dict, kept in the checkpoint;
             resuming with another one is an error.
         upgrade: makes of settings that an older version saved those of today.
+        defaults: of `settings`, likewise nested: what a field was before there was such
+            a field.
         initial: gives (params, model state) that a new run starts from; not called
             where there is a checkpoint.
         layers: patterns of the network's layers, see `optimizers.layer_numbers`.
@@ -79,7 +85,8 @@ def fit(
 
     Raises:
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after saving.
-        ValueError: if the checkpoint belongs to other settings.
+        ValueError: if the checkpoint belongs to other settings, or is damaged.
+        BlockingIOError: if another run is at work in `workdir`.
         FloatingPointError: if the loss is not finite; the last checkpoint stays.
         OSError: if a checkpoint or a log cannot be written; earlier ones stay.
     """
@@ -101,8 +108,14 @@ def fit(
     create = functools.partial(
         init_state, network, optimizer, key, averaged=config.ema_decay > 0
     )
-    with _open(config, workdir) as checkpoints, Interrupts() as interrupts:
-        _check(checkpoints, settings, upgrade)
+    with (
+        locked(workdir),
+        _open(config, workdir) as checkpoints,
+        Interrupts() as interrupts,
+    ):
+        if machine.whole:
+            checkpoints.set_damaged_aside()
+        _check(checkpoints, settings, upgrade, defaults)
         state = _start(create, initial, batches, checkpoints, placement)
         shardings = placement.shardings(state)
         advance = _compiled_step(shardings, network, loss, optimizer, config)
@@ -164,14 +177,7 @@ def open_checkpoints(workdir: str | os.PathLike) -> Checkpoints:
         raise FileNotFoundError(
             f"{folder}: no checkpoints; train into {workdir} first."
         )
-    checkpoints = Checkpoints(folder, read_only=True)
-    latest = checkpoints.latest()
-    if latest is None:
-        return checkpoints
-    best_metric = checkpoints.metadata(latest)["train"]["best_metric"]
-    if best_metric == TrainConfig.best_metric:
-        return checkpoints
-    return Checkpoints(folder, best_metric=best_metric, read_only=True)
+    return Checkpoints(folder, best_metric=None, read_only=True)
 
 
 def _open(config, workdir):
@@ -182,12 +188,17 @@ def _open(config, workdir):
     )
 
 
-def _check(checkpoints, settings, upgrade):
+def _check(checkpoints, settings, upgrade, defaults):
     """Raises ValueError if the newest checkpoint belongs to other settings."""
     latest = checkpoints.latest()
-    if latest is not None:
-        saved = upgrade(checkpoints.metadata(latest))
-        check_settings(saved, settings, checkpoints.folder)
+    if latest is None:
+        return
+    saved = checkpoints.metadata(latest)
+    with readable(checkpoints.metadata_file(latest), wanted="must hold settings"):
+        saved = upgrade(saved)
+    if defaults is None:
+        defaults = {"train": default_values(TrainConfig)}
+    check_settings(saved, settings, checkpoints.folder, defaults)
 
 
 def _start(create, initial, batches, checkpoints, placement):

@@ -1,8 +1,11 @@
 """A run's settings: what a resumed run may change, and what it may not."""
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
+
+import jax
 
 # Fields that change what is logged, kept and how memory is used, not what is computed:
 # a resumed run may differ in them.
@@ -13,7 +16,10 @@ MOST_DIFFERENCES = 6  # differences; another system's run has a hundred
 
 
 def check_settings(
-    saved: Mapping[str, Any], current: Mapping[str, Any], folder: str | os.PathLike
+    saved: Mapping[str, Any],
+    current: Mapping[str, Any],
+    folder: str | os.PathLike,
+    defaults: Mapping[str, Any] | None = None,
 ) -> None:
     """Refuses settings that differ from those of a run that goes on.
 
@@ -21,11 +27,19 @@ def check_settings(
         saved: the run's settings, as nested dicts.
         current: those of this call.
         folder: of the run's checkpoints, for the message.
+        defaults: of the fields; where the saved settings lack a field, which there was
+            not yet, it counts as its default, and a line says so.
 
     Raises:
         ValueError: names the fields in which they differ.
     """
     before, asked = _fields(saved), _fields(current)
+    new = {
+        name: value
+        for name, value in _fields(defaults or {}).items()
+        if name in asked and name not in before
+    }
+    before |= new
     differences = [
         f"{name} was {before.get(name)!r}, is {asked.get(name)!r}"
         for name in sorted(before.keys() | asked.keys(), key=_outer_first)
@@ -40,6 +54,13 @@ def check_settings(
         raise ValueError(
             f"{folder} belongs to another run: {'; '.join(differences)}. "
             "Choose another workdir, or the same settings."
+        )
+    if new and jax.process_index() == 0:
+        taken = ", ".join(f"{name}={value!r}" for name, value in new.items())
+        print(
+            f"{folder} was begun before there were some fields, which count as their "
+            f"defaults: {taken}.",
+            file=sys.stderr,
         )
 
 

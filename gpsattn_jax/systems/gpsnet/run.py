@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from gpsattn_jax.configs import from_dict, upgraded
+from gpsattn_jax.configs import default_values, from_dict, upgraded
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
 from gpsattn_jax.data.skeletons.layouts import Layout
@@ -88,7 +88,8 @@ def train(
         augment=functools.partial(augment, config, clips.layout.mirror),
         settings=dataclasses.asdict(config) | facts | {"system": NAME},
         upgrade=functools.partial(upgraded, Config),
-        initial=runs.initial_weights(NAME, restore, network, config),
+        defaults=default_values(Config),
+        initial=runs.initial_weights(NAME, restore, network, config, machine=machine),
         layers=LAYERS,
         machine=machine,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gpsattn_jax.configs import upgraded
+from gpsattn_jax.configs import default_values, upgraded
 from gpsattn_jax.data.batches import Batches, in_order
 from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.images import sets as image_sets
@@ -86,12 +86,14 @@ def train(
             settings=dataclasses.asdict(config)
             | {"class_names": class_names, "system": system.name},
             upgrade=functools.partial(upgraded, system.config_class),
+            defaults=default_values(system.config_class),
             initial=runs.initial_weights(
                 system.name,
                 functools.partial(restore, system),
                 network,
                 config,
                 system.fit(config.model),
+                machine=machine,
                 headless=True,
             ),
             layers=system.layers,

@@ -23,7 +23,7 @@ def paper_rows(workdir: pathlib.Path) -> dict[str, dict[str, float]]:
         for line in log
         if any(name.startswith("evaluation/") for name in line)
     ]
-    if len(scored) != len(losses):
+    if len(scored) != len(losses) or not losses:
         raise ValueError(
             f"{workdir}: the paper's protocol needs a loss and a score of each epoch "
             f"(train.log_every=1 epoch, train.evaluate_every=1 epoch); got "

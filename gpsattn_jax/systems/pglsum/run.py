@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpsattn_jax import convert
+from gpsattn_jax.configs import default_values
 from gpsattn_jax.data.batches import Batches
 from gpsattn_jax.data.videos.videos import Video, VideoSet
 from gpsattn_jax.models import pglsum
@@ -90,6 +91,7 @@ def train(
         workdir,
         settings=dataclasses.asdict(config)
         | {"system": NAME, "feature_norms": feature_norms(parts["train"])},
+        defaults=default_values(Config),
         initial=functools.partial(_initial, config) if config.init_from else None,
         machine=machine,
     )

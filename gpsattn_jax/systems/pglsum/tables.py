@@ -123,7 +123,8 @@ def evaluate_run(
 ) -> Evaluation:
     """One run on its test videos; writes its `evaluation.json`."""
     run = restore(workdir, choose, averaged=averaged, machine=machine)
-    title = {"best": "best on validation", "latest": "last step"}[choose]
+    titles = {"best": "best on validation", "latest": "last step"}
+    title = titles.get(choose, "newest whole step")
     found = _evaluation(run, workdir, title, data_dir)
     if found.config.protocol == "paper":
         return dataclasses.replace(found, rows=paper_rows(workdir))
