@@ -10,7 +10,6 @@ A field's annotation is its row in the table of checks:
 
 import dataclasses
 import functools
-import math
 import numbers
 import operator
 import types
@@ -185,7 +184,7 @@ def _rules(kind, value):
 def _has_nan(value):
     if isinstance(value, tuple):
         return any(map(_has_nan, value))
-    return isinstance(value, numbers.Real) and math.isnan(value)
+    return isinstance(value, numbers.Real) and value != value  # of any size
 
 
 def field_types(config_class: type) -> dict[str, Any]:
@@ -207,6 +206,9 @@ def from_dict(config_class: type[T], values: Mapping[str, Any], where: str = "")
     Raises:
         ValueError: names a field that the dataclass does not have.
     """
+    if not isinstance(values, Mapping):
+        what = where.removesuffix(".") or config_class.__name__
+        raise ValueError(f"{what} must hold fields; got a {type(values).__name__}.")
     kinds, values = field_types(config_class), upgraded(config_class, values)
     unknown = sorted(set(values) - set(kinds))
     if unknown:

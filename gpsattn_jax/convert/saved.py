@@ -82,11 +82,21 @@ def saved_fields(metadata: Mapping[str, str]) -> dict[str, Any] | None:
         raise ValueError(f"its config is no JSON: {error}") from None
     if not isinstance(fields, dict):
         raise ValueError(f"its config must be a dict; got {type(fields).__name__}.")
-    for name, value in fields.items():
-        _check(f"config.{name}", value)
-        if name in _BLOCKS and isinstance(value, list):
-            _check_blocks(f"config.{name}", value)
+    check_bounds(fields, "config")
     return fields
+
+
+def check_bounds(fields: Mapping[str, Any], what: str) -> None:
+    """Raises ValueError for a network's config that would take for ever to build.
+
+    Args:
+        fields: plain values, as JSON has them.
+        what: they are; begins the names in messages.
+    """
+    for name, value in fields.items():
+        _check(f"{what}.{name}", value)
+        if name in _BLOCKS and isinstance(value, list):
+            _check_blocks(f"{what}.{name}", value)
 
 
 def _check(name, value):

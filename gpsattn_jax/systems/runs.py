@@ -13,6 +13,7 @@ from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.convert.graft import Fit, fit_relative_table
 from gpsattn_jax.convert.rewrite import config_of
+from gpsattn_jax.convert.saved import check_bounds
 from gpsattn_jax.files import readable
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems import CHECKPOINTS
@@ -93,10 +94,11 @@ def restore(
         if settings.get("system") != system:
             trained_by = f"{settings.get('system')!s:.60}"
             raise ValueError(f"{workdir} must be a run of {system}; got {trained_by}.")
-        with readable(path, wanted="must be settings of a run"):
+        with readable(path, "record of a run's settings"):
             del settings["system"]
-            known = {n: read(settings.pop(n)) for n, read in (facts or {}).items()}
+            known = {n: _fact(settings, n, read) for n, read in (facts or {}).items()}
             config: Any = from_dict(config_class, settings)
+            check_bounds(settings.get("model", {}), "model")
             network = build(config.model)
             shapes = [placement.shapes(tree) for tree in network.shapes()]
         if averaged is None:
@@ -109,6 +111,14 @@ def restore(
         params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
     names = known.pop("class_names", ())
     return TrainedRun(config, step, network, params, state, placement, names, known)
+
+
+def _fact(settings, name, read):
+    """What is known beside the config; taken out of the settings."""
+    try:
+        return read(settings.pop(name))
+    except (TypeError, LookupError, AttributeError) as error:
+        raise ValueError(f"{name}: {error!r:.80}") from error
 
 
 def _choose(checkpoints, choose):

@@ -194,7 +194,7 @@ def _check(checkpoints, settings, upgrade, defaults):
     if latest is None:
         return
     saved = checkpoints.metadata(latest)
-    with readable(checkpoints.metadata_file(latest), wanted="must hold settings"):
+    with readable(checkpoints.metadata_file(latest), "record of a run's settings"):
         saved = upgrade(saved)
     if defaults is None:
         defaults = {"train": default_values(TrainConfig)}
