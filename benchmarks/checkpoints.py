@@ -13,6 +13,7 @@ from benchmarks import steps
 from benchmarks.timing import size_of
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.training.checkpoints import Checkpoints
+from gpsattn_jax.training.checksums import write_checksums
 from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.sharding import place
 
@@ -21,6 +22,7 @@ HEAD = (
     "arrays MiB",
     "save keeps the loop ms",
     "until it is whole s",
+    "of it checksums s",
     "on disk MiB",
     "restore s",
 )
@@ -45,7 +47,7 @@ def row(
     target = place().shapes(jax.eval_shape(create))
     shardings = jax.tree.map(lambda leaf: leaf.sharding, target)
     state = jax.block_until_ready(jax.device_put(noise_like(create()), shardings))
-    kept, whole, restored = [], [], []
+    kept, whole, listed, restored = [], [], [], []
     with (
         tempfile.TemporaryDirectory() as folder,
         Checkpoints(folder, keep_latest=1) as checkpoints,
@@ -65,6 +67,9 @@ def row(
             whole.append(time.perf_counter() - start)
             time.sleep(pause)
             start = time.perf_counter()
+            write_checksums(path)  # as the save did; the files lie in memory, as then
+            listed.append(time.perf_counter() - start)
+            start = time.perf_counter()
             jax.block_until_ready(checkpoints.restore(number, target))
             restored.append(time.perf_counter() - start)
         disk = size_of(path)
@@ -74,6 +79,7 @@ def row(
         f"{arrays / 2**20:.1f}",
         f"{1e3 * statistics.median(kept[1:]):.0f}",
         f"{statistics.median(whole[1:]):.2f}",
+        f"{statistics.median(listed[1:]):.2f}",
         f"{disk / 2**20:.1f}",
         f"{statistics.median(restored[1:]):.2f}",
     )

@@ -97,8 +97,9 @@ def restore(
         with readable(path, "record of a run's settings"):
             del settings["system"]
             known = {n: _fact(settings, n, read) for n, read in (facts or {}).items()}
+            if isinstance(settings.get("model"), dict):
+                check_bounds(settings["model"], "model")
             config: Any = from_dict(config_class, settings)
-            check_bounds(settings.get("model", {}), "model")
             network = build(config.model)
             shapes = [placement.shapes(tree) for tree in network.shapes()]
         if averaged is None:
