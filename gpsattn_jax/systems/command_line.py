@@ -8,6 +8,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import System, grids
+from gpsattn_jax.training import supervisor
 from gpsattn_jax.training.config import Machine
 
 MODES = ("train", "evaluate", "predict", "report", "export")
@@ -40,7 +41,7 @@ def run(system: System) -> None:
     """Runs the script of a system: parses its flags, then does what `--mode` says."""
     face = system.face()
     _define_flags(system, face)
-    config_flags.run(lambda _: _main(system, face))
+    config_flags.run(lambda _: _alone_or_supervised(system, face))
 
 
 def refuse_other_modes(
@@ -128,10 +129,28 @@ def _define_flags(system, face):
     config_flags.define(Machine)
 
 
-def _main(system, face):
+def _alone_or_supervised(system, face):
+    """Runs one mode; of several processes each has a parent that says how it ended."""
+    machine = config_flags.override(Machine())
+    if machine.distributed == "off" or config_flags.wants_details():
+        return _main(system, face, machine)
+    if not supervisor.is_worker():
+        return supervisor.supervise(machine, _resumption)
+    with supervisor.working(machine):
+        return _main(system, face, machine)
+
+
+def _resumption():
+    """What the same command does after a loss, for the end of a sentence."""
+    if flags.FLAGS.mode != "train":
+        return "run the same command again, on all of them."
+    step = grids.latest_step(flags.FLAGS.workdir)
+    return f"the same command, on all of them, goes on from step {step}."
+
+
+def _main(system, face, machine):
     """Runs one mode."""
     given, mode = flags.FLAGS, flags.FLAGS.mode
-    machine = config_flags.override(Machine())
     where: dict[str, Any] = {"data_dir": given.data_dir, "machine": machine}
     present = [name for name in given if given[name].present]
     weights = mode == "evaluate" and system.scores_weights and "init_from" in present

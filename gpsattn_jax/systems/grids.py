@@ -119,6 +119,23 @@ def chosen_splits(
     return [int(split)]
 
 
+def latest_step(workdir: str | os.PathLike) -> int:
+    """The step of the newest whole checkpoint below a workdir; 0 without any.
+
+    Of a grid's runs it is the one that was saved last. JAX need not work for it.
+    """
+    saved = [
+        path
+        for run in run_folders(workdir)
+        for path in run.glob("checkpoints/*")
+        if path.name.isdigit()
+    ]
+    if not saved:
+        return 0
+    newest = max(saved, key=lambda path: path.stat().st_mtime).parent
+    return max(int(path.name) for path in saved if path.parent == newest)
+
+
 def grid_folders(workdir: pathlib.Path) -> list[pathlib.Path]:
     """The runs of a grid below a workdir, in order: seed-2 before seed-10."""
     found = [p.parent for g in _GRIDS for p in workdir.glob(f"{g}/checkpoints")]
