@@ -20,6 +20,7 @@ FLAG_MODES = {
     "seeds": ("train",),
     "stream": ("train",),
     "fuse": ("evaluate",),
+    "baselines": ("train", "evaluate", "report"),
     "images": ("predict",),
     "clip": ("predict",),
     "features": ("predict",),
@@ -95,6 +96,10 @@ def _define_flags(system, face):
         "Best is chosen on what is held out of training.",
     )  # fmt: skip
     flags.DEFINE_bool("ema", False, "With the averaged weights.")
+    flags.DEFINE_bool(
+        "baselines", True,
+        "evaluate, report, and train of a grid: rows that need no network, too.",
+    )  # fmt: skip
     name, inputs = system.inputs
     flags.DEFINE_multi_string(name, None, f"predict: {inputs}; may be repeated.")
     flags.DEFINE_string(
@@ -152,6 +157,7 @@ def _main(system, face, machine):
     """Runs one mode."""
     given, mode = flags.FLAGS, flags.FLAGS.mode
     where: dict[str, Any] = {"data_dir": given.data_dir, "machine": machine}
+    beside = {"with_baselines": given.baselines}
     present = [name for name in given if given[name].present]
     weights = mode == "evaluate" and system.scores_weights and "init_from" in present
     refuse_other_modes(present, mode, allowed=("split",) if weights else ())
@@ -161,10 +167,10 @@ def _main(system, face, machine):
     if mode == "train" or weights:
         config = config_flags.override(face.SETUPS[given.setup])
         if weights:
-            face.evaluate_weights(config, given.workdir, **axes, **where)
+            face.evaluate_weights(config, given.workdir, **axes, **beside, **where)
         else:
             axes["seeds"] = given.seeds
-            grids.train_runs(system, config, given.workdir, **axes, **where)
+            grids.train_runs(system, config, given.workdir, **axes, **beside, **where)
         return
     other_data = mode == "evaluate" and FOLDER in given and given[FOLDER].present
     config_flags.refuse(
@@ -176,7 +182,8 @@ def _main(system, face, machine):
     averaged = {"averaged": True} if given.ema else {}
     if mode == "evaluate":
         folder = {"folder": given[FOLDER].value} if other_data else {}
-        face.evaluate(*source, **_own(system, "fuse"), **folder, **where)
+        own = _own(system, "fuse")
+        face.evaluate(*source, **own, **folder, **beside, **where)
     elif mode == "predict":
         name, inputs = system.inputs
         if given[name].value is None:
@@ -187,7 +194,8 @@ def _main(system, face, machine):
             own["count"] = given.top
         face.predict(trained_run, given[name].value, given.output, **own)
     elif mode == "report":
-        face.report(given.workdir, given.output, given.checkpoint, **averaged, **where)
+        options = averaged | beside | where
+        face.report(given.workdir, given.output, given.checkpoint, **options)
     else:
         output = given.output or ARTEFACT
         own = _own(system, "persons", "steps")

@@ -35,6 +35,7 @@ def train_runs(
     split: str | None = None,
     stream: str | None = None,
     data_dir: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> None:
     """Trains one run in `workdir`, or a grid of them below it, which it evaluates.
@@ -50,6 +51,7 @@ def train_runs(
         split: number of the split, or "all"; the config's own if None.
         stream: one of the streams, or "all"; the config's own if None.
         data_dir: the folder of data sets.
+        with_baselines: whether a grid's table has rows that need no network.
         machine: devices and processes.
 
     Raises:
@@ -73,7 +75,7 @@ def train_runs(
     for folder, run in runs.items():
         print(pathlib.Path(workdir) / folder, flush=True)
         face.train(run, pathlib.Path(workdir) / folder, **where)
-    face.evaluate(workdir, **where)
+    face.evaluate(workdir, with_baselines=with_baselines, **where)
 
 
 def grid(
