@@ -14,6 +14,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from gpsattn_jax import interrupts
 from gpsattn_jax.configs import field_types
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
@@ -62,8 +63,15 @@ def run(main: Callable[[list[str]], Any]) -> None:
     def guarded(argv):
         if argv[1:]:
             raise _stop(f"Not a flag: {' '.join(argv[1:])}.")
-        if not (flags.FLAGS["verbosity"].present or _TRACEBACK.value):
+        if not wants_details():
             _hush_libraries()
+        status = answered(argv)
+        if status == 130:
+            interrupts.leave_at_next()
+        return status
+
+    @interrupts.interruptible("Interrupted.")
+    def answered(argv):
         try:
             status = main(argv)
             sys.stdout.flush()
@@ -82,6 +90,11 @@ def run(main: Callable[[list[str]], Any]) -> None:
             return 1
 
     app.run(guarded, flags_parser=_parse)
+
+
+def wants_details() -> bool:
+    """Whether the command line asks for tracebacks, or for the libraries' logs."""
+    return bool(flags.FLAGS["verbosity"].present or _TRACEBACK.value)
 
 
 def _hang_up():

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gpsattn_jax.progress import with_progress
+
+NAMES = "majority class", "1-nearest neighbour", "linear SVM", "RBF SVM"
+
 
 def sequence_vectors(
     clips: Sequence[np.ndarray], root: int, *, frames: int = 16
@@ -111,17 +115,18 @@ def sequence_baselines(
     mean = train.mean(0)
     known, asked = train - mean, test - mean
     scale = known.std() or 1.0
-    models = {
-        "majority class": DummyClassifier(),
-        "1-nearest neighbour": KNeighborsClassifier(1),
-        "linear SVM": SVC(kernel="linear"),
-        "RBF SVM": SVC(C=10.0),
-    }
+    models = (
+        DummyClassifier(),
+        KNeighborsClassifier(1),
+        SVC(kernel="linear"),
+        SVC(C=10.0),
+    )
+    rows = zip(NAMES, models, strict=True)
     return {
         name: float(
             model.fit(known / scale, train_labels).score(asked / scale, test_labels)
         )
-        for name, model in models.items()
+        for name, model in with_progress(rows, len(models), "Baselines")
     }
 
 

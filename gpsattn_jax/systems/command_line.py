@@ -8,6 +8,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import CHECKPOINTS, System, grids
+from gpsattn_jax.training import supervisor
 from gpsattn_jax.training.config import Machine
 
 MODES = ("train", "evaluate", "predict", "report", "export")
@@ -19,6 +20,7 @@ FLAG_MODES = {
     "seeds": ("train",),
     "stream": ("train",),
     "fuse": ("evaluate",),
+    "baselines": ("train", "evaluate", "report"),
     "images": ("predict",),
     "clip": ("predict",),
     "features": ("predict",),
@@ -40,7 +42,7 @@ def run(system: System) -> None:
     """Runs the script of a system: parses its flags, then does what `--mode` says."""
     face = system.face()
     _define_flags(system, face)
-    config_flags.run(lambda _: _main(system, face))
+    config_flags.run(lambda _: _alone_or_supervised(system, face))
 
 
 def refuse_other_modes(
@@ -95,6 +97,10 @@ def _define_flags(system, face):
         "which no file is damaged, for train, too, which sets newer ones aside.",
     )  # fmt: skip
     flags.DEFINE_bool("ema", False, "With the averaged weights.")
+    flags.DEFINE_bool(
+        "baselines", True,
+        "evaluate, report, and train of a grid: rows that need no network, too.",
+    )  # fmt: skip
     name, inputs = system.inputs
     flags.DEFINE_multi_string(name, None, f"predict: {inputs}; may be repeated.")
     flags.DEFINE_string(
@@ -129,11 +135,31 @@ def _define_flags(system, face):
     config_flags.define(Machine)
 
 
-def _main(system, face):
+def _alone_or_supervised(system, face):
+    """Runs one mode; of several processes each has a parent that says how it ended."""
+    machine = Machine(whole=flags.FLAGS.checkpoint == "whole")
+    machine = config_flags.override(machine)
+    if machine.distributed == "off" or config_flags.wants_details():
+        return _main(system, face, machine)
+    if not supervisor.is_worker():
+        return supervisor.supervise(machine, _resumption)
+    with supervisor.working(machine):
+        return _main(system, face, machine)
+
+
+def _resumption():
+    """What the same command does after a loss, for the end of a sentence."""
+    if flags.FLAGS.mode != "train":
+        return "run the same command again, on all of them."
+    step = grids.latest_step(flags.FLAGS.workdir)
+    return f"the same command, on all of them, goes on from step {step}."
+
+
+def _main(system, face, machine):
     """Runs one mode."""
     given, mode = flags.FLAGS, flags.FLAGS.mode
-    machine = config_flags.override(Machine(whole=given.checkpoint == "whole"))
     where: dict[str, Any] = {"data_dir": given.data_dir, "machine": machine}
+    beside = {"with_baselines": given.baselines}
     present = [name for name in given if given[name].present]
     weights = mode == "evaluate" and system.scores_weights and "init_from" in present
     allowed = ["split"] * bool(weights) + ["checkpoint"] * machine.whole
@@ -144,10 +170,10 @@ def _main(system, face):
     if mode == "train" or weights:
         config = config_flags.override(face.SETUPS[given.setup])
         if weights:
-            face.evaluate_weights(config, given.workdir, **axes, **where)
+            face.evaluate_weights(config, given.workdir, **axes, **beside, **where)
         else:
             axes["seeds"] = given.seeds
-            grids.train_runs(system, config, given.workdir, **axes, **where)
+            grids.train_runs(system, config, given.workdir, **axes, **beside, **where)
         return
     other_data = mode == "evaluate" and FOLDER in given and given[FOLDER].present
     config_flags.refuse(
@@ -159,7 +185,8 @@ def _main(system, face):
     averaged = {"averaged": True} if given.ema else {}
     if mode == "evaluate":
         folder = {"folder": given[FOLDER].value} if other_data else {}
-        face.evaluate(*source, **_own(system, "fuse"), **folder, **where)
+        own = _own(system, "fuse")
+        face.evaluate(*source, **own, **folder, **beside, **where)
     elif mode == "predict":
         name, inputs = system.inputs
         if given[name].value is None:
@@ -170,7 +197,8 @@ def _main(system, face):
             own["count"] = given.top
         face.predict(trained_run, given[name].value, given.output, **own)
     elif mode == "report":
-        face.report(given.workdir, given.output, given.checkpoint, **averaged, **where)
+        options = averaged | beside | where
+        face.report(given.workdir, given.output, given.checkpoint, **options)
     else:
         output = given.output or ARTEFACT
         own = _own(system, "persons", "steps")

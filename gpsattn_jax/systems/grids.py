@@ -35,6 +35,7 @@ def train_runs(
     split: str | None = None,
     stream: str | None = None,
     data_dir: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> None:
     """Trains one run in `workdir`, or a grid of them below it, which it evaluates.
@@ -50,6 +51,7 @@ def train_runs(
         split: number of the split, or "all"; the config's own if None.
         stream: one of the streams, or "all"; the config's own if None.
         data_dir: the folder of data sets.
+        with_baselines: whether a grid's table has rows that need no network.
         machine: devices and processes.
 
     Raises:
@@ -73,7 +75,7 @@ def train_runs(
     for folder, run in runs.items():
         print(pathlib.Path(workdir) / folder, flush=True)
         face.train(run, pathlib.Path(workdir) / folder, **where)
-    face.evaluate(workdir, **where)
+    face.evaluate(workdir, with_baselines=with_baselines, **where)
 
 
 def grid(
@@ -117,6 +119,23 @@ def chosen_splits(
     if not split.isdigit():
         raise ValueError(f"split must be a number or all; got {split!r}.")
     return [int(split)]
+
+
+def latest_step(workdir: str | os.PathLike) -> int:
+    """The step of the newest whole checkpoint below a workdir; 0 without any.
+
+    Of a grid's runs it is the one that was saved last. JAX need not work for it.
+    """
+    saved = [
+        path
+        for run in run_folders(workdir)
+        for path in run.glob("checkpoints/*")
+        if path.name.isdigit()
+    ]
+    if not saved:
+        return 0
+    newest = max(saved, key=lambda path: path.stat().st_mtime).parent
+    return max(int(path.name) for path in saved if path.parent == newest)
 
 
 def grid_folders(workdir: pathlib.Path) -> list[pathlib.Path]:

@@ -140,6 +140,8 @@ class Machine(Checked):
         coordinator: host:port of process 0, for manual.
         num_processes: how many there are, for manual.
         process_id: which one this is, for manual.
+        meeting_timeout: seconds within which all processes must have come.
+        heartbeat_timeout: seconds without a sign of life after which one is lost.
         profile: START:STOP writes a trace of these steps into the workdir.
         whole: training goes on from the newest checkpoint that is whole, and sets newer
             ones aside; `--checkpoint=whole`.
@@ -151,6 +153,8 @@ class Machine(Checked):
     coordinator: str = ""
     num_processes: Count = 1
     process_id: Annotated[int, at_least(0)] = 0
+    meeting_timeout: Count = 300
+    heartbeat_timeout: Count = 30
     profile: Annotated[str, TWO_STEPS] = ""
     whole: bool = dataclasses.field(default=False, metadata={"flag": False})
 
@@ -158,6 +162,10 @@ class Machine(Checked):
         """What cannot be read."""
         if self.distributed == "manual" and not self.coordinator:
             self.refuse("coordinator", "be HOST:PORT with distributed=manual")
+        if self.distributed == "manual" and self.process_id >= self.num_processes:
+            self.refuse(
+                "process_id", f"be less than num_processes={self.num_processes}"
+            )
 
     @property
     def profile_steps(self) -> range:

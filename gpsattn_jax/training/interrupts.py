@@ -1,21 +1,24 @@
-"""Ctrl-C and SIGTERM as a polite request; a second one leaves at once."""
+"""Ctrl-C and SIGTERM as a polite request; a second, later one leaves at once."""
 
 import signal
 import threading
 from types import FrameType
 
+from gpsattn_jax.interrupts import Presses
+
 
 class Interrupts:
     """Context in which the first SIGINT or SIGTERM only sets `requested`.
 
-    The second one has its usual effect. Outside the main thread, where Python allows no
-    handlers, it does nothing.
+    One that follows within a second counts as the same; a later one has its usual
+    effect. Outside the main thread, where Python allows no handlers, it does nothing.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.requested = False
+        self._presses = Presses()
         self._previous: dict = {}
 
     def __enter__(self) -> "Interrupts":
@@ -29,8 +32,12 @@ class Interrupts:
         self._restore()
 
     def _request(self, number: int, frame: FrameType | None) -> None:
+        if not self._presses.new():
+            return
+        if self.requested:
+            self._restore()
+            signal.raise_signal(number)
         self.requested = True
-        self._restore()
 
     def _restore(self):
         for number, handler in self._previous.items():

@@ -8,6 +8,7 @@ import jax
 
 from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.logs import MetricLog, Progress
+from gpsattn_jax.training.optimizers import learning_rate_schedule
 
 # Steps that are handed to the device before the oldest one's metrics are read: the
 # device never waits for the host, and no more batches than these are on it.
@@ -28,6 +29,7 @@ class Reports:
         self._pending: collections.deque = collections.deque()
         self._recent: list[dict[str, float]] = []
         self._progress = Progress(config.num_steps, first, config.batch_size)
+        self._schedule = learning_rate_schedule(config)
         self._log = MetricLog(workdir, first) if jax.process_index() == 0 else None
         if first and self._log is not None:
             self._progress.note(f"Going on from step {first} in {workdir}.")
@@ -77,6 +79,7 @@ class Reports:
         }
         self._recent = []
         if self._log is not None:
+            means["learning_rate"] = float(self._schedule(done - 1))  # of this step
             rate = self._progress.examples_per_second(done)
             self._log.write(done, means | {"examples_per_second": rate})
             self._progress.report(done, means)

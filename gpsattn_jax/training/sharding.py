@@ -6,6 +6,7 @@ and the batch are (GSPMD), so that batch norms see the global batch.
 
 import dataclasses
 import math
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -186,13 +187,23 @@ def any_process(flag: bool) -> bool:
 def _join(machine):
     if machine.distributed == "off" or jax.distributed.is_initialized():
         return
+    named: dict[str, Any] = {}
+    if machine.distributed == "manual":
+        named = {
+            "coordinator_address": machine.coordinator,
+            "num_processes": machine.num_processes,
+            "process_id": machine.process_id,
+            # JAX by itself listens on every interface of the machine.
+            "coordinator_bind_address": os.environ.get(
+                "JAX_COORDINATOR_BIND_ADDRESS", machine.coordinator
+            ),
+        }
     try:
-        if machine.distributed == "auto":
-            jax.distributed.initialize()
-        else:
-            jax.distributed.initialize(
-                machine.coordinator, machine.num_processes, machine.process_id
-            )
+        jax.distributed.initialize(
+            **named,
+            initialization_timeout=machine.meeting_timeout,
+            heartbeat_timeout_seconds=machine.heartbeat_timeout,
+        )
     except (ValueError, RuntimeError) as error:
         raise OSError(
             f"distributed={machine.distributed}: the processes did not meet: {error}"

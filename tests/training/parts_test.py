@@ -4,11 +4,13 @@ import io
 import json
 import os
 import signal
+import time
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gpsattn_jax.interrupts import interruptible
 from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.interrupts import Interrupts
 from gpsattn_jax.training.logs import MetricLog, Progress, read_metrics
@@ -92,10 +94,48 @@ def test_the_pace_leaves_out_the_first_step(monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_first_signal_asks_and_the_second_has_its_usual_effect(number):
-    before = signal.getsignal(number)
-    with Interrupts() as interrupts:
-        os.kill(os.getpid(), number)
-        assert interrupts.requested
-        assert signal.getsignal(number) is before
-    assert signal.getsignal(number) is before
+def test_first_signal_asks_and_a_later_one_has_its_usual_effect(number, monkeypatch):
+    now, before = [100.0], signal.getsignal(number)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    usual = []
+    signal.signal(number, lambda *_: usual.append(number))
+    try:
+        with Interrupts() as interrupts:
+            for seconds in (0, 0.02, 0.9):  # fingers press twice
+                now[0] = 100 + seconds
+                os.kill(os.getpid(), number)
+                assert interrupts.requested and not usual
+            now[0] = 101.5
+            os.kill(os.getpid(), number)
+            assert usual == [number]
+            os.kill(os.getpid(), number)
+            assert usual == [number] * 2
+    finally:
+        signal.signal(number, before)
+
+
+def test_an_interrupt_that_python_drops_comes_again():
+    """As one does that is raised in a destructor."""
+
+    class Dropped:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt), interruptible("Interrupted."):
+        one = Dropped()
+        del one
+        time.sleep(1)
+        pytest.fail("The interrupt is lost.")
+
+
+def test_a_double_press_is_one_interrupt():
+    caught = 0
+    with interruptible("Interrupted."):
+        for _ in range(2):
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.02)
+            except KeyboardInterrupt:
+                caught += 1
+    assert caught == 1

@@ -21,6 +21,7 @@ def report(
     *,
     averaged: bool | None = None,
     data_dir: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> pathlib.Path:
     """Writes pictures, `scores.json` and `index.html`; returns the page's path.
@@ -31,6 +32,7 @@ def report(
         choose: "latest" checkpoint, or the "best" on held-out clips.
         averaged: see `gpsnet.restore`.
         data_dir: the folder of data sets.
+        with_baselines: whether rows that need no network are wanted.
         machine: devices and processes.
 
     Raises:
@@ -41,7 +43,10 @@ def report(
     config, parts = run.config, load_parts(run.config.data, data_dir)
     clips, shares = parts["test"], probabilities(run, parts["test"])
     found = tables.Evaluation(config, clips, len(parts["train"]), shares)
-    rows = {name: share for name, (share,) in baselines([config], data_dir).items()}
+    rows = {}
+    if with_baselines:
+        plain = baselines([config], data_dir, workdir=workdir)
+        rows = {name: share for name, (share,) in plain.items()}
     rows[tables.TITLE] = classification.accuracy(shares, clips.labels)
     drawings: reports.Drawings = {
         "Learning": _learning(workdir, parts),

@@ -46,6 +46,7 @@ def evaluate(
     *,
     fuse: Sequence[float] | None = None,
     data_dir: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> list[Evaluation]:
     """Prints accuracy on the test clips beside plain classifiers', and a class table.
@@ -60,6 +61,7 @@ def evaluate(
         choose: "latest" checkpoint, or the "best" on held-out clips.
         fuse: weights of the streams, in the order in which they are listed.
         data_dir: the folder of data sets.
+        with_baselines: whether plain classifiers' rows are wanted.
         machine: devices and processes.
 
     Returns:
@@ -84,7 +86,10 @@ def evaluate(
     if len(streams) > 1:
         ratio = ":".join(f"{weights[name]:g}" for name in streams)
         rows[f"{TITLE}, fused {ratio}"] = [_accuracy(one) for one in final]
-    plain = baselines([one.config for one in final], data_dir)
+    plain = {}
+    if with_baselines:
+        configs = [one.config for one in final]
+        plain = baselines(configs, data_dir, workdir=workdir)
     print_accuracies(_title(final), plain | rows)
     head, cells = class_table(final)
     of_all = f" of all {len(final)} runs" if len(final) > 1 else ""

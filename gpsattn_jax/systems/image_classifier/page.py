@@ -28,6 +28,7 @@ def report(
     *,
     averaged: bool = False,
     data_dir: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> pathlib.Path:
     """Writes pictures, `scores.json` and `index.html`; returns the page's path.
@@ -39,6 +40,7 @@ def report(
         choose: "latest" checkpoint, or the "best" on the validation images.
         averaged: take the moving averages of the weights.
         data_dir: the folder of data sets.
+        with_baselines: whether rows that need no network are wanted.
         machine: devices and processes.
 
     Raises:
@@ -49,7 +51,10 @@ def report(
     test = load_sets(run.config, data_dir)["test"]
     shares, title = probabilities(run, test), system.title(run.config)
     measured = scores(shares, test.labels)["accuracy"]
-    rows = baselines(run.config, data_dir) | {f"{title} (ours)": measured}
+    plain = {}
+    if with_baselines:
+        plain = baselines(run.config, data_dir, workdir=workdir)
+    rows = plain | {f"{title} (ours)": measured}
     counts = classification.confusion_matrix(
         shares.argmax(-1), test.labels, len(test.class_names)
     )

@@ -1,9 +1,19 @@
 """An image classifier's results as text: beside baselines, over runs, for pictures."""
 
+import dataclasses
 import os
 from typing import Any
 
-from gpsattn_jax.evaluation.baselines import MOST_NEIGHBOURS, baseline_accuracies
+import numpy as np
+
+from gpsattn_jax.data.cache_folder import fingerprint
+from gpsattn_jax.data.images.files import ImageFiles
+from gpsattn_jax.evaluation.baselines import (
+    MOST_NEIGHBOURS,
+    baseline_accuracies,
+    baseline_names,
+)
+from gpsattn_jax.systems.baseline_rows import content_mark, kept_rows
 from gpsattn_jax.systems.grids import run_folders
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.image_classifier.run import (
@@ -21,17 +31,42 @@ MOST_PIXEL_VALUES = 2**31
 
 
 def baselines(
-    config: Any, data_dir: str | os.PathLike | None = None
+    config: Any,
+    data_dir: str | os.PathLike | None = None,
+    *,
+    workdir: str | os.PathLike,
 ) -> dict[str, float]:
     """Test accuracy of plain classifiers on the same split, from scikit-learn.
 
     None for sets whose pixels are too many for them, as ImageNet's.
+
+    Args:
+        config: of the run.
+        data_dir: the folder of data sets.
+        workdir: where they are kept, as long as the images stay the same.
     """
     sets = load_sets(config, data_dir)
     train, test = sets["train"], sets["test"]
     count = min(len(train), MOST_NEIGHBOURS) + len(test)
     values = count * config.model.image_size**2 * config.model.in_channels
-    return baseline_accuracies(train, test) if values <= MOST_PIXEL_VALUES else {}
+    if values > MOST_PIXEL_VALUES:
+        return {}
+    return kept_rows(
+        workdir,
+        content_mark("images", _mark(train), _mark(test)),
+        lambda: baseline_accuracies(train, test),
+        ", ".join(baseline_names(train)),
+    )
+
+
+def _mark(images):
+    """Changes with pixels and labels; of files their names, lengths and dates stand."""
+    if not isinstance(images, ImageFiles):
+        pixels = images.batch(np.arange(len(images)), None)["inputs"]["images"]
+        return content_mark(pixels, images.labels)
+    # What random crops are made of plays no part.
+    crop = dataclasses.replace(images.crop, scale=(1.0, 1.0), ratio=(1.0, 1.0))
+    return content_mark(fingerprint(images.store), images.labels, crop)
 
 
 def evaluate(
@@ -41,6 +76,7 @@ def evaluate(
     *,
     data_dir: str | os.PathLike | None = None,
     folder: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> dict[str, list[float]]:
     """Prints the accuracy on the test images beside the baselines'.
@@ -55,6 +91,7 @@ def evaluate(
         data_dir: the folder of data sets.
         folder: of class folders to score instead of the run's test images, without
             baselines.
+        with_baselines: whether plain classifiers' rows are wanted.
         machine: devices and processes.
 
     Returns:
@@ -76,7 +113,9 @@ def evaluate(
             rows.setdefault(f"{name}, averaged weights", []).append(accuracy)
         if len(workdirs) > 1:
             print(f"{one}: {100 * found['accuracy']:.2f} %", flush=True)
-    shares = {} if folder else baselines(run.config, data_dir)
+    shares = {}
+    if with_baselines and not folder:
+        shares = baselines(run.config, data_dir, workdir=workdir)
     plain = {name: [share] for name, share in shares.items()}
     of_runs = f"{len(workdirs)} runs" if len(workdirs) > 1 else f"step {run.step}"
     title = f"{found['images']} test images, {of_runs}; accuracy in %"

@@ -24,6 +24,7 @@ def report(
     *,
     averaged: bool = False,
     data_dir: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> pathlib.Path:
     """Writes a plot for each test video, and `index.html`; returns the page's path.
@@ -34,6 +35,7 @@ def report(
         choose: "latest" checkpoint, or the "best".
         averaged: take the moving averages of the weights.
         data_dir: the folder of data sets.
+        with_baselines: whether rows that need no network are wanted.
         machine: devices and processes.
 
     Raises:
@@ -45,7 +47,10 @@ def report(
         pathlib.Path(workdir), choose,
         averaged=averaged, data_dir=data_dir, machine=machine,
     )  # fmt: skip
-    rows = found.rows | tables.baselines(found.videos, found.config.data)
+    rows = found.rows
+    if with_baselines:
+        data = found.config.data
+        rows = rows | tables.baselines(found.videos, data, workdir=workdir)
     table = tables.table({title: [row] for title, row in rows.items()})
     words = "Loss, and Kendall's tau, by step."
     drawings = {"Learning": reports.learning(workdir, ("loss", "tau"), words)}

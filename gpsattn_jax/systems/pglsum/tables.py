@@ -1,6 +1,8 @@
 """PGL-SUM's results on test videos: beside chance and people, over splits, seeds."""
 
 import dataclasses
+import functools
+import itertools
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -9,7 +11,9 @@ import numpy as np
 
 from gpsattn_jax.data.videos.videos import Video
 from gpsattn_jax.files import write_json
+from gpsattn_jax.progress import with_progress
 from gpsattn_jax.systems import grids, tables
+from gpsattn_jax.systems.baseline_rows import content_mark, kept_rows
 from gpsattn_jax.systems.pglsum.paper_protocol import paper_rows
 from gpsattn_jax.systems.pglsum.prediction import describe
 from gpsattn_jax.systems.pglsum.run import from_weights, restore, score_steps
@@ -52,6 +56,7 @@ def evaluate(
     choose: str = "best",
     *,
     data_dir: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> dict[str, list[Row]]:
     """Prints a run's scores on its test videos, beside chance and people.
@@ -63,6 +68,7 @@ def evaluate(
         workdir: of a run, or of many.
         choose: "latest" checkpoint, or the "best".
         data_dir: the folder of data sets.
+        with_baselines: whether rows that need no network are wanted.
         machine: devices and processes.
 
     Returns:
@@ -76,7 +82,7 @@ def evaluate(
         evaluate_run(folder, choose, data_dir=data_dir, machine=machine)
         for folder in folders
     )
-    return _print_runs(folders, found)
+    return _print_runs(folders, found, with_baselines)
 
 
 def evaluate_weights(
@@ -85,6 +91,7 @@ def evaluate_weights(
     *,
     split: str | None = None,
     data_dir: str | os.PathLike | None = None,
+    with_baselines: bool = True,
     machine: Machine | None = None,
 ) -> dict[str, list[Row]]:
     """The same for the weights in the file `config.init_from`, as they are.
@@ -94,6 +101,7 @@ def evaluate_weights(
         workdir: `evaluation.json` comes into `split-0/seed-0/` and so on.
         split: number of the split, or "all"; the config's own if None.
         data_dir: the folder of data sets.
+        with_baselines: whether rows that need no network are wanted.
         machine: devices and processes.
     """
     own, count = config.data.split, lambda: num_splits(config.data, data_dir)
@@ -110,7 +118,7 @@ def evaluate_weights(
         )
         for folder, one in zip(folders, configs.values(), strict=True)
     )
-    return _print_runs(folders, found, config.init_from)
+    return _print_runs(folders, found, with_baselines, config.init_from)
 
 
 def evaluate_run(
@@ -131,10 +139,12 @@ def evaluate_run(
     return found
 
 
-def _print_runs(folders, found, what=""):
+def _print_runs(folders, found, with_baselines, what=""):
     rows: dict[str, list[Row]] = {}
     for folder, one in zip(folders, found, strict=True):
-        of_run = one.rows | baselines(one.videos, one.config.data)
+        of_run = one.rows
+        if with_baselines:
+            of_run = of_run | baselines(one.videos, one.config.data, workdir=folder)
         for title, row in of_run.items():
             rows.setdefault(title, []).append(row)
         if len(folders) > 1:
@@ -166,22 +176,41 @@ def _evaluation(run, folder, title, data_dir):
     return Evaluation(config, test, scores, {f"PGL-SUM (ours), {title}": means})
 
 
-def baselines(videos: Sequence[Video], data: DataConfig) -> dict[str, Row]:
+def baselines(
+    videos: Sequence[Video], data: DataConfig, *, workdir: str | os.PathLike
+) -> dict[str, Row]:
     """Rows that need no network.
 
     random: uniform scores for each step, mean over `CHANCES` draws; constant: one score
     for all, so the first shots that fit, and no ranks; people: one against the others.
+
+    Args:
+        videos: that are scored.
+        data: how they are.
+        workdir: where the rows are kept, as long as the videos stay the same.
     """
+    parts = [
+        (v.name, len(v), v.num_frames, v.picks, v.shots, v.summaries, v.annotations)
+        for v in videos
+    ]
+    mark = content_mark(
+        "videos", CHANCES, data.reduce, data.against, *itertools.chain(*parts)
+    )
+    compute = functools.partial(_baselines, videos, data)
+    return kept_rows(workdir, mark, compute, "random and constant scores, people")
+
+
+def _baselines(videos, data):
     rng = np.random.default_rng(0)
-
-    def means(draws, scores_of):
-        return mean_scores(
-            [score_video(v, scores_of(v), data) for v in videos for _ in range(draws)]
-        )
-
+    draws = [
+        (video, rng.random(len(video))) for video in videos for _ in range(CHANCES)
+    ]
+    jobs = with_progress(draws, len(draws), "Baselines")
     return {
-        "random": means(CHANCES, lambda video: rng.random(len(video))),
-        "constant": means(1, lambda video: np.ones(len(video))),
+        "random": mean_scores([score_video(v, scores, data) for v, scores in jobs]),
+        "constant": mean_scores(
+            [score_video(v, np.ones(len(v)), data) for v in videos]
+        ),
         "people": mean_scores([score_people(video, data) for video in videos]),
     }
 
