@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import pathlib
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +19,7 @@ from gpsattn_jax.systems.image_classifier.artefact import classifier_model, open
 from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.training import TrainConfig
 from gpsattn_jax.training.sharding import place
+from tests.scripts import run_script
 
 pytest.importorskip("flatbuffers", reason="needs flatbuffers (extra: export)")
 
@@ -222,11 +221,10 @@ def test_the_script_exports_a_run_and_checks_it(tmp_path):
     data = gsanet.SETUPS["digits"].data
     gsanet.train(gsanet.Config(model=SMALL, data=data, train=train), run)
     arguments = f"--source={run}", f"--output={output}", "--platforms=cpu,cuda"
-    command = [sys.executable, "experiments/export.py", *arguments]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr
-    assert "MB for cpu, cuda" in process.stdout
-    assert "images [b, 8, 8, 1] float32" in process.stdout
-    assert "without our code: largest difference" in process.stdout
+    code, out, err = run_script("export", *arguments)
+    assert code == 0, err
+    assert "MB for cpu, cuda" in out
+    assert "images [b, 8, 8, 1] float32" in out
+    assert "without our code: largest difference" in out
     written = artefacts.load(output).metadata
     assert written["class_names"] == list("0123456789") and written["step"] == 1
