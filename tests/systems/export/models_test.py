@@ -1,6 +1,7 @@
 """Artefacts: the same outputs in a process that has none of our code."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 
@@ -12,7 +13,7 @@ import pytest
 from gpsattn_jax import convert
 from gpsattn_jax.models import gsanet as models
 from gpsattn_jax.systems import gsanet
-from gpsattn_jax.systems.export import artefacts
+from gpsattn_jax.systems.export import artefacts, inspection
 from gpsattn_jax.systems.export import check as export_check
 from gpsattn_jax.systems.export import models as export
 from gpsattn_jax.systems.image_classifier.artefact import classifier_model, open_model
@@ -138,7 +139,7 @@ def test_broken_files_are_named(path, tmp_path):
         artefacts.load(broken)
     for text in ("{", "[]", "{}"):
         broken.with_suffix(".json").write_text(text)
-        with pytest.raises(ValueError, match="not an artefact's description"):
+        with pytest.raises(ValueError, match="broken.json: not .*description"):
             artefacts.load(broken)
     broken.with_suffix(".json").write_text(beside)
     for changed in (content[:-1], b"", content[:-9] + b"\1" + content[-8:]):
@@ -160,7 +161,7 @@ def test_an_artefact_of_a_newer_jax_says_so(path, monkeypatch):
         raise ValueError("unknown version 99")
 
     monkeypatch.setattr(artefacts.jax_export, "deserialize", refuse)
-    with pytest.raises(ValueError, match="made by JAX .*, not readable by JAX .*99"):
+    with pytest.raises(ValueError, match="made by JAX .*; this is JAX .*99"):
         artefacts.load(path)
 
 
@@ -228,3 +229,102 @@ def test_the_script_exports_a_run_and_checks_it(tmp_path):
     assert "without our code: largest difference" in out
     written = artefacts.load(output).metadata
     assert written["class_names"] == list("0123456789") and written["step"] == 1
+
+
+def described(path, content, metadata):
+    """Writes an artefact whose description has its checksum."""
+    path.write_bytes(content)
+    checked = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    path.with_suffix(".json").write_text(json.dumps(metadata | checked))
+
+
+def test_programs_that_call_python_are_refused(tmp_path):
+    """The call's index is an address: to call it would crash the process."""
+
+    name = "xla_ffi_python_cpu_callback"
+    unchecked = [jax.export.DisabledSafetyCheck.custom_call(name)]
+    shape = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+    array = {"x": {"shape": ["b", 3], "dtype": "float32"}}
+    metadata = {"jax": "0", "platforms": ["cpu"], "inputs": array, "outputs": array}
+    path = tmp_path / "calls.stablehlo"
+    exported = jax.export.export(
+        jax.jit(lambda x: jax.ffi.ffi_call(name, shape)(x, index=np.uint64(0))),
+        disabled_checks=unchecked,
+    )(shape)
+    described(path, bytes(exported.serialize()), metadata)
+    with pytest.raises(ValueError, match=f"calls.stablehlo: .*custom call {name}, "):
+        artefacts.load(path)
+
+
+def test_calls_of_derivatives_are_found():
+    """They come with an artefact, though it is only called."""
+    name = "xla_ffi_python_cpu_callback"
+    shape = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+
+    @jax.custom_vjp
+    def forward(x):
+        return x * 2
+
+    forward.defvjp(
+        lambda x: (x * 2, None),
+        lambda _, up: (jax.ffi.ffi_call(name, shape)(up, index=np.uint64(0)),),
+    )
+    unchecked = [jax.export.DisabledSafetyCheck.custom_call(name)]
+    exported = jax.export.export(jax.jit(forward), disabled_checks=unchecked)(shape)
+    content = exported.serialize(vjp_order=1)
+    found = inspection.foreign_calls(jax.export.deserialize(content))
+    assert found == [f"the custom call {name}"]
+
+
+def test_damaged_artefacts_are_named(path, tmp_path, seeds, capfd):
+    """Bytes changed, put in or left out, and the checksum made again."""
+    whole, broken = path.read_bytes(), tmp_path / "broken.stablehlo"
+    metadata, refused = json.loads(path.with_suffix(".json").read_text()), 0
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        content = bytearray(whole)
+        for _ in range(random.choice([1, 4, 16])):
+            # Most of a file is weights; what has a structure is at both ends.
+            near = min(len(content), 4000)
+            place = int(random.integers(near)) * int(random.choice([-1, 1]))
+            length = int(random.integers(3))
+            content[place : place + length or None] = random.bytes(random.integers(3))
+        described(broken, bytes(content), metadata)
+        try:
+            artefacts.load(broken)
+        except ValueError as error:
+            refused += 1
+            assert str(error).startswith(str(broken)), seed
+            assert len(str(error).splitlines()) == 1, seed
+    assert refused > len(seeds) / 3
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("inputs", []), ("inputs", {"images": [1]}),
+        ("inputs", {"images": {"shape": 3}}),
+        ("outputs", {"x": {"shape": [], "dtype": "float32"}}), ("jax", None),
+        ("bytes", "many"), ("platforms", "cpu"),
+        ("inputs", {"images": {"shape": ["b", 9, 9, 1], "dtype": "float32"}}),
+    ],
+)  # fmt: skip
+def test_descriptions_that_do_not_fit_are_named(path, tmp_path, field, value):
+    metadata = json.loads(path.with_suffix(".json").read_text())
+    odd = tmp_path / "odd.stablehlo"
+    odd.write_bytes(path.read_bytes())
+    odd.with_suffix(".json").write_text(json.dumps(metadata | {field: value}))
+    part = next(iter(value)) if isinstance(value, dict) and value else field
+    with pytest.raises(ValueError, match=f"odd.json: .*({field}|{part}) must be"):
+        artefacts.load(odd)
+
+
+def test_files_that_ended_in_tracebacks(cases, tmp_path):
+    for file in sorted((cases / "attacks").glob("*.stablehlo")):
+        path = tmp_path / file.name
+        array = {"x": {"shape": ["b", 4], "dtype": "float32"}}
+        metadata = {"jax": "0", "platforms": ["cpu"], "inputs": array, "outputs": array}
+        described(path, file.read_bytes(), metadata)
+        with pytest.raises(ValueError, match=f"{file.name}: "):
+            artefacts.load(path)

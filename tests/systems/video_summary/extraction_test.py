@@ -127,7 +127,7 @@ HEAD = "video,user,start,end,score\n"
         (HEAD + "film1,anna,1,2,3\nfilm1,ben,1,2,", "must have a score, or none; ben"),
         (HEAD + "film9,anna,1,2,", "film9 must be one of the videos: film1.mp4, fi"),
         (HEAD + "film1,anna,1,99,", "film1: anna: start and end must be within the 6"),
-        ("{", "not readable as JSON"),
+        ("{", "not a readable JSON file"),
         ('{"film1": [1]}', r"film1 must be \{user: .*; got \[1\]"),
         ('{"film1": {"anna": 1}}', r"film1: anna must be \[\[start, end\], …\]; got 1"),
         (
