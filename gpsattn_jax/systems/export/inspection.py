@@ -1,8 +1,18 @@
-"""What an artefact from elsewhere holds, looked at before it is called."""
+"""What an artefact from elsewhere holds, looked at before it is called.
+
+JAX's reader of programs is not safe for memory: of forged ones, one in some hundreds
+ends its process. They are first read in a process of their own:
+
+    python -m gpsattn_jax.systems.export.inspection a.stablehlo b.stablehlo
+"""
 
 import contextlib
 import json
+import os
 import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jax import export as jax_export
@@ -16,6 +26,7 @@ CALLS = {"shape_assertion"}
 # Other instructions that reach beyond the program.
 _OUTSIDE = {"infeed", "outfeed", "recv", "send"}
 _MOST_BYTES = 2**26  # of a description
+_HERE = str(pathlib.Path(__file__).parents[3])
 _FIELDS = {
     "bytes": int, "sha256": str, "jax": str, "platforms": list, "inputs": dict,
     "outputs": dict,
@@ -63,6 +74,56 @@ def _is_array(wanted):
     )
 
 
+def inspect(paths: Sequence[pathlib.Path]) -> list[str]:
+    """Reads artefacts in another process, which may end at any of them.
+
+    Args:
+        paths: of the artefacts.
+
+    Returns:
+        What is wrong with each; "" for nothing.
+    """
+    problems: list[str] = []
+    environment = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join([_HERE, os.environ.get("PYTHONPATH", "")]),
+    }
+    while len(problems) < len(paths):
+        left = [os.path.abspath(path) for path in paths[len(problems) :]]
+        result = subprocess.run(
+            [sys.executable, "-m", __spec__.name, *left],
+            env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        problems += [json.loads(line) for line in result.stdout.splitlines()]
+        if result.returncode > 0:
+            last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+            raise ValueError(f"{paths[0]}: cannot be inspected: {last}")
+        if result.returncode < 0:
+            problems.append("it is damaged so that JAX's reader crashes.")
+    return problems
+
+
+def read_program(path: str | os.PathLike, content: bytes) -> jax_export.Exported:
+    """JAX's view of an artefact whose program calls nothing.
+
+    Args:
+        path: for messages.
+        content: of the file.
+
+    Raises:
+        ValueError: if JAX cannot read it, or the program calls what ours do not.
+    """
+    with readable(path, "artefact"):
+        exported = jax_export.deserialize(bytearray(content))
+        calls = foreign_calls(exported)
+    if calls:
+        raise ValueError(
+            f"{path}: must compute alone; its program has {shorten(calls)}, which no "
+            "network of ours has and which may run code."
+        )
+    return exported
+
+
 def foreign_calls(exported: jax_export.Exported) -> list[str]:
     """Calls in a program, and in its derivatives, that no network of ours has.
 
@@ -95,9 +156,23 @@ def foreign_calls(exported: jax_export.Exported) -> list[str]:
 
 
 @contextlib.contextmanager
-def _quiet(context):
+def _quiet(context: Any) -> Iterator[None]:
     handler = context.attach_diagnostic_handler(lambda diagnostic: True)
     try:
         yield
     finally:
         handler.detach()
+
+
+def _main(paths):
+    for path in paths:
+        problem = ""
+        try:
+            read_program(path, pathlib.Path(path).read_bytes())
+        except ValueError as error:
+            problem = str(error).removeprefix(f"{path}: ")
+        print(json.dumps(problem), flush=True)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])
