@@ -97,9 +97,11 @@ def _tensor(file, name):
         return file.get_tensor(name)
     except Exception as error:
         kind = file.get_slice(name).get_dtype()
+        if isinstance(error, MemoryError):
+            raise
         raise ValueError(
             f"{name} must be of floating point numbers of 16 bits and more, integers "
-            f"or booleans; got {kind} ({error})"
+            f"or booleans; got {kind}; convert it first"
         ) from None
 
 
