@@ -41,8 +41,6 @@ _DTYPES = {
 _LATER_DTYPES = {
     f"torch.uint{bits}": np.dtype(f"<u{bits // 8}") for bits in (16, 32, 64)
 }
-    f"torch.uint{bits}": np.dtype(f"<u{bits // 8}") for bits in (16, 32, 64)
-}
 _SHORT_FLOATS = [
     "float4_e2m1fn_x2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
     "float8_e5m2fnuz", "float8_e8m0fnu",
