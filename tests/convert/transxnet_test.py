@@ -656,10 +656,9 @@ def test_the_script_takes_a_run(tmp_path):
     )
     system.train(config, tmp_path / "run")
     output = tmp_path / "weights.npz"
-    code, text = run_script(
-        f"--source={tmp_path / 'run'}", f"--output={output}", "--to=torch"
-    )
-    assert code == 0 and "step 1: transxnet" in text
+    flags = f"--source={tmp_path / 'run'}", f"--output={output}", "--to=torch"
+    code, out, err = run_script("convert_checkpoint", *flags)
+    assert code == 0 and "step 1: transxnet" in out, err
     run = system.restore(tmp_path / "run")
     assert_same(load(output)[1:], jax.device_get((run.params, run.state)))
 
