@@ -45,11 +45,11 @@ def recognition(folder: pathlib.Path) -> Iterator[tuple[str, ...]]:
     logits = np.concatenate(parts)
     best = np.argsort(-logits, axis=-1)[:, :5]
     right = CLASSES[labels][:, None] == best
-    told = f"of {len(labels)} pictures of Imagenette, 128 px"
-    yield f"top-1 of 1,000 classes, {told}", f"{100 * right[:, 0].mean():.1f} %"
-    yield f"top-5, {told}", f"{100 * right.any(-1).mean():.1f} %"
+    sample = f"of {len(labels)} pictures of Imagenette, 128 px"
+    yield f"top-1 of 1,000 classes, {sample}", f"{100 * right[:, 0].mean():.1f} %"
+    yield f"top-5, {sample}", f"{100 * right.any(-1).mean():.1f} %"
     among = (logits[:, CLASSES].argmax(-1) == labels).mean()
-    yield f"top-1 among the ten classes, {told}", f"{100 * among:.1f} %"
+    yield f"top-1 among the ten classes, {sample}", f"{100 * among:.1f} %"
 
 
 def speed(seconds: float) -> tuple[str, ...]:

@@ -76,11 +76,11 @@ class Peer(torch.nn.Module):
         if self.has(f"{at}/widen/kernel"):
             x = self.dense(f"{at}/widen", x)
         code = self.of(f"{at}/codes")[self.parts]
-        seen = self.norm(f"{at}/spatial_norm", x)
-        x = x + self.spatial(f"{at}/spatial", seen, code)
-        seen = self.norm(f"{at}/channel_norm", x)
+        normalized = self.norm(f"{at}/spatial_norm", x)
+        x = x + self.spatial(f"{at}/spatial", normalized, code)
+        normalized = self.norm(f"{at}/channel_norm", x)
         waves = _sinusoids(time, x.shape[-1])[None, :, None]
-        x = x + self.channel(f"{at}/channel", seen, code + waves)
+        x = x + self.channel(f"{at}/channel", normalized, code + waves)
         mixed = self.temporal(
             f"{at}/temporal", self.norm(f"{at}/temporal_norm", x), stride
         )

@@ -36,13 +36,13 @@ def rows(seconds: float):
     if not video.exists():
         print(f"left out: {video} is not there ($GPSATTN_DATA_DIR)", file=sys.stderr)
         return
-    told = json.loads(video.with_suffix(".json").read_text())
+    truth = json.loads(video.with_suffix(".json").read_text())
     for name in EXTRACTORS:
         with tempfile.TemporaryDirectory() as cache:
-            yield row(name, video, told, cache)
+            yield row(name, video, truth, cache)
 
 
-def row(name, video, told, cache):
+def row(name, video, truth, cache):
     """Extracts, cuts, compares; `cache` is an empty folder."""
     begun = time.monotonic()
     sampled = extract_features(video, name, cache_dir=cache)
@@ -50,7 +50,7 @@ def row(name, video, told, cache):
     cuts = find_cuts(sampled.features, sampled.rate, penalty=EXTRACTORS[name].penalty)
     shots = shot_bounds(cuts, sampled.change_times, sampled.duration)
     cut = time.monotonic()
-    true = np.array([part["start"] for part in told["segments"][1:]]) / told["fps"]
+    true = np.array([part["start"] for part in truth["segments"][1:]]) / truth["fps"]
     errors, others = compare(shots[1:, 0], true)
     config = video_summary.Config(extractor=name)
     plan = video_summary.plan_summary(video, config, cache_dir=cache)
@@ -61,7 +61,7 @@ def row(name, video, told, cache):
         f"{errors.max():.2f}",
         str(len(shots)),
         str(len(others)),
-        "; ".join(kept(plan.segments, told)),
+        "; ".join(kept(plan.segments, truth)),
         f"{extracted - begun:.2f}",
         f"{cut - extracted:.3f}",
     )
@@ -75,10 +75,10 @@ def compare(found, true):
     return apart.min(0), found[apart.min(1) > TOLERANCE]
 
 
-def kept(segments, told):
+def kept(segments, truth):
     """What of each source is kept, such as `mdn_frog 3.1 s`."""
-    for part in told["segments"]:
-        start, end = part["start"] / told["fps"], (part["end"] + 1) / told["fps"]
+    for part in truth["segments"]:
+        start, end = part["start"] / truth["fps"], (part["end"] + 1) / truth["fps"]
         inside = sum(max(0.0, min(b, end) - max(a, start)) for a, b in segments)
         if inside > 0.05:
             yield f"{pathlib.Path(part['source']).stem} {inside:.1f} s"

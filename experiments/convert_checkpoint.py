@@ -5,9 +5,9 @@ python experiments/convert_checkpoint.py --source=transx-t.pth.tar \
 python experiments/convert_checkpoint.py --source=tiny.safetensors --to=torch \
     --output=tiny.pth
 python experiments/convert_checkpoint.py --source=runs/nette --to=torch --output=n.pth
-python experiments/convert_checkpoint.py --system=gpsnet --source=runs/utkinect \
+python experiments/convert_checkpoint.py --source=runs/utkinect \
     --output=utkinect.safetensors
-python experiments/convert_checkpoint.py --system=pglsum --source=summe.pth \
+python experiments/convert_checkpoint.py --source=summe.pth \
     --output=summe.safetensors --fusion=add --position=absolute
 """
 
@@ -17,10 +17,10 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
-from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS
+from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, runs
 
 _SYSTEM = flags.DEFINE_enum(
-    "system", "transxnet", sorted(SYSTEMS), "Whose network it is."
+    "system", None, sorted(SYSTEMS), "Whose network it is; found in the source."
 )
 _SOURCE = flags.DEFINE_string(
     "source", None, "A file of weights, or a run's workdir.", required=True
@@ -48,16 +48,18 @@ def main(_):
     names = ("num_classes", "image_size", "features_only", "fusion", "position")
     options = {name: flags.FLAGS[name].value for name in names}
     options = {name: value for name, value in options.items() if value is not None}
-    system, source, output = _SYSTEM.value, _SOURCE.value, _OUTPUT.value
+    source, output = _SOURCE.value, _OUTPUT.value
     if not os.path.isdir(source):
         if _CHECKPOINT.present or _EMA.present:
             raise ValueError(
                 f"{source} is no workdir: --checkpoint, --ema are of runs."
             )
+        system = _SYSTEM.value or runs.find_system(source)
         rewrite.rewrite(system, source, output, to=_TO.value, **options)
         return
     if options:
         raise ValueError(f"{source} is a run: --{', --'.join(options)} are for files.")
+    system = _SYSTEM.value or runs.find_system(source)
     averaged = {"averaged": True} if _EMA.value else {}
     run = SYSTEMS[system].face().restore(source, _CHECKPOINT.value, **averaged)
     model = run.config.model

@@ -2,17 +2,18 @@ r"""A trained network as a StableHLO file that runs without our code.
 
 python experiments/export.py --source=runs/digits --output=digits.stablehlo
 python experiments/export.py --source=weights.safetensors --output=model.stablehlo
-python experiments/export.py --system=gpsnet --source=runs/utkinect \
-    --output=utkinect.stablehlo
+python experiments/export.py --source=runs/utkinect --output=utkinect.stablehlo
 python experiments/export.py --mode=check --source=runs/digits --output=digits.stablehlo
 """
 
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, command_line
+from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, command_line, runs
 
-_SYSTEM = flags.DEFINE_enum("system", "gsanet", sorted(SYSTEMS), "Whose network it is.")
+_SYSTEM = flags.DEFINE_enum(
+    "system", None, sorted(SYSTEMS), "Whose network it is; found in the source."
+)
 _MODE = flags.DEFINE_enum(
     "mode", "write", ["write", "check"], "Write and check, or check what is there."
 )
@@ -30,7 +31,7 @@ command_line.define_export_flags(OWN)
 
 def main(_):
     """Writes, then compares in a fresh process; all of it is in `systems/`."""
-    row = SYSTEMS[_SYSTEM.value]
+    row = SYSTEMS[_SYSTEM.value or runs.find_system(_SOURCE.value)]
     own = {}
     for name in OWN:
         if name in row.export_flags:

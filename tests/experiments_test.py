@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import runpy
 import signal
 import subprocess
 import sys
@@ -11,11 +10,10 @@ import time
 
 import numpy as np
 import pytest
-from absl import app, flags
 
-from gpsattn_jax import config_flags
 from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.systems import gsanet
+from tests.scripts import run_script
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = (
@@ -113,27 +111,6 @@ def weights(workdir):
     return flatten({"params": classifier.params, "state": classifier.state})
 
 
-@pytest.fixture
-def run_here(monkeypatch):
-    """Arguments -> runs the script in this process, whose flags go again."""
-    before = set(flags.FLAGS)
-
-    def run(main, flags_parser):  # absl's also sets up logging, for good
-        sys.exit(main(flags_parser(sys.argv)))
-
-    def script(*arguments):
-        path = str(ROOT / "experiments/gsanet.py")
-        monkeypatch.setattr(sys, "argv", [path, *arguments])
-        runpy.run_path(path, run_name="__main__")
-
-    monkeypatch.setattr(app, "run", run)
-    monkeypatch.setattr(config_flags, "_hush_libraries", lambda: None)
-    yield script
-    for name in set(flags.FLAGS) - before:
-        delattr(flags.FLAGS, name)
-    flags.FLAGS.unparse_flags()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -146,11 +123,9 @@ def run_here(monkeypatch):
         ),
     ],
 )
-def test_refused_flags_are_answered_in_a_line(run_here, capsys, arguments, message):
-    with pytest.raises(SystemExit) as stopped:
-        run_here(*arguments)
-    code = stopped.value.code  # Python prints a text, and leaves with 1
-    assert code and message in f"{code}{capsys.readouterr().err}"
+def test_refused_flags_are_answered_in_a_line(arguments, message):
+    code, _, err = run_script("gsanet", *arguments)
+    assert code == 1 and message in err
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def load(
 
     Args:
         system: a key of `SYSTEMS`.
-        source: a path (PyTorch's files, `.npz`, `.safetensors`, told by content) or a
+        source: a path (PyTorch's files, `.npz`, `.safetensors`, known by content) or a
             mapping from names to arrays. Nothing is unpickled freely. What stands
             before all names, such as `module.` or `backbone.`, is left out.
         strict: refuse names that the network does not have, such as `aux_head.*`; if

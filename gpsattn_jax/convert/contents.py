@@ -11,6 +11,7 @@ import safetensors
 from gpsattn_jax.convert.torch_pickle import ADVICE, read_torch_pickle
 from gpsattn_jax.data.files.numpy_files import read_npz
 from gpsattn_jax.data.files.pickles import Inert
+from gpsattn_jax.data.files.reader_errors import readable
 
 SUFFIXES = (".pth", ".pt", ".pkl", ".tar", ".bin", ".ckpt", ".npz", ".safetensors")
 
@@ -46,10 +47,8 @@ def read_contents(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
         return _read_torch(path), {}
     if kind == "npz":
         return read_npz(path), {}
-    try:
+    with readable(path, "safetensors file"):
         return _read_safetensors(path)
-    except Exception as error:  # damaged ones raise all sorts of things
-        raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
 
 
 def _kind(path):
@@ -98,9 +97,11 @@ def _tensor(file, name):
         return file.get_tensor(name)
     except Exception as error:
         kind = file.get_slice(name).get_dtype()
+        if isinstance(error, MemoryError):
+            raise
         raise ValueError(
             f"{name} must be of floating point numbers of 16 bits and more, integers "
-            f"or booleans; got {kind} ({error})"
+            f"or booleans; got {kind}; convert it first"
         ) from None
 
 

@@ -98,12 +98,12 @@ def write(
         raise ValueError(f"to must be one of {', '.join(FORMS)}; got {to!r}.")
     if to == "ours":
         convert.save(output, params, state, config)
-        told = f'read it with convert.load("{system}", …)'
+        note = f'read it with convert.load("{system}", …)'
     else:
         convert.save_torch(output, system, config, params, state)
-        told = "the original's names; counters of batches start at zero"
+        note = "the original's names; counters of batches start at zero"
     size = pathlib.Path(output).stat().st_size
-    print(f"Wrote {output}, {size / 1e6:.1f} MB: {told}.")
+    print(f"Wrote {output}, {size / 1e6:.1f} MB: {note}.")
 
 
 def config_of(network: Any) -> Any:

@@ -109,7 +109,7 @@ def fill(
     params, state = network.shapes()
     expected = {"params": params, "state": state}
     wanted, complaints = flatten(expected), list(complaints)
-    told = {complaint.split()[1] for complaint in complaints}
+    reported = {complaint.split()[1] for complaint in complaints}
     names = {} if names is None else names
 
     def both(path):
@@ -119,7 +119,7 @@ def fill(
         complaints.append(f"unmatched: {both(path)} {arrays[path].shape}")
     for path, leaf in wanted.items():
         name = names.get(path, path)
-        if name in told:  # one entry of theirs may fill several of ours
+        if name in reported:  # one entry of theirs may fill several of ours
             continue
         if path not in arrays:
             complaints.append(f"missing: {both(path)} {leaf.shape}")
@@ -130,7 +130,7 @@ def fill(
             )
         else:
             continue
-        told.add(name)
+        reported.add(name)
     if complaints:
         raise ConversionError(complaints)
     leaves = [np.asarray(arrays[path], leaf.dtype) for path, leaf in wanted.items()]

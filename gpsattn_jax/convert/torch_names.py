@@ -37,6 +37,14 @@ _DTYPES = {
     "torch.LongStorage": np.dtype("<i8"),
     "torch.ShortStorage": np.dtype("<i2"),
 }
+# Types without a storage of their own; those of fewer than 16 bits are only named.
+_LATER_DTYPES = {
+    f"torch.uint{bits}": np.dtype(f"<u{bits // 8}") for bits in (16, 32, 64)
+}
+_SHORT_FLOATS = [
+    "float4_e2m1fn_x2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
+    "float8_e5m2fnuz", "float8_e8m0fnu",
+]  # fmt: skip
 MOST_AXES = 32
 
 
@@ -76,6 +84,7 @@ for _builtins in ("builtins", "__builtin__"):
 _INERT = {
     f"{room}.{name}" for room, names in _CLASSES.items() for name in names.split()
 }
+_INERT |= {*_LATER_DTYPES, *(f"torch.{name}" for name in _SHORT_FLOATS)}
 _PYTHON = {*sys.stdlib_module_names, "__builtin__", "copy_reg", "commands"}
 # A class by its name (PEP 8), in any other module.
 _CLASS = re.compile(r"[\w.]+\._?[A-Z][A-Za-z0-9]*_?")
@@ -116,9 +125,9 @@ class Storages:
         self._room = size
         self.by_key: dict[str, np.ndarray] = {}
 
-    def find(self, told: Any) -> np.ndarray:
+    def find(self, reference: Any) -> np.ndarray:
         """("storage", type, key, device, count), once followed by a view or None."""
-        kind, name, key, _, count, *view = told
+        kind, name, key, _, count, *view = reference
         known = isinstance(name, Storage) and isinstance(key, str)
         check(known and kind == "storage" and view in ([], [None]), "a strange storage")
         dtype = name.dtype
@@ -129,7 +138,7 @@ class Storages:
             self.by_key[key] = np.zeros(count, dtype)
         found = self.by_key[key]
         same = (found.dtype, len(found)) == (dtype, count)
-        check(same, f"storage {key!r} is told in two ways")
+        check(same, f"storage {key!r} is described in two ways")
         return found
 
 
@@ -140,6 +149,18 @@ def _tensor(storage, offset, size, strides, requires_grad=None, hooks=None, extr
     steps = [step * storage.itemsize for step in strides]
     start = 0 if 0 in size else offset * storage.itemsize
     return np.ndarray(size, storage.dtype, storage, start, steps)
+
+
+def _tensor_of_a_type(storage, offset, size, strides, grad, hooks, kind, extra=None):
+    """A view into a storage of bytes."""
+    name = kind.name if isinstance(kind, Inert) else "an unknown type"
+    check(
+        name in _LATER_DTYPES,
+        f"its tensors are of {name}; convert them first, as by model.float()",
+    )
+    check(isinstance(storage, np.ndarray), "a tensor without a storage")
+    typed = storage.view(_LATER_DTYPES[name])
+    return _tensor(typed, offset, size, strides, grad, hooks, extra)
 
 
 def _is_inside(storage, offset, size, strides):
@@ -184,6 +205,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _tensor_of_a_type,
 }
 BUILDERS: dict[str, Builder] = {name: Storage(kind) for name, kind in _DTYPES.items()}
+for _room in ("torch", "torch.storage"):
+    BUILDERS[f"{_room}.UntypedStorage"] = Storage(np.dtype("<u1"))
 BUILDERS |= {name: Builder(function) for name, function in _FUNCTIONS.items()}

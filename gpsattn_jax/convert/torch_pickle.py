@@ -1,7 +1,8 @@
 """PyTorch's files without torch, and without running anything that is in them.
 
 Both formats of `torch.save` are read: the zip archive (since PyTorch 1.6) and
-the older row of pickles; torch/serialization.py describes them.
+the older row of pickles; torch/serialization.py describes them. A plain pickle of a
+dict of NumPy's arrays, as Detectron2 has them, is read likewise.
 """
 
 import io
@@ -86,7 +87,10 @@ def _read_row(content):
     """Magic number, protocol, system, object, keys, each a pickle; then storages."""
     file, storages = io.BytesIO(content), Storages(len(content))
     machine = _machine(len(content), storages)
-    check(machine.run(file) == MAGIC, "its magic number is not PyTorch's")
+    first = machine.run(file)
+    if isinstance(first, dict) and file.tell() == len(content):
+        return first  # a plain pickle
+    check(first == MAGIC, "its magic number is not PyTorch's")
     check(machine.run(file) == PROTOCOL, f"its protocol is not {PROTOCOL}")
     system = machine.run(file)
     check(system["little_endian"] is True, "its numbers are not little-endian")

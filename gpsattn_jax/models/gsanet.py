@@ -19,7 +19,7 @@ from gpsattn_jax.configs import Checked, Count, at_least, one_of
 from gpsattn_jax.modules.attention_maps import attention_maps
 from gpsattn_jax.modules.functional import Functional, rematerialize
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
-from gpsattn_jax.modules.layers import conv
+from gpsattn_jax.modules.layers import check_images, conv
 from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
 from gpsattn_jax.modules.norms import BatchNorm
 
@@ -208,6 +208,7 @@ class GSAResNet(nnx.Module):
         channels = config.widths[0]
         self.stem = _stem(config, channels, rngs)
         self.stem_norm = BatchNorm(channels, rngs=rngs)
+        self.in_channels = config.in_channels
         self.max_pool = config.stem == "imagenet"
         self.remat = config.remat
         shrink = {"imagenet": 4, "small": 1, "patch": config.patch_size}[config.stem]
@@ -259,6 +260,7 @@ class GSAResNet(nnx.Module):
         as `attention_maps` gives them. With `num_classes` 0, features [B, C] instead of
         logits; with `features_only` the tuple of each group's map [B, H, W, C].
         """
+        check_images(images, self.in_channels)
         x = nnx.relu(self.stem_norm(self.stem(images), train=train))
         if self.max_pool:
             x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))

@@ -225,10 +225,10 @@ def _unit(x):
 
 
 def _check_length(features, length, channels):
-    if features.ndim != 3 or features.shape[2] != channels or not features.shape[1]:
+    shape = features.shape
+    if len(shape) != 3 or shape[2] != channels or 0 in shape:
         raise ValueError(
-            f"features must be [B, T, C={channels}], T at least 1; "
-            f"got {features.shape}."
+            f"features must be [B, T, C={channels}], each at least 1; got {shape}."
         )
     batch, steps, _ = features.shape
     if length is None:

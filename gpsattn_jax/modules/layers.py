@@ -196,6 +196,20 @@ def conv(
     )
 
 
+def check_images(images: chex.Array, channels: int) -> None:
+    """Raises ValueError unless images are [B, H, W, channels], none of them empty.
+
+    Args:
+        images: of any shape.
+        channels: C of the network.
+    """
+    shape = images.shape
+    if len(shape) != 4 or shape[-1] != channels or 0 in shape:
+        raise ValueError(
+            f"images must be [B, H, W, {channels}], each at least 1; got {shape}."
+        )
+
+
 def check_heads(name: str, width: int, num_heads: int) -> None:
     """Raises ValueError unless a width is divided by a number of heads, 1 at least.
 

@@ -12,6 +12,7 @@ import jax
 from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.convert.graft import Fit, fit_relative_table
+from gpsattn_jax.convert.recognition import recognize
 from gpsattn_jax.convert.rewrite import config_of
 from gpsattn_jax.convert.saved import check_bounds
 from gpsattn_jax.files import readable
@@ -21,6 +22,13 @@ from gpsattn_jax.systems.grids import grid_folders
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import open_checkpoints
 from gpsattn_jax.training.sharding import Placement, place
+
+# What follows a workdir in `--init_from=runs/mine:best`: arguments of `restore`.
+CHOICES: dict[str, dict[str, Any]] = {
+    "latest": {"choose": "latest", "averaged": False},
+    "best": {"choose": "best", "averaged": None},
+    "averaged": {"choose": "latest", "averaged": True},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,9 +145,58 @@ def _choose(checkpoints, choose):
     return step
 
 
+def find_system(source: str | os.PathLike) -> str:
+    """The system of a run's workdir, or of a file of weights.
+
+    Raises:
+        FileNotFoundError: if there is no such run or file.
+        ValueError: if the file does not say whose weights it holds.
+    """
+    path = pathlib.Path(source)
+    if not path.is_dir():
+        return recognize(path)
+    grid = grid_folders(path)
+    with open_checkpoints(grid[0] if grid else path) as checkpoints:
+        step = checkpoints.latest()
+        if step is None:
+            raise FileNotFoundError(
+                f"{checkpoints.folder}: no finished checkpoint yet."
+            )
+        return checkpoints.metadata(step)["system"]
+
+
+def find_start(init_from: str) -> tuple[pathlib.Path, dict[str, Any] | None]:
+    """What `--init_from` names: a file, or a run and which of its weights.
+
+    Args:
+        init_from: a file; or a workdir, perhaps with one of `CHOICES` behind a colon.
+
+    Returns:
+        (path, arguments of `restore`, or None for a file).
+
+    Raises:
+        ValueError: if weights are chosen of what is no run, or there is no such choice.
+    """
+    workdir, _, choice = init_from.rpartition(":")
+    if os.path.exists(init_from) or not workdir:
+        workdir, choice = init_from, ""
+    if (pathlib.Path(workdir) / "checkpoints").is_dir():
+        if choice and choice not in CHOICES:
+            raise ValueError(
+                f"init_from must be {workdir} with one of "
+                f"{', '.join(f':{name}' for name in CHOICES)}; got :{choice}."
+            )
+        return pathlib.Path(workdir), CHOICES[choice or "latest"]
+    if choice in CHOICES:
+        raise ValueError(
+            f"init_from chooses :{choice} of a run; {workdir} is no run's workdir."
+        )
+    return pathlib.Path(init_from), None
+
+
 def initial_weights(
     system: str,
-    restore: Callable[[pathlib.Path, str], TrainedRun],
+    restore: Callable[..., TrainedRun],
     network: Functional,
     config: Any,
     fit: Fit = fit_relative_table,
@@ -153,17 +210,18 @@ def initial_weights(
         system: whose network it is.
         restore: the system's.
         network: what will be trained.
-        config: of the run; `config.init_from` is another run's workdir, or a file.
+        config: of the run; `config.init_from` is as `find_start` takes it.
         fit: see `convert.graft`.
         machine: says which checkpoint of a run: the latest, or the newest whole one.
         **options: of `convert.load`, for a file.
     """
-    path = pathlib.Path(config.init_from)
-    choose = "whole" if machine is not None and machine.whole else "latest"
 
     def initial():
-        if (path / "checkpoints").is_dir():
-            run = restore(path, choose)
+        path, choice = find_start(config.init_from)
+        if choice is not None:
+            if machine is not None and machine.whole and choice["choose"] == "latest":
+                choice = choice | {"choose": "whole"}
+            run = restore(path, **choice)
             weights, model = jax.device_get([run.params, run.state]), run.config.model
         else:
             loaded, *weights = convert.load(system, path, **options)

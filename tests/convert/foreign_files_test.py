@@ -353,13 +353,43 @@ def safetensors_file(path, metadata, **entries):
     return path
 
 
-@pytest.mark.parametrize("kind", ["F8_E4M3", "F8_E5M2"])
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F8_E5M2", "F8_E8M0"])
 def test_numbers_of_eight_bits_are_named(tmp_path, kind):
     path = safetensors_file(tmp_path / "a.safetensors", None, w=(kind, [2], 2))
     with pytest.raises(
-        ValueError, match=rf"a\.safetensors: .* w must be .* got {kind}"
+        ValueError, match=rf"a\.safetensors: .* w must be .* got {kind}; convert it"
     ):
         read_contents(path)
+
+
+def test_numbers_of_four_bits_are_named(tmp_path):
+    path = safetensors_file(tmp_path / "a.safetensors", None, w=("F4", [4], 2))
+    with pytest.raises(ValueError, match=r"a\.safetensors: .* w must be .* got F4"):
+        read_contents(path)
+
+
+@pytest.mark.parametrize("form", [True, False], ids=["zip", "row"])
+@pytest.mark.parametrize(
+    "kind", ["float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "float4_e2m1fn_x2"]
+)
+def test_types_of_pytorch_without_a_like_are_named(torch, tmp_path, form, kind):
+    if not hasattr(torch, kind):
+        pytest.skip(f"this torch has no {kind}")
+    path = tmp_path / "a.pth"
+    tensor = torch.zeros(4, dtype=torch.uint8).view(getattr(torch, kind))
+    torch.save({"w": tensor}, path, _use_new_zipfile_serialization=form)
+    with pytest.raises(ValueError, match=rf"a\.pth: .*tensors are of torch\.{kind}; c"):
+        read(path)
+
+
+@pytest.mark.parametrize("form", [True, False], ids=["zip", "row"])
+def test_integers_of_pytorch_without_a_storage_type(torch, tmp_path, form):
+    path, numbers = tmp_path / "a.pth", np.arange(6, dtype=np.uint16).reshape(2, 3)
+    tensors = {"w": torch.tensor(numbers), "part": torch.tensor(numbers)[1, 1:]}
+    torch.save(tensors, path, _use_new_zipfile_serialization=form)
+    found, _ = read(path)
+    np.testing.assert_array_equal(found["w"], numbers)
+    np.testing.assert_array_equal(found["part"], numbers[1, 1:])
 
 
 GPSNET = dataclasses.asdict(gpsnet.VARIANTS["tiny"])
@@ -426,8 +456,30 @@ def test_damage_gives_arrays_or_one_clear_error(tmp_path, seeds):
     assert 0 < read_well < len(seeds)
 
 
-def test_the_pickle_of_a_plain_dict_is_not_pytorchs(tmp_path):
+@pytest.mark.parametrize("protocol", range(6))
+def test_plain_pickles_of_arrays_are_read(tmp_path, protocol):
+    """Detectron2's model zoo has them, with the weights under `model`."""
+    arrays = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.asarray(7)}
     path = tmp_path / "a.pkl"
-    path.write_bytes(pickle.dumps({"w": np.ones(3)}, 2))
+    for content in (arrays, {"model": arrays, "__author__": "somebody"}):
+        path.write_bytes(pickle.dumps(content, protocol))
+        found, _ = read(path)
+        assert found.keys() == arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+class Printing:
+    def __reduce__(self):
+        return (print, ("run",))
+
+
+def test_plain_pickles_run_nothing(tmp_path, capsys):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"w": np.ones(3), "x": Printing()}, 2))
+    with pytest.raises(ValueError, match="a.pkl: .*print, which might run code"):
+        read(path)
+    path.write_bytes(pickle.dumps({"w": np.ones(3)}, 2) + b"more")
     with pytest.raises(ValueError, match="its magic number is not PyTorch's"):
         read(path)
+    assert capsys.readouterr().out == ""

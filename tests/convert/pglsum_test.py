@@ -2,11 +2,8 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -18,6 +15,7 @@ from gpsattn_jax.convert.files import read
 from gpsattn_jax.convert.pglsum import to_torch
 from gpsattn_jax.models import pglsum
 from tests.golden_pglsum import made_network
+from tests.scripts import run_script
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = pglsum.Config(
@@ -260,26 +258,14 @@ def test_the_published_variant_is_named():
     assert told.startswith("pglsum, default; 9,443,329 parameters; 1024 features")
 
 
-def run_script(*arguments):
-    result = subprocess.run(
-        [sys.executable, "experiments/convert_checkpoint.py", *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert "Traceback" not in result.stdout
-    return result.returncode, result.stdout
-
-
 def test_the_script(tmp_path):
     source, output = tmp_path / "a.npz", tmp_path / "b.safetensors"
     np.savez(source, **official())
     flags = "--system=pglsum", f"--source={source}", f"--output={output}"
-    code, text = run_script(*flags, "--fusion=mult", "--position=none")
-    assert code == 0 and "none positions, mult fusion" in text
+    script = "convert_checkpoint"
+    code, out, err = run_script(script, *flags, "--fusion=mult", "--position=none")
+    assert code == 0 and "none positions, mult fusion" in out, err
     kept = json.loads(read(output)[1]["config"])
     assert (kept["fusion"], kept["position"]) == ("mult", "none")
-    code, text = run_script(*flags, "--num_classes=2")
-    assert code != 0 and "pglsum weights do not change num_classes" in text
+    code, _, err = run_script(script, *flags, "--num_classes=2")
+    assert code == 1 and "pglsum weights do not change num_classes" in err

@@ -20,6 +20,7 @@ from gpsattn_jax.convert.files import read
 from gpsattn_jax.convert.transxnet import infer_config, to_torch
 from gpsattn_jax.models import gsanet, transxnet
 from tests import golden_transxnet
+from tests.scripts import run_script
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -101,12 +102,18 @@ def test_published_variants_are_found(golden, name):
     assert infer_config(views(shapes)) == transxnet.VARIANTS[name]
 
 
-@pytest.mark.parametrize("ratio", [2.5, 8 / 3, 0.3])
+@pytest.mark.parametrize("ratio", [2.5, 8 / 3, 0.4])
 def test_ratios_that_are_no_whole_numbers(ratio):
     config = dataclasses.replace(SMALL, mlp_ratios=(2, ratio))
     shapes = golden_transxnet.names_and_shapes(config)
     found = infer_config(views(shapes))
     assert golden_transxnet.names_and_shapes(found) == shapes
+
+
+def test_a_ratio_with_fewer_channels_than_branches():
+    """Four branches share them, there as here."""
+    with pytest.raises(ValueError, match=r"hidden must be at least 4; got 3\."):
+        transxnet.build(dataclasses.replace(SMALL, mlp_ratios=(2, 0.3))).shapes()
 
 
 def test_an_image_size_that_four_does_not_divide():
@@ -601,34 +608,28 @@ def test_gsanet_is_written_as_ours_alone(tmp_path, capsys):
         rewrite.rewrite("gsanet", source, output, to="onnx")
 
 
-def run_script(*arguments):
-    result = subprocess.run(
-        [sys.executable, "experiments/convert_checkpoint.py", *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert "Traceback" not in result.stdout
-    return result.returncode, result.stdout
-
-
 def test_the_script(tmp_path):
+    """In a process of its own, as users run it."""
     source, output = tmp_path / "a.npz", tmp_path / "b.safetensors"
     np.savez(source, **official())
-    flags = f"--source={source}", f"--output={output}"
-    code, text = run_script(*flags, "--num_classes=2")
-    assert code == 0 and "Resized or starting afresh: head/bias" in text
+    flags = f"--source={source}", f"--output={output}", "--num_classes=2"
+    result = subprocess.run(
+        [sys.executable, "experiments/convert_checkpoint.py", *flags],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Resized or starting afresh: head/bias" in result.stdout
     kept = json.loads(read(output)[1]["config"])
     assert kept["num_classes"] == 2 and kept["widths"] == [8, 12]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--source=a.npz"], "--output must have a value"),
+        (["--source=a.npz"], "--output is missing: The file to write"),
         (["--source=nowhere.npz", "--output=b.npz"], "nowhere.npz: no such weights"),
         (["--source=a.npz", "--output=b.npz", "--to=onnx"], "one of <ours|torch>"),
         (["--source=a.npz", "--output=b.npz", "--ema"], "--ema are of runs"),
@@ -636,8 +637,8 @@ def test_the_script(tmp_path):
     ],
 )
 def test_the_script_refuses_in_a_line(flags, message):
-    code, text = run_script(*flags)
-    assert code != 0 and message in text
+    code, _, err = run_script("convert_checkpoint", *flags)
+    assert code == 1 and message in err
 
 
 @pytest.mark.slow
@@ -655,10 +656,9 @@ def test_the_script_takes_a_run(tmp_path):
     )
     system.train(config, tmp_path / "run")
     output = tmp_path / "weights.npz"
-    code, text = run_script(
-        f"--source={tmp_path / 'run'}", f"--output={output}", "--to=torch"
-    )
-    assert code == 0 and "step 1: transxnet" in text
+    flags = f"--source={tmp_path / 'run'}", f"--output={output}", "--to=torch"
+    code, out, err = run_script("convert_checkpoint", *flags)
+    assert code == 0 and "step 1: transxnet" in out, err
     run = system.restore(tmp_path / "run")
     assert_same(load(output)[1:], jax.device_get((run.params, run.state)))
 

@@ -649,11 +649,11 @@ def test_graphs_that_cannot_be_built(options, message):
 BAD_INPUTS = {
     "joints": (
         {"joints": (2, 1, 4, 6, 2)},
-        "joints must be [B, M, T, V=5, C=2]; got (2, 1, 4, 6, 2).",
+        "joints must be [B, M, T, V=5, C=2], each at least 1; got (2, 1, 4, 6, 2).",
     ),
     "coordinates": (
         {"joints": (2, 1, 4, 5, 3)},
-        "joints must be [B, M, T, V=5, C=2]; got (2, 1, 4, 5, 3).",
+        "joints must be [B, M, T, V=5, C=2], each at least 1; got (2, 1, 4, 5, 3).",
     ),
     "no persons' axis": (
         {"joints": (2, 4, 5, 2)},

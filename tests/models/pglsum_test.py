@@ -491,7 +491,7 @@ def test_none_means_none():
 @pytest.mark.parametrize(
     ("shape", "length", "message"),
     [
-        ((5, 16), None, "features must be [B, T, C=16], T at least 1; got (5, 16)."),
+        ((5, 16), None, "features must be [B, T, C=16], each at least 1; got (5, 16)."),
         ((2, 5, 8), None, "features must be [B, T, C=16]"),
         ((2, 0, 16), None, "features must be [B, T, C=16]"),
         ((2, 5, 16), jnp.array(5), "length must be [B=2]; got ()."),

@@ -582,9 +582,21 @@ def test_every_entry_is_counted(name):
 @pytest.mark.parametrize(
     ("shape", "dtype", "message"),
     [
-        ((1, 32, 32, 1), "float32", "images must be [B, H, W, 3]; got (1, 32, 32, 1)."),
-        ((1, 3, 32, 32), "float32", "images must be [B, H, W, 3]; got (1, 3, 32, 32)."),
-        ((32, 32, 3), "float32", "images must be [B, H, W, 3]; got (32, 32, 3)."),
+        (
+            (1, 32, 32, 1),
+            "float32",
+            "images must be [B, H, W, 3], each at least 1; got (1, 32, 32, 1).",
+        ),
+        (
+            (1, 3, 32, 32),
+            "float32",
+            "images must be [B, H, W, 3], each at least 1; got (1, 3, 32, 32).",
+        ),
+        (
+            (32, 32, 3),
+            "float32",
+            "images must be [B, H, W, 3], each at least 1; got (32, 32, 3).",
+        ),
         (
             (1, 32, 32, 3),
             "uint8",

@@ -6,10 +6,7 @@ As files of the house it would be `models/toy.py`, `systems/toy/__init__.py` and
 
 import dataclasses
 import functools
-import os
 import pathlib
-import subprocess
-import sys
 import types
 
 import jax
@@ -22,6 +19,7 @@ from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems import IMAGES, System, grids, image_classifier
 from gpsattn_jax.training.config import TrainConfig
+from tests.scripts import run_script
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
 image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: data)")
@@ -185,13 +183,8 @@ def test_the_command_line_serves_it(tmp_path, picture):
     script.write_text(SCRIPT)
 
     def run(*flags):
-        result = subprocess.run(
-            [sys.executable, script, f"--workdir={tmp_path / 'run'}", *flags],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
-        return result.returncode, result.stdout + result.stderr
+        code, out, err = run_script(script, f"--workdir={tmp_path / 'run'}", *flags)
+        return code, out + err
 
     code, text = run("--train.learning_rate=0.1", "--seeds=2")
     assert code == 0 and "Toy (ours)" in text and "±" in text, text

@@ -6,7 +6,7 @@ import pathlib
 import reprlib
 import stat
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def check_file(path: str | os.PathLike, what: str, most: int | None = None) -> None:
@@ -56,28 +56,70 @@ def read_text(path: str | os.PathLike, what: str, most: int) -> str:
         raise ValueError(f"{path} must be UTF-8 text: {error}.") from error
 
 
-@contextlib.contextmanager
-def named_errors(path: str | os.PathLike, where: str = "", what: str = "") -> Iterator:
-    """Turns whatever a library's reader raises into a ValueError that names the file.
+def open_regular(path: str | os.PathLike, most_bytes: int = 2**40) -> BinaryIO:
+    """Opens a file to read its bytes; a pipe or a device, which may never end, is none.
 
-    Our own errors, whose text begins with the path, pass as they are.
+    Args:
+        path: links are followed.
+        most_bytes: a longer file is refused.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, OSError: as `open` does.
+        ValueError: if it is no regular file, or too long.
+    """
+    status = os.stat(path)
+    kind = stat.S_IFMT(status.st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        name = _KINDS.get(kind, "something else")
+        raise ValueError(f"{path}: must be a file; got {name}.")
+    if kind == stat.S_IFREG and status.st_size > most_bytes:
+        raise ValueError(
+            f"{path}: must have at most {most_bytes:,} bytes; got {status.st_size:,}."
+        )
+    return open(path, "rb")
+
+
+@contextlib.contextmanager
+def readable(
+    path: str | os.PathLike, kind: str = "file", *, where: str = "", wanted: str = ""
+) -> Iterator[None]:
+    """Around a library's reader: whatever it raises becomes one error of ours.
+
+    Damaged files make readers raise all sorts of things. That a file is missing, or may
+    not be read, is not the same as that it is broken, and is passed on; so are our own
+    errors, whose text begins with the path.
 
     Args:
         path: of the file.
-        where: what of it was read; the path by default.
-        what: it was read as, such as "HDF5".
+        kind: what it should be, such as "zip archive".
+        where: the place in the file, with its path; the path by default.
+        wanted: the message's middle, if "not a readable KIND" is not it: "must be …".
+
+    Raises:
+        ValueError: `WHERE: not a readable KIND: why`, or `WHERE: WANTED; got why`.
     """
     try:
         yield
-    except (MemoryError, Exception) as error:
-        text = str(error)
-        if isinstance(error, ValueError | OSError) and text.startswith(os.fspath(path)):
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:
+        ours = isinstance(error, ValueError | OSError)
+        if ours and str(error).startswith(os.fspath(path)):
             raise
-        kind = "" if isinstance(error, ValueError | OSError) else type(error).__name__
-        why = ": ".join(filter(None, (kind, shorten(text, 200))))
-        raise ValueError(
-            f"{where or path}: not readable{what and f' as {what}'}: {why or 'damaged'}"
-        ) from error
+        middle = f"{wanted}; got" if wanted else f"not a readable {kind}:"
+        raise ValueError(f"{where or path}: {middle} {_why(error)}") from error
+
+
+def _why(error):
+    """A library's error in a line; of Python's own kinds the kind tells more."""
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is."
+    text = shorten(str(error), 300) or type(error).__name__
+    if isinstance(error, KeyError):
+        text = f"it lacks {text}"
+    elif isinstance(error, ArithmeticError | LookupError | RecursionError | TypeError):
+        text = f"{type(error).__name__}: {text}"
+    return text if text.endswith(".") else f"{text}."
 
 
 def shorten(value: Any, most: int = 60) -> str:
@@ -100,3 +142,7 @@ def shorten(value: Any, most: int = 60) -> str:
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 60, 60
+_KINDS = {
+    stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}  # fmt: skip

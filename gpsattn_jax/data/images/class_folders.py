@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gpsattn_jax.data.files.reader_errors import readable
 from gpsattn_jax.data.images.byte_stores import Paths, ZipMembers
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.decode import SUFFIXES
@@ -19,7 +20,6 @@ from gpsattn_jax.data.images.walk import (
     is_picture,
     is_visible,
 )
-from gpsattn_jax.files import readable
 
 # The WordNet names of Imagenette's and Imagewoof's classes.
 WORDNET = {

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import named_errors, read_text, shorten
+from gpsattn_jax.data.files.reader_errors import read_text, readable, shorten
 
 COLUMNS = ("video", "user", "start", "end")
 MOST_BYTES = 2**26  # of a file
@@ -118,7 +118,7 @@ def is_scored(users: Opinions) -> bool:
 def _csv_rows(path, text):
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
-    with named_errors(path, what="CSV"):
+    with readable(path, "CSV file"):
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         columns = [name.strip().lower() for name in next(lines, [])]
         _check_columns(path, columns, first)
@@ -154,7 +154,7 @@ def _check_columns(path, columns, first):
 
 
 def _json_rows(path, text):
-    with named_errors(path, what="JSON"):
+    with readable(path, "JSON file"):
         videos = json.loads(text, object_pairs_hook=_unique)
     form = "{video: {user: [[start, end], …]}}"
     for video, users in _items(videos, f"{path} must be {form}"):

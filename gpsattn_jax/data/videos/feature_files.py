@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from gpsattn_jax.data.files.reader_errors import check_file, named_errors
+from gpsattn_jax.data.files.reader_errors import check_file, readable
 from gpsattn_jax.data.videos.feature_fields import LAYOUTS, read_fields
 from gpsattn_jax.data.videos.feature_groups import (
     FeatureGroup,
@@ -67,7 +67,7 @@ def read_videos(
     videos: dict[str, Video] = {}
     problems: list[FieldError] = []
     notes: dict[str, list[str]] = {}
-    with named_errors(path, what="an HDF5 file"), h5py.File(path) as file:
+    with readable(path, "HDF5 file"), h5py.File(path) as file:
         keys = sorted(file, key=by_number)
         attributes = read_attributes(path, file)
         for key in keys:
@@ -76,7 +76,7 @@ def read_videos(
                 videos[key] = read_fields(group, layout, features_alone, notes)
             except FieldError as error:
                 problems.append(error)
-            except ValueError as error:  # damaged: of named_errors
+            except ValueError as error:  # damaged: of readable
                 problems.append(FieldError(str(error), "not readable"))
     _report(path, problems, len(keys), skip_bad)
     if not videos:

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import named_errors, shorten
+from gpsattn_jax.data.files.reader_errors import readable, shorten
 
 MOST_BYTES = 2**30  # of an array
 _RATIO = 1100  # bytes of an array for each that is stored; gzip's best is 1032
@@ -40,7 +40,7 @@ class FeatureGroup:
 
     def __init__(self, path: pathlib.Path, file: Any, key: str):
         self.where, self.key, self._path = f"{path}: {shorten(key)}", key, path
-        with named_errors(path, self.where, "a group of HDF5"):
+        with readable(path, "HDF5 group", where=self.where):
             self._check_link(file, key, "")
             group = file[key]
         if not isinstance(group, h5py.Group):
@@ -49,7 +49,7 @@ class FeatureGroup:
 
     def names(self) -> list[str]:
         """What there is, sorted."""
-        with named_errors(self._path, self.where, "a group of HDF5"):
+        with readable(self._path, "HDF5 group", where=self.where):
             return sorted(self._group)
 
     def array(self, name: str, axes: str, *, needed: bool = False) -> Any:
@@ -71,7 +71,7 @@ class FeatureGroup:
                     f"{self.where} must have {name}; it has {there}.", name
                 )
             return None
-        with named_errors(self._path, f"{self.where}/{name}", "an array of HDF5"):
+        with readable(self._path, "HDF5 array", where=f"{self.where}/{name}"):
             kind, shape = dataset.dtype, dataset.shape
             if kind.kind not in "fiub" or len(shape) != len(axes.split()):
                 words = "text" if kind.kind in "SUO" else kind
@@ -87,7 +87,7 @@ class FeatureGroup:
         dataset = self._dataset(name)
         if dataset is None:
             return ""
-        with named_errors(self._path, f"{self.where}/{name}", "a text of HDF5"):
+        with readable(self._path, "HDF5 text", where=f"{self.where}/{name}"):
             if dataset.size != 1:
                 raise self.wrong(name, "one text", dataset.shape)
             self._check_size(name, dataset, _MOST_TEXT)
@@ -106,7 +106,7 @@ class FeatureGroup:
         return FieldError(f"{self.where}/{name} must be {expected}; got {got}.", name)
 
     def _dataset(self, name):
-        with named_errors(self._path, f"{self.where}/{name}", "an array of HDF5"):
+        with readable(self._path, "HDF5 array", where=f"{self.where}/{name}"):
             if self._group.get(name, getlink=True) is None:
                 return None
             self._check_link(self._group, name, f"/{name}")
@@ -140,7 +140,7 @@ class FeatureGroup:
 
 def read_attributes(path: pathlib.Path, file: Any) -> dict[str, Any]:
     """The small attributes of a file; large ones are no business of ours."""
-    with named_errors(path, f"{path}: attributes", "HDF5"):
+    with readable(path, "HDF5 attribute", where=f"{path}: attributes"):
         found = {}
         for name in file.attrs:
             attribute = file.attrs.get_id(name)

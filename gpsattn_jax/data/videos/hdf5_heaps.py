@@ -38,7 +38,7 @@ def _check_lengths(path, data):
     lengths = data[start + (14 if version < 2 else 10)]
     if lengths != 8:
         raise ValueError(
-            f"{path}: not readable as an HDF5 file: its lengths must have 8 bytes; got "
+            f"{path}: not a readable HDF5 file: its lengths must have 8 bytes; got "
             f"{lengths}."
         )
 
@@ -64,7 +64,7 @@ def _check_heap(path, data, place):
         step = _OBJECT.size + -(-length // 8) * 8 if index else length
         if not _OBJECT.size <= step <= end - here:
             raise ValueError(
-                f"{path}: not readable as an HDF5 file: the heap of texts at byte "
+                f"{path}: not a readable HDF5 file: the heap of texts at byte "
                 f"{place} is damaged."
             )
         here += step

@@ -6,12 +6,12 @@ import io
 import json
 import os
 import pathlib
-import zipfile
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from gpsattn_jax.data.files.numpy_files import read_npz
 from gpsattn_jax.files import replaced
 
 THUMBNAIL = 120  # pixels of a thumbnail's shorter side: what a storyboard shows
@@ -130,15 +130,15 @@ def write_cache(path: pathlib.Path, sampled: SampledFeatures) -> None:
 def read_cache(path: pathlib.Path) -> SampledFeatures | None:
     """The features that were kept there; None if there are none, or a damaged file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            pictures, ends = file["pictures"].tobytes(), np.cumsum(file["lengths"])
-            starts = ends - file["lengths"]
-            return SampledFeatures(
-                **{name: file[name] for name in _ARRAYS},
-                thumbnails=tuple(
-                    pictures[start:end] for start, end in zip(starts, ends, strict=True)
-                ),
-                **json.loads(str(file["rest"])),
-            )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        found: dict[str, Any] = read_npz(path, *_ARRAYS, "pictures", "lengths", "rest")
+        pictures, ends = found["pictures"].tobytes(), np.cumsum(found["lengths"])
+        starts = ends - found["lengths"]
+        return SampledFeatures(
+            **{name: found[name] for name in _ARRAYS},
+            thumbnails=tuple(
+                pictures[start:end] for start, end in zip(starts, ends, strict=True)
+            ),
+            **json.loads(str(found["rest"])),
+        )
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

@@ -11,7 +11,7 @@ import pathlib
 import sys
 from collections.abc import Collection, Mapping
 
-from gpsattn_jax.data.files.reader_errors import named_errors, read_text, shorten
+from gpsattn_jax.data.files.reader_errors import read_text, readable, shorten
 from gpsattn_jax.data.videos.videos import Video, by_number
 
 SIDES = ("train_keys", "val_keys", "test_keys")
@@ -140,7 +140,7 @@ def check_split(
 
 def _read_json(path):
     text = read_text(path, "splits", _MOST_JSON)
-    with named_errors(path, what="JSON"):
+    with readable(path, "JSON file"):
         return json.loads(text)
 
 
@@ -159,5 +159,5 @@ def _read_yaml(path):
         def flatten_mapping(self, node):
             pass
 
-    with named_errors(path, what="YAML"):
+    with readable(path, "YAML file"):
         return yaml.load(text, Loader)

@@ -127,8 +127,10 @@ class GPSNet(nnx.Module):
     def _check(self, joints, mask, time):
         axes = f"[B, M, T, V={len(self.parents)}, C={self.in_channels}]"
         sizes = (len(self.parents), self.in_channels)
-        if joints.ndim != 5 or joints.shape[3:] != sizes or not joints.shape[2]:
-            raise ValueError(f"joints must be {axes}; got {joints.shape}.")
+        if joints.ndim != 5 or joints.shape[3:] != sizes or 0 in joints.shape:
+            raise ValueError(
+                f"joints must be {axes}, each at least 1; got {joints.shape}."
+            )
         for name, array, shape in (
             ("mask", mask, joints.shape[:4]),
             ("time", time, (joints.shape[0], joints.shape[2])),

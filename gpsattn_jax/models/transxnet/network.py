@@ -19,6 +19,7 @@ from gpsattn_jax.modules.layers import (
     DepthwiseConv,
     LayerScale,
     PatchEmbed,
+    check_images,
     drop_path,
 )
 from gpsattn_jax.modules.norms import GroupNorm
@@ -246,9 +247,8 @@ def _scale_branch(scale, branch):
 
 
 def _check(images, config):
-    shape, channels = images.shape, config.in_channels
-    if len(shape) != 4 or shape[-1] != channels:
-        raise ValueError(f"images must be [B, H, W, {channels}]; got {shape}.")
+    check_images(images, config.in_channels)
+    shape = images.shape
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise ValueError(
             "images must be floating-point and normalised (0..1, minus the mean, over "

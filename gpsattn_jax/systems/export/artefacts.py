@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 from typing import Any
@@ -11,6 +10,16 @@ import jax
 import numpy as np
 from jax import export as jax_export
 
+from gpsattn_jax.data.files.reader_errors import check_file, shorten
+from gpsattn_jax.systems.export.inspection import (
+    inspect,
+    read_description,
+    read_program,
+)
+
+# Checksums of what this process has exported: nothing to be careful with.
+WRITTEN: set[str] = set()
+
 
 @dataclasses.dataclass(frozen=True)
 class Artefact:
@@ -18,6 +27,7 @@ class Artefact:
 
     exported: jax_export.Exported
     metadata: dict[str, Any]
+    path: pathlib.Path
 
     def __call__(self, *inputs: Any) -> Any:
         """Arrays [b, …] in the order of `metadata["inputs"]` -> the outputs.
@@ -28,38 +38,41 @@ class Artefact:
         """
         expected = self.metadata["inputs"]
         if len(inputs) != len(expected):
-            raise ValueError(f"inputs must be {[*expected]}; got {len(inputs)} arrays.")
+            raise ValueError(
+                f"{self.path}: inputs must be {[*expected]}; got {len(inputs)} arrays."
+            )
         batch: int | str = "b"
         for (name, wanted), array in zip(expected.items(), inputs, strict=True):
             batch = _check_input(name, wanted, array, batch)
         try:
             return self.exported.call(*inputs)
-        except jax.errors.JaxRuntimeError as error:
-            if "deserialize" not in str(error):
-                raise
-            raise ValueError(_versions(self.metadata) + ".") from error
+        except Exception as error:  # of the compiler, which finds more
+            why = shorten(str(error), 300) or type(error).__name__
+            versions = _versions(self.metadata)
+            raise ValueError(
+                f"{self.path}: does not run here ({versions}): {why}"
+            ) from error
 
 
 def load(path: str | os.PathLike) -> Artefact:
     """Reads what `export.export` wrote, for calling with checked inputs.
 
+    The program of a file that another process wrote is first looked through, in a
+    process of its own (a second): whatever would leave it, such as a call of Python or
+    of a library, is refused. The numbers that it computes are what its maker put there.
+
     Raises:
         FileNotFoundError: if the artefact or its description is not there.
         ImportError: without flatbuffers.
-        ValueError: if either is garbled or cut short, they do not belong together, or
-            this JAX cannot read them.
+        ValueError: if either is garbled or cut short, they do not belong together, this
+            JAX cannot read them, or the program calls what ours do not.
     """
     path = pathlib.Path(path)
     beside = path.with_suffix(".json")
     for file in (path, beside):
-        if not file.is_file():
-            raise FileNotFoundError(f"{file}: no such file of an artefact.")
-    content = path.read_bytes()
-    try:
-        metadata = json.loads(beside.read_text())
-        wanted = metadata["bytes"], metadata["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{beside}: not an artefact's description: {error}") from error
+        check_file(file, "an artefact")
+    content, metadata = path.read_bytes(), read_description(beside)
+    wanted = metadata["bytes"], metadata["sha256"]
     # Asked here, since a reader of garbled bytes may end the process, not raise.
     if wanted != (len(content), hashlib.sha256(content).hexdigest()):
         raise ValueError(
@@ -67,10 +80,13 @@ def load(path: str | os.PathLike) -> Artefact:
             f"{len(content)} bytes, cut short, changed or another artefact's."
         )
     need_flatbuffers()
-    try:
-        return Artefact(jax_export.deserialize(bytearray(content)), metadata)
-    except (ValueError, NotImplementedError) as error:
-        raise ValueError(f"{path}: {_versions(metadata)}: {error}") from error
+    if metadata["sha256"] not in WRITTEN:
+        (problem,) = inspect([path])
+        if problem:
+            raise ValueError(f"{path} ({_versions(metadata)}): {problem}")
+    exported = read_program(path, content)
+    _check_inputs(path, metadata, exported)
+    return Artefact(exported, metadata, path)
 
 
 def need_flatbuffers() -> None:
@@ -88,6 +104,18 @@ def describe(shape: Any, dtype: Any) -> str:
     return f"[{', '.join(map(str, shape))}] {dtype}"
 
 
+def _check_inputs(path, metadata, exported):
+    described = [
+        (wanted["shape"][1:], wanted["dtype"]) for wanted in metadata["inputs"].values()
+    ]
+    found = [([*aval.shape[1:]], aval.dtype.name) for aval in exported.in_avals]
+    if described != found:
+        raise ValueError(
+            f"{path.with_suffix('.json')}: inputs must be those of {path.name}, "
+            f"{found}; got {described}."
+        )
+
+
 def _check_input(name, wanted, array, batch):
     """Compares an input with its description; gives the size of the batch."""
     shape, dtype = np.shape(array), getattr(array, "dtype", type(array).__name__)
@@ -100,4 +128,4 @@ def _check_input(name, wanted, array, batch):
 
 
 def _versions(metadata):
-    return f"made by JAX {metadata['jax']}, not readable by JAX {jax.__version__}"
+    return f"made by JAX {metadata['jax']:.20}; this is JAX {jax.__version__}"

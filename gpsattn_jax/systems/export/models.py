@@ -19,7 +19,7 @@ from jax import export as jax_export
 
 from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.files import replaced
-from gpsattn_jax.systems.export.artefacts import need_flatbuffers
+from gpsattn_jax.systems.export.artefacts import WRITTEN, need_flatbuffers
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
@@ -111,6 +111,7 @@ def export(
     with replaced(path) as artefact, replaced(path.with_suffix(".json")) as beside:
         artefact.write_bytes(content)
         beside.write_text(json.dumps(description, indent=2) + "\n")
+    WRITTEN.add(description["sha256"])
     return description
 
 

@@ -13,8 +13,9 @@ class Config:
     """A whole run: network, data, augmentation, training.
 
     Attributes:
-        init_from: weights that training starts from: a run's workdir, or a
-            `.safetensors` file; the head is new where the classes differ.
+        init_from: weights that training starts from: a run's workdir, with :best or
+            :averaged behind it for others than its latest, or a `.safetensors` file;
+            the head is new where the classes differ.
     """
 
     model: gpsnet.Config = gpsnet.Config()

@@ -13,8 +13,9 @@ class Config:
     """A whole run: network, data, augmentation, training.
 
     Attributes:
-        init_from: a trained run's workdir, or a file of weights, to start from; a head
-            of another width starts afresh.
+        init_from: a trained run's workdir, with :best or :averaged behind it for others
+            than its latest weights, or a file of weights, to start from; a head of
+            another width starts afresh.
     """
 
     model: gsanet.Config = gsanet.Config()

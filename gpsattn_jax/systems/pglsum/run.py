@@ -5,10 +5,12 @@ import functools
 import os
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 from gpsattn_jax import convert
 from gpsattn_jax.configs import default_values
+from gpsattn_jax.convert.graft import fitting_flags
 from gpsattn_jax.data.batches import Batches
 from gpsattn_jax.data.videos.videos import Video, VideoSet
 from gpsattn_jax.models import pglsum
@@ -115,7 +117,7 @@ def restore(
 
 
 def from_weights(config: Config, *, machine: Machine | None = None) -> TrainedRun:
-    """The weights in the file `config.init_from`, as a run of no step.
+    """The weights that `config.init_from` names, as a run of no step.
 
     Such as the official ones; nothing is known of the features they were trained on, so
     that any scale of them is taken.
@@ -178,15 +180,24 @@ def _forward(network):
 
 
 def _initial(config):
-    path = config.init_from
-    options = {
-        name: getattr(config.model, name)
-        for name in ("fusion", "position", "frequency", "dropout", "start")
-    }
-    network, params, state = convert.load(NAME, path, **options)
+    path, choice = runs.find_start(config.init_from)
+    if choice is not None:
+        run = restore(path, **choice)
+        network = run.network
+        params, state = jax.device_get((run.params, run.state))
+    else:
+        options = {
+            name: getattr(config.model, name)
+            for name in ("fusion", "position", "frequency", "dropout", "start")
+        }
+        network, params, state = convert.load(NAME, path, **options)
     if network.shapes() != pglsum.build(config.model).shapes():
         *_, found = network.make.args  # type: ignore[attr-defined]
-        raise ValueError(f"{path} must fit {config.model}; it holds {found}.")
+        flags = fitting_flags(found, config.model)
+        raise ValueError(
+            f"{config.init_from}: the weights must fit the network; "
+            f"{flags or f'they are of a part of one, {found}'}."
+        )
     return params, state
 
 

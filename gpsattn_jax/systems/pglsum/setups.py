@@ -55,7 +55,8 @@ class Config(Checked):
         protocol: validation (a checkpoint is chosen by videos held out of training) or
             paper (all of them train; every epoch is scored on the test videos, and the
             paper's rules choose one).
-        init_from: a file of weights to start from, the official ones, too.
+        init_from: weights to start from: a file, the official ones, too; or a run's
+            workdir, with :best or :averaged behind it for others than its latest.
     """
 
     model: pglsum.Config = pglsum.Config()

@@ -13,9 +13,10 @@ class Config:
     """A whole run: network, data, augmentation, training.
 
     Attributes:
-        init_from: a trained run's workdir, or a file of weights (the official ones,
-            too), to start from; a head of another width starts afresh, and tables of
-            positions for another size of image are resized.
+        init_from: a trained run's workdir, with :best or :averaged behind it for others
+            than its latest weights, or a file of weights (the official ones, too), to
+            start from; a head of another width starts afresh, and tables of positions
+            for another size of image are resized.
     """
 
     model: transxnet.Config = transxnet.Config()

@@ -109,7 +109,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(FileNotFoundError, match="a.h5: no such file of video features"):
         read_videos(path)
     path.write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="a.h5: not readable as an HDF5 file"):
+    with pytest.raises(ValueError, match="a.h5: not a readable HDF5 file"):
         read_videos(path)
     h5py.File(path, "w").close()
     with pytest.raises(ValueError, match="a.h5: there is no video in it"):

@@ -17,8 +17,8 @@ h5py = pytest.importorskip("h5py", reason="needs h5py (extra: data)")
 
 from gpsattn_jax.data.files.reader_errors import (  # noqa: E402
     check_file,
-    named_errors,
     read_text,
+    readable,
     shorten,
 )
 from gpsattn_jax.data.videos.annotations import read_annotations  # noqa: E402
@@ -93,7 +93,7 @@ def test_links_that_dangle_or_loop_are_named(tmp_path):
         file["video_1/picks2"] = h5py.SoftLink("/absent")
     message = refusal(read_videos, path)
     assert "2 of 3 videos do not fit" in message
-    assert "loop: not readable" in message and "nowhere: not readable" in message
+    assert "loop: not a readable" in message and "nowhere: not a readable" in message
 
 
 def test_a_link_within_the_file_is_followed(tmp_path):
@@ -178,13 +178,17 @@ def test_lengths_of_another_size_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "name, text, message",
     [
-        ("a.json", "[" * 100_000, "not readable as JSON: RecursionError"),
+        ("a.json", "[" * 100_000, "not a readable JSON file: RecursionError"),
         (
             "a.json",
             '{"v": {"u": [[1, 1' + "0" * 400 + "]]}}",
             "start and end must be s",
         ),
-        ("a.json", '{"v": {"u": [[1, 1' + "0" * 9000 + "]]}}", "not readable as JSON"),
+        (
+            "a.json",
+            '{"v": {"u": [[1, 1' + "0" * 9000 + "]]}}",
+            "not a readable JSON file",
+        ),
         ("a.json", '{"v": {"u": [[1, 2]], "u": []}}', "'u' stands twice"),
         ("a.json", '{"v": {"u": [[true, 2]]}}', "start and end must be seconds"),
         ("a.json", '{"v": {"u": [["12"]]}}', r"must be \[start, end\]"),
@@ -195,14 +199,18 @@ def test_lengths_of_another_size_are_refused(tmp_path):
             "video,user,start,end\na,b," + ":".join("1" * 900) + ",2",
             "must be s",
         ),
-        ("a.csv", "video,user,start,end\na," + "x" * 200_000 + ",1,2", "as CSV: Error"),
+        (
+            "a.csv",
+            "video,user,start,end\na," + "x" * 200_000 + ",1,2",
+            "field larger",
+        ),
         (
             "a.csv",
             "video,user,start,end\nmy, film,anna,1,2",
             "line 2: must have 4 cells",
         ),
         ("a.csv", "video,user,start,start,end\n", "names start twice"),
-        ("a.csv", "video,user,start,end\na,b,1\0,2", "must be seconds|as CSV"),
+        ("a.csv", "video,user,start,end\na,b,1\0,2", "must be seconds|CSV file"),
     ],
 )
 def test_annotations_that_are_none(tmp_path, name, text, message):
@@ -255,14 +263,14 @@ def test_the_shared_parts_of_readers(tmp_path):
     check_file(path, "numbers", 4)
     with pytest.raises(ValueError, match="must have 3 bytes at most, as a file of n"):
         read_text(path, "numbers", 3)
-    named = pytest.raises(ValueError, match="a.txt: not readable as X: KeyError: 'k'")
-    with named, named_errors(path, what="X"):
+    named = pytest.raises(ValueError, match="a.txt: not a readable X: it lacks 'k'")
+    with named, readable(path, "X"):
         {}["k"]
     own = ValueError(f"{path}: own")
-    with pytest.raises(ValueError) as error, named_errors(path):
+    with pytest.raises(ValueError) as error, readable(path):
         raise own
     assert error.value is own
-    with pytest.raises(KeyboardInterrupt), named_errors(path):
+    with pytest.raises(KeyboardInterrupt), readable(path):
         raise KeyboardInterrupt
     assert shorten("x" * 1000) == "x" * 59 + "…"
     assert (

@@ -72,7 +72,7 @@ def test_what_is_not_there_can_be_left_out(capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not readable as JSON"),
+        ("{", "not a readable JSON file"),
         ("{}", "must be a list of splits"),
         ("[]", "must be a list of splits"),
         ("[3]", "split 0 must have train_keys, a list of videos; got 3"),
@@ -83,8 +83,8 @@ def test_what_is_not_there_can_be_left_out(capsys):
             '[{"train_keys": ["a"], "test_keys": ["b"], "dev_keys": ["c"]}]',
             "split 0 must have no other keys than .*; got dev_keys",
         ),
-        ("[" * 100_000, "not readable as JSON: RecursionError"),
-        ("[1" + "0" * 9000 + "]", "not readable as JSON"),
+        ("[" * 100_000, "not a readable JSON file: RecursionError"),
+        ("[1" + "0" * 9000 + "]", "not a readable JSON file"),
     ],
 )
 def test_splits_that_are_none(tmp_path, content, message):
@@ -122,7 +122,7 @@ def test_nested_references_grow_nothing(tmp_path):
     path = tmp_path / "splits.yml"
     nested = "\n  ".join(levels)
     path.write_text(f"- train_keys: [y]\n  test_keys: *q\n  {nested}\n")
-    with pytest.raises(ValueError, match="not readable as YAML"):
+    with pytest.raises(ValueError, match="not a readable YAML file"):
         read_splits(path)
     path.write_text(f"- {nested}\n  train_keys: *a12\n  test_keys: [y]\n")
     with pytest.raises(ValueError, match="must have train_keys") as error:

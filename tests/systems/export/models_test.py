@@ -1,6 +1,7 @@
 """Artefacts: the same outputs in a process that has none of our code."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -14,13 +15,14 @@ import pytest
 from gpsattn_jax import convert
 from gpsattn_jax.models import gsanet as models
 from gpsattn_jax.systems import gsanet
-from gpsattn_jax.systems.export import artefacts
+from gpsattn_jax.systems.export import artefacts, inspection
 from gpsattn_jax.systems.export import check as export_check
 from gpsattn_jax.systems.export import models as export
 from gpsattn_jax.systems.image_classifier.artefact import classifier_model, open_model
 from gpsattn_jax.systems.runs import TrainedRun
 from gpsattn_jax.training import TrainConfig
 from gpsattn_jax.training.sharding import place
+from tests.scripts import run_script
 
 pytest.importorskip("flatbuffers", reason="needs flatbuffers (extra: export)")
 
@@ -139,7 +141,7 @@ def test_broken_files_are_named(path, tmp_path):
         artefacts.load(broken)
     for text in ("{", "[]", "{}"):
         broken.with_suffix(".json").write_text(text)
-        with pytest.raises(ValueError, match="not an artefact's description"):
+        with pytest.raises(ValueError, match="broken.json: not .*description"):
             artefacts.load(broken)
     broken.with_suffix(".json").write_text(beside)
     for changed in (content[:-1], b"", content[:-9] + b"\1" + content[-8:]):
@@ -157,12 +159,16 @@ def test_a_process_that_cannot_run_it_says_why(model, tmp_path):
 
 
 def test_an_artefact_of_a_newer_jax_says_so(path, monkeypatch):
-    def refuse(content):
-        raise ValueError("unknown version 99")
-
-    monkeypatch.setattr(artefacts.jax_export, "deserialize", refuse)
-    with pytest.raises(ValueError, match="made by JAX .*, not readable by JAX .*99"):
+    problem = ["not a readable artefact: unknown version 99."]
+    monkeypatch.setattr(artefacts, "WRITTEN", set())
+    monkeypatch.setattr(artefacts, "inspect", lambda paths: problem)
+    with pytest.raises(ValueError, match="made by JAX .*; this is JAX .*99"):
         artefacts.load(path)
+
+
+def test_an_artefact_of_another_process_is_read(path, monkeypatch):
+    monkeypatch.setattr(artefacts, "WRITTEN", set())
+    assert artefacts.load(path)(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 10)
 
 
 def test_a_failed_export_leaves_the_old_files(model, path, monkeypatch):
@@ -222,11 +228,118 @@ def test_the_script_exports_a_run_and_checks_it(tmp_path):
     data = gsanet.SETUPS["digits"].data
     gsanet.train(gsanet.Config(model=SMALL, data=data, train=train), run)
     arguments = f"--source={run}", f"--output={output}", "--platforms=cpu,cuda"
-    command = [sys.executable, "experiments/export.py", *arguments]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr
-    assert "MB for cpu, cuda" in process.stdout
-    assert "images [b, 8, 8, 1] float32" in process.stdout
-    assert "without our code: largest difference" in process.stdout
+    code, out, err = run_script("export", *arguments)
+    assert code == 0, err
+    assert "MB for cpu, cuda" in out
+    assert "images [b, 8, 8, 1] float32" in out
+    assert "without our code: largest difference" in out
     written = artefacts.load(output).metadata
     assert written["class_names"] == list("0123456789") and written["step"] == 1
+
+
+def described(path, content, metadata):
+    """Writes an artefact whose description has its checksum."""
+    path.write_bytes(content)
+    checked = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    path.with_suffix(".json").write_text(json.dumps(metadata | checked))
+
+
+def test_programs_that_call_python_are_refused(tmp_path):
+    """The call's index is an address: to call it would crash the process."""
+
+    name = "xla_ffi_python_cpu_callback"
+    unchecked = [jax.export.DisabledSafetyCheck.custom_call(name)]
+    shape = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+    array = {"x": {"shape": ["b", 3], "dtype": "float32"}}
+    metadata = {"jax": "0", "platforms": ["cpu"], "inputs": array, "outputs": array}
+    path = tmp_path / "calls.stablehlo"
+    exported = jax.export.export(
+        jax.jit(lambda x: jax.ffi.ffi_call(name, shape)(x, index=np.uint64(0))),
+        disabled_checks=unchecked,
+    )(shape)
+    described(path, bytes(exported.serialize()), metadata)
+    with pytest.raises(ValueError, match=f"calls.stablehlo .*custom call {name}, "):
+        artefacts.load(path)
+
+
+def test_calls_of_derivatives_are_found():
+    """They come with an artefact, though it is only called."""
+    name = "xla_ffi_python_cpu_callback"
+    shape = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+
+    @jax.custom_vjp
+    def forward(x):
+        return x * 2
+
+    forward.defvjp(
+        lambda x: (x * 2, None),
+        lambda _, up: (jax.ffi.ffi_call(name, shape)(up, index=np.uint64(0)),),
+    )
+    unchecked = [jax.export.DisabledSafetyCheck.custom_call(name)]
+    exported = jax.export.export(jax.jit(forward), disabled_checks=unchecked)(shape)
+    content = exported.serialize(vjp_order=1)
+    found = inspection.foreign_calls(jax.export.deserialize(content))
+    assert found == [f"the custom call {name}"]
+
+
+def test_damaged_artefacts_are_named(path, tmp_path, seeds):
+    """Bytes changed, put in or left out: none ends this process."""
+    whole, paths = path.read_bytes(), []
+    for seed in seeds:
+        random, content = np.random.default_rng(seed), bytearray(whole)
+        for _ in range(random.choice([1, 4, 16])):
+            # Most of a file is weights; what has a structure is at both ends.
+            near = min(len(content), 4000)
+            place = int(random.integers(near)) * int(random.choice([-1, 1]))
+            length = int(random.integers(3))
+            content[place : place + length or None] = random.bytes(random.integers(3))
+        paths.append(tmp_path / f"{seed}.stablehlo")
+        paths[-1].write_bytes(content)
+    problems = inspection.inspect(paths)
+    assert len(problems) == len(paths)
+    assert sum(map(bool, problems)) > len(paths) / 3
+    assert all(len(problem.splitlines()) <= 1 for problem in problems)
+    broken = paths[next(place for place, problem in enumerate(problems) if problem)]
+    metadata = json.loads(path.with_suffix(".json").read_text())
+    described(broken, broken.read_bytes(), metadata)
+    with pytest.raises(ValueError, match=f"{broken.name} .made by JAX"):
+        artefacts.load(broken)
+
+
+def test_a_reader_that_crashes_is_said_and_the_next_file_is_read(path, monkeypatch):
+    crash = "import os, sys; print(chr(34) * 2, flush=True) or os.abort()"
+    calls = iter([[sys.executable, "-c", crash], None])
+    run = subprocess.run
+
+    def run_or_crash(command, **options):
+        return run(next(calls) or command, **options)
+
+    monkeypatch.setattr(inspection.subprocess, "run", run_or_crash)
+    problems = inspection.inspect([path] * 3)
+    assert problems == ["", "it is damaged so that JAX's reader crashes.", ""]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("inputs", []), ("inputs", {"images": [1]}),
+        ("inputs", {"images": {"shape": 3}}),
+        ("outputs", {"x": {"shape": [], "dtype": "float32"}}), ("jax", None),
+        ("bytes", "many"), ("platforms", "cpu"),
+        ("inputs", {"images": {"shape": ["b", 9, 9, 1], "dtype": "float32"}}),
+    ],
+)  # fmt: skip
+def test_descriptions_that_do_not_fit_are_named(path, tmp_path, field, value):
+    metadata = json.loads(path.with_suffix(".json").read_text())
+    odd = tmp_path / "odd.stablehlo"
+    odd.write_bytes(path.read_bytes())
+    odd.with_suffix(".json").write_text(json.dumps(metadata | {field: value}))
+    part = next(iter(value)) if isinstance(value, dict) and value else field
+    with pytest.raises(ValueError, match=f"odd.json: .*({field}|{part}) must be"):
+        artefacts.load(odd)
+
+
+def test_files_that_ended_in_tracebacks(cases):
+    problems = inspection.inspect(sorted((cases / "attacks").glob("*.stablehlo")))
+    assert "must compute alone; its program has the custom call xla_ffi" in problems[0]
+    assert len(problems) == 6 and all(problems)

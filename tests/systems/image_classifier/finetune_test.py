@@ -138,6 +138,19 @@ def test_averaged_weights_are_restored_and_others_refused(trained, pictures, tmp
         gsanet.restore(tmp_path, averaged=True)
 
 
+@pytest.mark.parametrize("choice", ["latest", "best", "averaged"])
+def test_a_run_s_weights_are_chosen(trained, pictures, tmp_path, choice):
+    """The stem is frozen, so that it stays as it came."""
+    config = tuned(pictures, init_from=f"{trained}:{choice}")
+    gsanet.train(config, tmp_path)
+    options = {"best": {"choose": "best"}, "averaged": {"averaged": True}}
+    found = gsanet.restore(trained, **options.get(choice, {}))
+    np.testing.assert_array_equal(
+        found.params["stem"]["kernel"],
+        gsanet.restore(tmp_path).params["stem"]["kernel"],
+    )
+
+
 def test_a_run_of_another_system_is_refused(trained):
     other = dataclasses.replace(gsanet.SYSTEM, name="transxnet")
     with pytest.raises(ValueError, match="must be a run of transxnet; got gsanet"):

@@ -22,6 +22,7 @@ from gpsattn_jax.models import pglsum as models
 from gpsattn_jax.systems import SYSTEMS, grids, gsanet, pglsum
 from gpsattn_jax.systems.pglsum import tables
 from gpsattn_jax.systems.pglsum.paper_protocol import paper_rows
+from gpsattn_jax.systems.pglsum.run import from_weights
 from gpsattn_jax.systems.pglsum.setups import DataConfig
 from gpsattn_jax.systems.pglsum.videos import load_videos, split_videos
 from gpsattn_jax.training import TrainConfig
@@ -391,6 +392,27 @@ def test_official_weights_start_a_run(workdir, folder, tmp_path):
     assert loss < 0.8 * losses[0]
 
 
+def test_a_run_starts_another(workdir, folder, tmp_path):
+    """With the weights that are asked for."""
+    kept = change(SMALL, train={"num_steps": 2, "ema_decay": 0.5})
+    pglsum.train(kept, tmp_path / "kept", data_dir=folder)
+    for choice, options in (
+        ("", {}),
+        (":best", {"choose": "best"}),
+        (":averaged", {"averaged": True}),
+    ):
+        start = f"{tmp_path / 'kept'}{choice}"
+        config = dataclasses.replace(SMALL, init_from=start)
+        found = pglsum.restore(tmp_path / "kept", **options)
+        start = from_weights(config).params
+        jax.tree.map(np.testing.assert_array_equal, start, found.params)
+    with pytest.raises(ValueError, match="one of :latest, :best, :averaged; got :ema"):
+        config = dataclasses.replace(SMALL, init_from=f"{workdir}:ema")
+        from_weights(config)
+    with pytest.raises(ValueError, match="nowhere is no run's workdir"):
+        from_weights(dataclasses.replace(SMALL, init_from="nowhere:best"))
+
+
 def test_weights_that_do_not_fit_are_refused(folder, tmp_path):
     wider = dataclasses.replace(TINY, hidden_size=32)
     _, params, state = made_network(wider)
@@ -401,9 +423,9 @@ def test_weights_that_do_not_fit_are_refused(folder, tmp_path):
     inner = {n.removeprefix("attention."): array for n, array in part.items()}
     np.savez(tmp_path / "inner.npz", **inner)
     for name, error in (
-        ("wider.safetensors", "must fit Config.*it holds Config"),
+        ("wider.safetensors", "fit the network; these flags.*--model.hidden_size=32.$"),
         ("part.npz", "missing: linear_1.weight"),
-        ("inner.npz", "must fit Config.*it holds Config"),
+        ("inner.npz", "fit the network; these flags.*--model.hidden_size=32.$"),
         ("none.npz", "no such weights file"),
     ):
         config = dataclasses.replace(SMALL, init_from=str(tmp_path / name))

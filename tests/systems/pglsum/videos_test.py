@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,6 +15,7 @@ from gpsattn_jax.systems.pglsum.scores import mean_scores  # noqa: E402
 from gpsattn_jax.systems.pglsum.setups import Config, DataConfig  # noqa: E402
 from gpsattn_jax.systems.pglsum.videos import load_videos, split_videos  # noqa: E402
 from tests.data.videos.annotated_videos import annotated  # noqa: E402
+from tests.scripts import run_script  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[3]
 DATA = DataConfig(
@@ -121,20 +119,12 @@ def test_features_alone_are_scored(folder, tmp_path):
     with h5py.File(tmp_path / "alone.h5", "w") as file:
         for number in range(2):
             file[f"video_{number}/features"] = annotated(number, steps=5).features
-    command = [
-        sys.executable, "experiments/pglsum.py", "--mode=predict",
-        f"--workdir={tmp_path / 'run'}", f"--features={tmp_path / 'alone.h5'}",
-        f"--output={tmp_path / 'scores.json'}",
-    ]  # fmt: skip
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "2 videos have features alone: their places are time steps" in done.stderr
+    code, _, err = run_script(
+        "pglsum", "--mode=predict", f"--workdir={tmp_path / 'run'}",
+        f"--features={tmp_path / 'alone.h5'}", f"--output={tmp_path / 'scores.json'}",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "2 videos have features alone: their places are time steps" in err
     found = json.loads((tmp_path / "scores.json").read_text())
     assert [len(video["scores"]) for video in found.values()] == [5, 5]
     assert found["video_1"]["picks"] == list(range(5))

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from gpsattn_jax.systems.video_summary.extraction import extract_folder
 from gpsattn_jax.systems.video_summary.run import Config, summarize_video
 from tests.data.videos.media import made_videos as made
 from tests.data.videos.media.clock_test import shifted
+from tests.scripts import run_script
 
 ROOT = pathlib.Path(__file__).parents[3]
 COLORS = (made.RED, made.GREEN, made.BLUE, made.WHITE)
@@ -128,7 +127,7 @@ HEAD = "video,user,start,end,score\n"
         (HEAD + "film1,anna,1,2,3\nfilm1,ben,1,2,", "must have a score, or none; ben"),
         (HEAD + "film9,anna,1,2,", "film9 must be one of the videos: film1.mp4, fi"),
         (HEAD + "film1,anna,1,99,", "film1: anna: start and end must be within the 6"),
-        ("{", "not readable as JSON"),
+        ("{", "not a readable JSON file"),
         ('{"film1": [1]}', r"film1 must be \{user: .*; got \[1\]"),
         ('{"film1": {"anna": 1}}', r"film1: anna must be \[\[start, end\], …\]; got 1"),
         (
@@ -153,20 +152,13 @@ def test_a_broken_video_is_named_and_the_others_are_written(tmp_path):
     made.write_video(folder / "good.mp4")
     made.write_sound(folder / "sound.m4v")
     (folder / "empty.mp4").touch()
-    command = [
-        sys.executable, "experiments/extract_features.py", f"--videos={folder}",
+    code, _, err = run_script(
+        "extract_features", f"--videos={folder}",
         f"--output={tmp_path / 'out.h5'}", "--extractor=color_histogram",
-    ]  # fmt: skip
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "Left out, 2 in all:" in done.stderr
-    assert "empty.mp4: not a" in done.stderr and "sound.m4v: not a" in done.stderr
+    )  # fmt: skip
+    assert code == 1 and "Traceback" not in err
+    assert "Left out, 2 in all:" in err
+    assert "empty.mp4: not a" in err and "sound.m4v: not a" in err
     assert list(read_videos(tmp_path / "out.h5")[0]) == ["good"]
 
 

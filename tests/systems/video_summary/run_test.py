@@ -22,6 +22,7 @@ from gpsattn_jax.systems.video_summary import shots as video_shots
 from gpsattn_jax.systems.video_summary.run import Config, summarize_video
 from tests.data.videos.media import made_videos as made
 from tests.data.videos.media.clock_test import FIRST, SECOND, join, shifted
+from tests.scripts import run_script
 
 ROOT = pathlib.Path(__file__).parents[3]
 SCENES = (
@@ -421,12 +422,15 @@ def test_the_command_writes_four_files_and_names_what_scored(video, tmp_path):
 
 
 def test_a_missing_flag_is_named_in_plain_words(video):
-    code, text = run(f"--video={video}")
-    assert code == 1 and text == (
+    code, _, err = run_script("summarize_video", f"--video={video}")
+    assert code == 1 and err == (
         "Error: --output is missing: The mp4 to write.\nTry --help for the flags.\n"
     )
 
 
 def test_wrong_flags_are_told_in_a_line(video, tmp_path):
-    code, text = run(f"--video={video}", f"--output={tmp_path / 'x.mp4'}", "--ratio=2")
-    assert code == 1 and text == "Error: ratio must be in (0, 1]; got 2.0.\n"
+    output = f"--output={tmp_path / 'x.mp4'}"
+    code, _, err = run_script(
+        "summarize_video", f"--video={video}", output, "--ratio=2"
+    )
+    assert code == 1 and err == "Error: ratio must be in (0, 1]; got 2.0.\n"

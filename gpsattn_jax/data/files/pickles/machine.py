@@ -185,10 +185,10 @@ class Machine:
             self.memo[place] = self.stack[-1]
 
     def find_persistent(self) -> None:
-        (told,) = self.take(1)
+        (reference,) = self.take(1)
         check(self.persistent is not None, "it has the pickle instruction BINPERSID")
         if self.persistent is not None:
-            self.push(self.persistent(told))
+            self.push(self.persistent(reference))
 
 
 def _children(container):
