@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import io
 import logging as standard_logging
 import os
 import re
@@ -64,6 +65,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
             raise _stop(f"Not a flag: {' '.join(argv[1:])}.")
         if not (flags.FLAGS["verbosity"].present or _TRACEBACK.value):
             _hush_libraries()
+        _print_any_name()
         try:
             status = main(argv)
             sys.stdout.flush()
@@ -82,6 +84,12 @@ def run(main: Callable[[list[str]], Any]) -> None:
             return 1
 
     app.run(guarded, flags_parser=_parse)
+
+
+def _print_any_name():
+    """Escapes what the screen's encoding lacks: a name of a file ends no run."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _hang_up():
@@ -122,7 +130,7 @@ def refuse(config_class: type, reason: str, allowed: Collection[str] = ()) -> No
 
 def _parse(argv):
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS([_with_home(argument) for argument in argv])
     except flags.UnrecognizedFlagError as error:
         near = nearest(error.flagname, list(flags.FLAGS))
         raise _stop(
@@ -130,6 +138,14 @@ def _parse(argv):
         ) from None
     except flags.Error as error:
         raise _stop(_plain(str(error))) from None
+
+
+def _with_home(argument):
+    """`--workdir=~/runs`: shells leave the ~ as it is behind an equals sign."""
+    flag, equals, value = argument.partition("=")
+    if flag.startswith("-") and (value == "~" or value.startswith("~/")):
+        return flag + equals + os.path.expanduser(value)
+    return argument
 
 
 def _plain(text):

@@ -53,6 +53,11 @@ def open_regular(path: str | os.PathLike, most_bytes: int = 2**40) -> BinaryIO:
     return open(path, "rb")
 
 
+def as_text(name: str) -> str:
+    """A file's name to write and draw: bytes of it that are no text are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 @contextlib.contextmanager
 def readable(
     path: str | os.PathLike, kind: str = "file", *, wanted: str = ""
