@@ -265,9 +265,9 @@ def test_the_older_list_in_three_dimensions(tmp_path):
     [
         ({"frame_dir": 3}, "annotation 0: frame_dir must be a text; got 3"),
         ({"frame_dir": "v_1"}, "v_1: clips must differ in name"),
-        ({"label": -1}, "v_0: label must be in"),
-        ({"label": 10**12}, "v_0: label must be in"),
-        ({"label": "run"}, "v_0: label must be in .* got 'run'"),
+        ({"label": -1}, "v_0: label must be a whole number in"),
+        ({"label": 10**12}, "v_0: label must be a whole number in"),
+        ({"label": "run"}, "v_0: label must be a whole number in .* got 'run'"),
         ({"keypoint": None}, "v_0: keypoint must be an array .* got none among the"),
         ({"keypoint": 3}, "v_0: keypoint must be an array of numbers of 4 axes; got 3"),
         ({"keypoint": np.ones((4, 17, 2))}, "v_0: keypoint must be .* 4 axes"),
@@ -331,3 +331,10 @@ def test_one_array_for_many_clips_does_not_fill_the_memory(tmp_path):
 def test_a_pickle_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such pickle"):
         read_annotations(tmp_path / "a.pkl", COCO)
+
+
+def test_a_split_names_each_clip_once(tmp_path):
+    content = {"annotations": annotated(), "split": {"train": ["v_0", "v_1", "v_0"]}}
+    path = write_pickle(tmp_path / "a.pkl", content)
+    with pytest.raises(ValueError, match="split 'train' must name each .* repeats v_0"):
+        read_annotations(path, COCO)
