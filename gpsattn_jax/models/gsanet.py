@@ -259,6 +259,11 @@ class GSAResNet(nnx.Module):
         as `attention_maps` gives them. With `num_classes` 0, features [B, C] instead of
         logits; with `features_only` the tuple of each group's map [B, H, W, C].
         """
+        channels = self.stem.in_features
+        if images.ndim != 4 or images.shape[-1] != channels:
+            raise ValueError(
+                f"images must be [B, H, W, {channels}]; got {images.shape}."
+            )
         x = nnx.relu(self.stem_norm(self.stem(images), train=train))
         if self.max_pool:
             x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
