@@ -203,3 +203,11 @@ def test_a_class_whose_name_is_no_text(tmp_path):
     assert pixels(found, range(4)).shape == (4, 8, 8, 3)
     again, _ = read_labelled(tmp_path, found.class_names, CROP)
     np.testing.assert_array_equal(again.labels, [0, 0, 1, 1])
+
+
+def test_classes_that_are_numbers_are_sorted_as_text_and_keep_their_pictures(tmp_path):
+    fill(tmp_path, ("1", "2", "10"))
+    part = read_folder(tmp_path, CROP).parts["train"]
+    assert part.class_names == ("1", "10", "2")
+    folders = [part.store.name(place).split(os.sep)[-2] for place in range(len(part))]
+    assert [part.class_names[label] for label in part.labels] == folders

@@ -88,3 +88,35 @@ def test_a_size_that_changes_in_the_middle(tmp_path):
     write_segments(path, tmp_path / "b.mp4", [(1.0, 3.0)])
     ends = [made.pictures(tmp_path / "b.mp4")[place][1] for place in (0, -1)]
     np.testing.assert_allclose(ends, [made.RED, made.GREEN], atol=8)
+
+
+def test_pixels_that_are_not_square_stay_so(tmp_path):
+    path = tmp_path / "dvd.mkv"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 72, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(32, 27)
+        for number in range(50):
+            frame = av.VideoFrame.from_image(Image.new("RGB", (72, 48), made.RED))
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    write_segments(path, tmp_path / "b.mp4", [(0.4, 1.4)])
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.sample_aspect_ratio == Fraction(32, 27)
+        assert (stream.width, stream.height) == (72, 48)
+    assert probe(path).width == probe(tmp_path / "b.mp4").width == 85
+
+
+def test_a_rate_that_changes_ends_where_the_picture_does(tmp_path):
+    """A DVD of film and television: 24 frames a second, then 30."""
+    times = [k * 1001 / 24000 for k in range(48)]
+    times += [times[-1] + 1001 / 24000 + k * 1001 / 30000 for k in range(59)]
+    path = made.write_video(tmp_path / "a.mkv", times=times)
+    frames = sampled_frames(path, 2)
+    sampled = [frame.sampled_at for frame in frames]
+    # Matroska has thousandths of a second.
+    np.testing.assert_allclose(sampled, np.arange(8) / 2, atol=0.0011)
+    assert frames.n_frames == 107
+    assert times[-1] < frames.duration == pytest.approx(4, abs=0.04)
