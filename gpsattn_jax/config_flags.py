@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import io
 import logging as standard_logging
 import os
 import re
@@ -65,6 +66,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
             raise _stop(f"Not a flag: {' '.join(argv[1:])}.")
         if not wants_details():
             _hush_libraries()
+        _print_any_name()
         status = answered(argv)
         if status == 130:
             interrupts.leave_at_next()
@@ -95,6 +97,12 @@ def run(main: Callable[[list[str]], Any]) -> None:
 def wants_details() -> bool:
     """Whether the command line asks for tracebacks, or for the libraries' logs."""
     return bool(flags.FLAGS["verbosity"].present or _TRACEBACK.value)
+
+
+def _print_any_name():
+    """Escapes what the screen's encoding lacks: a name of a file ends no run."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _hang_up():
@@ -135,7 +143,7 @@ def refuse(config_class: type, reason: str, allowed: Collection[str] = ()) -> No
 
 def _parse(argv):
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS([_with_home(argument) for argument in argv])
     except flags.UnrecognizedFlagError as error:
         near = nearest(error.flagname, list(flags.FLAGS))
         raise _stop(
@@ -143,6 +151,14 @@ def _parse(argv):
         ) from None
     except flags.Error as error:
         raise _stop(_plain(str(error))) from None
+
+
+def _with_home(argument):
+    """`--workdir=~/runs`: shells leave the ~ as it is behind an equals sign."""
+    flag, equals, value = argument.partition("=")
+    if flag.startswith("-") and (value == "~" or value.startswith("~/")):
+        return flag + equals + os.path.expanduser(value)
+    return argument
 
 
 def _plain(text):

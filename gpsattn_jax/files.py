@@ -29,6 +29,11 @@ def replaced(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         raise
 
 
+def as_text(name: str) -> str:
+    """A file's name to write and draw: bytes of it that are no text are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def write_json(path: str | os.PathLike, content: Any) -> None:
     """Writes a tree of dicts, lists, texts and numbers; NaN, which JSON lacks, is null.
 

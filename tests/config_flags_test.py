@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 
@@ -163,3 +164,29 @@ def test_a_reader_that_leaves_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+def test_the_home_folder_behind_an_equals_sign(parse, monkeypatch):
+    """Shells expand `--name ~/runs`, but not `--name=~/runs`."""
+    monkeypatch.setenv("HOME", "/home/anna")
+    for given, expected in (
+        ("~/runs", "/home/anna/runs"), ("~", "/home/anna"), ("a~/b", "a~/b"),
+        ("./~/runs", "./~/runs"), ("~.mp4", "~.mp4"),
+    ):  # fmt: skip
+        parse(f"--name={given}")
+        assert config_flags.override(Whole()).name == expected
+
+
+def test_a_name_that_the_screen_cannot_show_is_escaped():
+    """Of a file with bytes that are no UTF-8, or on a terminal of another encoding."""
+    script = (
+        "from gpsattn_jax import config_flags\n"
+        "config_flags.run(lambda _: print('caf\\udce9', '\\u732b'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stdout) == (0, "caf\\udce9 \\u732b\n")

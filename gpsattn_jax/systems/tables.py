@@ -5,7 +5,7 @@ import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -75,6 +75,11 @@ def check_output(path: str | os.PathLike | None) -> None:
         raise ValueError(f"output must end in .csv or .json; got {path}.")
 
 
+def open_csv(path: str | os.PathLike) -> TextIO:
+    """Opens a CSV to write, in UTF-8; a file's name that is no text keeps its bytes."""
+    return open(path, "w", newline="", encoding="utf-8", errors="surrogateescape")
+
+
 def write_table(
     path: str | os.PathLike, tree: Any, rows: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -92,7 +97,7 @@ def write_table(
     if pathlib.Path(path).suffix == ".json":
         write_json(path, tree)
     else:
-        with replaced(path) as partial, partial.open("w", newline="") as file:
+        with replaced(path) as partial, open_csv(partial) as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 INK, MUTED, ACCENT, SECOND = "#1d2330", "#8a93a3", "#b5452c", "#2c6fb5"
 
@@ -44,5 +45,7 @@ def hide_axes(axes: Axes, title: str = "") -> None:
 def write(figure: Figure, path: pathlib.Path) -> pathlib.Path:
     """Writes a PNG and returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for text in figure.findobj(Text):  # a class may be called "A$AP" or "$5 and $6"
+        text.set_parse_math(False)
     figure.savefig(path, facecolor="white")
     return path

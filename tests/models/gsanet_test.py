@@ -326,3 +326,12 @@ def test_patches_are_a_stem():
     params, _ = network.shapes()
     assert params["stem"]["kernel"].shape == (4, 4, 3, 32)
     assert params["blocks"][0]["mix"]["column_table"].shape == (15, 8)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8, 3), (8, 8, 1), (1, 1, 8, 8)])
+def test_images_of_other_channels_are_named(shape):
+    """As the other networks name theirs; NCHW is the usual mistake."""
+    network = gsanet.build(gsanet.VARIANTS["8px"])
+    params, state = jax.eval_shape(network.init, jax.random.key(0))
+    with pytest.raises(ValueError, match=r"images must be \[B, H, W, 1\]; got \("):
+        jax.eval_shape(network.apply, params, state, jnp.zeros(shape))

@@ -1,6 +1,8 @@
 """What readers of files share: regular files, and errors that name the file."""
 
+import codecs
 import contextlib
+import io
 import os
 import pathlib
 import reprlib
@@ -38,7 +40,7 @@ def check_file(path: str | os.PathLike, what: str, most: int | None = None) -> N
 
 
 def read_text(path: str | os.PathLike, what: str, most: int) -> str:
-    """The text of a small UTF-8 file.
+    """The text of a small file in UTF-8, or in UTF-16 as spreadsheets write it.
 
     Args:
         path: of the file.
@@ -47,13 +49,20 @@ def read_text(path: str | os.PathLike, what: str, most: int) -> str:
 
     Raises:
         FileNotFoundError, OSError: if there is no such file, or it may not be read.
-        ValueError: as `check_file`, or if it is no UTF-8.
+        ValueError: as `check_file`, or if it is neither.
     """
     check_file(path, what, most)
+    data = pathlib.Path(path).read_bytes()
+    utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8-sig")
+        return io.IncrementalNewlineDecoder(None, True).decode(
+            data.decode("utf-16" if utf_16 else "utf-8-sig"), final=True
+        )
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be UTF-8 text: {error}.") from error
+        raise ValueError(
+            f"{path} must be UTF-8 text; got byte {error.object[error.start]:#x} at "
+            f'{error.start}. Spreadsheets save it as "CSV UTF-8".'
+        ) from error
 
 
 def open_regular(path: str | os.PathLike, most_bytes: int = 2**40) -> BinaryIO:

@@ -20,6 +20,7 @@ from gpsattn_jax.data.images.walk import (
     is_picture,
     is_visible,
 )
+from gpsattn_jax.files import as_text
 
 # The WordNet names of Imagenette's and Imagewoof's classes.
 WORDNET = {
@@ -108,7 +109,7 @@ def read_labelled(
     folder, numbers = parts[part], {n: i for i, n in enumerate(class_names)}
     walk.left_out = type(walk.left_out)()
     names = walk.subfolders(folder)
-    known = {n: numbers.get(n, numbers.get(WORDNET.get(n, ""))) for n in names}
+    known = {n: numbers.get(as_text(n), numbers.get(WORDNET.get(n, ""))) for n in names}
     unknown = [name for name, number in known.items() if number is None]
     if unknown:
         raise ValueError(
@@ -164,7 +165,7 @@ def read_zips(
 def human_names(classes: Sequence[str]) -> tuple[str, ...]:
     """Imagenette's and Imagewoof's WordNet names as words; other names as they are."""
     known = all(name in WORDNET for name in classes)
-    return tuple(WORDNET[name] if known else name for name in classes)
+    return tuple(WORDNET[name] if known else as_text(name) for name in classes)
 
 
 def _below(walk, folder, name):

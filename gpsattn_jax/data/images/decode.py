@@ -31,6 +31,9 @@ METHODS = ("bilinear", "bicubic", "lanczos")
 # Twice Pillow's own limit, which is where it stops warning and refuses.
 MOST_PIXELS = 178_956_970
 MOST_BYTES = 2**30  # of a file
+# Of a PNG's text or colour profile, which are not looked at; Pillow refuses a picture
+# for more than 1 MB of it.
+_MOST_TEXT = 2**26
 
 # EXIF's orientations, and what turns an image upright; from 5 on sides are swapped.
 _UPRIGHT = {
@@ -172,16 +175,18 @@ def _open_image(source: Source, name: str, most_pixels: int) -> Iterator[Any]:
 
 
 def _from_file(file):
-    """Reads the header. How many pixels there may be is ours to say, not Pillow's."""
-    from PIL import Image
+    """Reads the header. How much there may be of it is ours to say, not Pillow's."""
+    from PIL import Image, PngImagePlugin
 
     file.seek(0)
     with _OPENING:
         most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        text, PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_CHUNK, _MOST_TEXT
         try:
             return Image.open(file, formats=FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = most
+            PngImagePlugin.MAX_TEXT_CHUNK = text
 
 
 def _from_array(pixels):

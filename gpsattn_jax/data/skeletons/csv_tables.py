@@ -6,6 +6,9 @@ import io
 import os
 import pathlib
 
+from gpsattn_jax.data.files.reader_errors import read_text
+
+MOST_BYTES = 2**30  # of a table
 _DELIMITERS = (",", ";", "\t")
 
 
@@ -45,14 +48,14 @@ def read_table(path: str | os.PathLike) -> Table:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such table.")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "a table", MOST_BYTES)
         first = next((line for line in text.splitlines() if line.strip()), "")
         delimiter = max(_DELIMITERS, key=first.count)
         reader = csv.reader(
             io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True
         )
         rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise ValueError(f"{path}: must be a CSV file; got {error}.") from None
     header = [name.strip().lower() for name in rows[0][1]] if rows else []
     return Table(path, header, rows[1:], delimiter)

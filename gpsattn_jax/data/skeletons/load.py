@@ -6,6 +6,8 @@ import os
 import pathlib
 from typing import Annotated
 
+import numpy as np
+
 from gpsattn_jax.configs import Checked, Count, Rule, at_least, one_of
 from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.skeletons import sets
@@ -13,6 +15,7 @@ from gpsattn_jax.data.skeletons.channels import CHANNELS
 from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.gaps import interpolated
 from gpsattn_jax.data.skeletons.layouts import load_layout
+from gpsattn_jax.data.skeletons.messages import first_of, notice
 from gpsattn_jax.data.skeletons.orders import AXES
 from gpsattn_jax.data.skeletons.reading import Reading
 from gpsattn_jax.data.skeletons.sets import SETS
@@ -146,7 +149,21 @@ def _read(folder, config):
     for part, places in zip(("train", "test"), splits[0], strict=True):
         if not len(places):
             raise ValueError(f"data.{part}_split must have clips; got none of them.")
+    _tell_untrained(config.name, clips, splits)
     return interpolated(clips) if config.missing == "interpolate" else clips, splits
+
+
+def _tell_untrained(name, clips, splits):
+    """Classes that no split trains on are seldom meant: labels may count from 1."""
+    used = np.concatenate([train for train, _ in splits])
+    counts = np.bincount(clips.labels[used], minlength=len(clips.class_names))
+    absent = [clips.class_names[place] for place in np.flatnonzero(counts == 0)]
+    if absent:
+        hint = " Its labels should count from 0." if name in PAIRS else ""
+        notice(
+            f"data.name={name}: {len(absent)} of {len(counts)} classes have no clip to "
+            f"train on: {first_of(absent)}.{hint}"
+        )
 
 
 def _with_layout(clips, config):

@@ -1,6 +1,7 @@
 """The pickle of pyskl and mmaction2: annotated skeletons and named splits."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -179,7 +180,8 @@ def _label(name, annotation):
     label = whole_number(given, _MOST_CLASSES - 1)
     if label is None:
         raise ValueError(
-            f"{name}: label must be in 0..{_MOST_CLASSES - 1}; got {shortened(given)}."
+            f"{name}: label must be a whole number in 0..{_MOST_CLASSES - 1}; "
+            f"got {shortened(given)}."
         )
     return label
 
@@ -219,6 +221,12 @@ def _places(path, split, names, bad):
             raise ValueError(
                 f"{path}: split {shortened(part)} must be a list of names; "
                 f"got {shortened(wanted)}."
+            )
+        twice = [name for name, count in Counter(wanted).items() if count > 1]
+        if twice:
+            raise ValueError(
+                f"{path}: split {shortened(part)} must name each clip once; "
+                f"it repeats {first_of(twice, 3)}."
             )
         found = [places[name] for name in wanted if name in places]
         if isinstance(wanted, set | frozenset):

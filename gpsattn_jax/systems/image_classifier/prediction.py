@@ -23,6 +23,7 @@ from gpsattn_jax.systems.tables import (
     Predictions,
     check_output,
     class_shares,
+    open_csv,
     path_list,
 )
 from gpsattn_jax.training.sharding import on_every_process
@@ -200,7 +201,7 @@ def _rows(
         return
     path = pathlib.Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with open_csv(path) as file:
         writer = csv.writer(file)
         ranks = range(1, count + 1)
         titles = [f"{kind}_{n}" for n in ranks for kind in ("class", "probability")]

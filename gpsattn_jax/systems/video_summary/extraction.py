@@ -11,6 +11,7 @@ import numpy as np
 from gpsattn_jax import evaluation
 from gpsattn_jax.data.files.reader_errors import shorten
 from gpsattn_jax.data.videos.videos import Video
+from gpsattn_jax.files import as_text
 from gpsattn_jax.systems.video_summary import frame_features
 from gpsattn_jax.systems.video_summary import shots as video_shots
 from gpsattn_jax.systems.video_summary.run import check_output
@@ -85,7 +86,8 @@ def extract_folder(
             continue
         damaged += [sampled.problem] if sampled.problem else []
         where = f"{annotations}: {name}"
-        videos.append(as_video(name, str(inside), sampled, opinions.get(name), where))
+        title = as_text(str(inside))
+        videos.append(as_video(name, title, sampled, opinions.get(name), where))
     if not videos:
         reasons = "\n".join(broken)
         raise ValueError(f"{folder} must hold a readable video:\n{reasons}")

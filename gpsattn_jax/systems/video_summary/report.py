@@ -6,6 +6,7 @@ import tempfile
 
 import numpy as np
 
+from gpsattn_jax.files import as_text
 from gpsattn_jax.systems.video_summary.run import Summary
 from gpsattn_jax.visualize.storyboard import draw_storyboard, shorten
 from gpsattn_jax.visualize.summary_scores import draw_scores
@@ -43,7 +44,7 @@ def draw_summary(
     """
     paths = picture_paths(output, folder)
     # Who scored is not to be left out where titles are shorten: it comes first.
-    title = f"{summary.scorer} ({shorten(pathlib.Path(output).stem, 15)})"
+    title = f"{summary.scorer} ({shorten(as_text(pathlib.Path(output).stem), 15)})"
     sampled, chosen = summary.video, summary.chosen
     frames = [sampled.picture(step) for step in storyboard_steps(summary)]
     paths[0].parent.mkdir(parents=True, exist_ok=True)

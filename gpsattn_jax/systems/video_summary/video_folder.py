@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Mapping
 
 from gpsattn_jax.data.videos.videos import by_number
+from gpsattn_jax.files import as_text
 
 # fmt: off
 SUFFIXES = (
@@ -29,7 +30,7 @@ def find_videos(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
         raise FileNotFoundError(f"{folder}: no such folder of videos.")
     found: dict[str, pathlib.Path] = {}
     for path in sorted(_files(folder), key=lambda path: by_number(path.as_posix())):
-        name = "_".join(path.with_suffix("").parts)
+        name = as_text("_".join(path.with_suffix("").parts))
         if name in found:
             raise ValueError(
                 f"{folder}: videos must have different names; "

@@ -1,6 +1,7 @@
 """Class folders and zip archives, decoded when asked for; bad files are named."""
 
 import dataclasses
+import os
 import pickle
 import zipfile
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from gpsattn_jax.data.images import bad_files as image_check
 from gpsattn_jax.data.images.bad_files import without_bad
-from gpsattn_jax.data.images.class_folders import read_folder, read_zips
+from gpsattn_jax.data.images.class_folders import read_folder, read_labelled, read_zips
 from gpsattn_jax.data.images.crop import Crop
 
 CROP = Crop(size=8)
@@ -191,3 +192,22 @@ def test_labels_must_fit_the_files(tmp_path):
     source = read_folder(fill(tmp_path), CROP)["train"]
     with pytest.raises(ValueError, match="one for each of the 6 files; got 5"):
         dataclasses.replace(source, labels=source.labels[1:])
+
+
+def test_a_class_whose_name_is_no_text(tmp_path):
+    """Latin-1 names in a UTF-8 system; the class is text, the pictures are found."""
+    fill(tmp_path, ("ant", "bee"))
+    os.rename(tmp_path / "bee", os.fsencode(tmp_path) + b"/caf\xe9")
+    found = read_folder(tmp_path, CROP).parts["train"]
+    assert found.class_names == ("ant", "caf\\udce9")
+    assert pixels(found, range(4)).shape == (4, 8, 8, 3)
+    again, _ = read_labelled(tmp_path, found.class_names, CROP)
+    np.testing.assert_array_equal(again.labels, [0, 0, 1, 1])
+
+
+def test_classes_that_are_numbers_are_sorted_as_text_and_keep_their_pictures(tmp_path):
+    fill(tmp_path, ("1", "2", "10"))
+    part = read_folder(tmp_path, CROP).parts["train"]
+    assert part.class_names == ("1", "10", "2")
+    folders = [part.store.name(place).split(os.sep)[-2] for place in range(len(part))]
+    assert [part.class_names[label] for label in part.labels] == folders

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from gpsattn_jax.data.images import decode as decode_module
 from gpsattn_jax.data.images.byte_stores import Paths
@@ -293,3 +293,45 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, kind):
     for read in (decode, Crop(size=8), lambda p: Paths(p.parent, [p.name]).read(0)):
         with pytest.raises(ValueError, match="a.png: must be a file; got a (pipe|dev)"):
             read(path)
+
+
+def test_a_palette_s_transparent_colours_are_white():
+    image = Image.new("P", (4, 4))
+    image.putpalette([0, 0, 0, 255, 0, 0] + [0] * 762)
+    image.paste(1, (0, 2, 4, 4))
+    for transparency in (0, bytes([0, 255] + [128] * 254)):
+        pixels = decode(encoded(image, transparency=transparency))
+        assert (pixels[:2] == 255).all() and (pixels[2:] == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("what", ["profile", "text"])
+def test_large_metadata_do_not_spoil_a_png(what):
+    """Pillow refuses a picture for a megabyte of them; editors write more."""
+    options = {"icc_profile": bytes(3_000_000)}
+    if what == "text":
+        options = {"pnginfo": PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_text("history", "x" * 3_000_000, zip=True)
+    before = PngImagePlugin.MAX_TEXT_CHUNK
+    picture = noise(9, 7)
+    np.testing.assert_array_equal(
+        decode(encoded(picture, **options)), np.asarray(picture)
+    )
+    assert before == PngImagePlugin.MAX_TEXT_CHUNK
+
+
+@pytest.mark.parametrize("size", [(1, 2000), (3000, 1)])
+def test_slivers_become_squares(size):
+    whole = resized_box(
+        encoded(Image.new("RGB", size, "red")), 8, lambda w, h: (0, 0, w, h)
+    )
+    assert whole.shape == (8, 8, 3) and (whole == (255, 0, 0)).all()
+
+
+def test_the_first_of_a_camera_s_two_pictures():
+    """MPO: phones write it with the suffix .jpg."""
+    first, second = (
+        Image.new("RGB", (16, 16), "red"),
+        Image.new("RGB", (16, 16), "lime"),
+    )
+    content = encoded(first, "MPO", save_all=True, append_images=[second])
+    np.testing.assert_allclose(decode(content)[8, 8], (255, 0, 0), atol=3)

@@ -249,3 +249,31 @@ def test_the_columns_that_were_found_are_listed(tmp_path):
     (tmp_path / "a.csv").write_text("landmark,x,y\n0,1,2\n")
     with pytest.raises(ValueError, match="frame, or a time .* got landmark, x, y"):
         read_clip(tmp_path / "a.csv", COCO)
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path):
+    """Whether or not names have leading zeros, and from whatever number on."""
+    for first, begin in ((0, ""), (1, "video_"), (100, "a.b_2_")):
+        folder = tmp_path / str(first)
+        for number in range(12):
+            one = person(number, 25)
+            one[:, 0] = 100 + number
+            content = {"people": [{"pose_keypoints_2d": one.reshape(-1).tolist()}]}
+            save(folder / f"{begin}{first + number}_keypoints.json", content)
+        clip = read_clip(folder, BODY_25)
+        np.testing.assert_allclose(clip.joints[:, 0, 0, 0], 100 + np.arange(12))
+
+
+def test_frames_of_kinetics_in_any_order_from_one(tmp_path):
+    order = [3, 1, 2, 12, 11, 10, 4, 5, 6, 7, 8, 9]
+    data = [
+        {
+            "frame_index": number,
+            "skeleton": [{"pose": [0.1 + number / 100, 0.5] * 18, "score": [0.9] * 18}],
+        }
+        for number in order
+    ]
+    clip = read_clip(save(tmp_path / "k.json", {"data": data}), LAYOUTS["openpose18"])
+    np.testing.assert_allclose(
+        clip.joints[:, 0, 0, 0], 0.1 + np.arange(1, 13) / 100, rtol=1e-6
+    )

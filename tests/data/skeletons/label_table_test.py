@@ -118,3 +118,17 @@ def test_a_layout_file_beside_the_clips_is_no_clip(tmp_path):
     np.save(tmp_path / "__MACOSX" / "c0.npy", np.ones(3))
     clips, splits = read_folder(tmp_path, COCO)
     assert len(clips) == 6 and set(splits) == {"train", "test"}
+
+
+def test_tables_of_a_spreadsheet(tmp_path):
+    """With a mark of their byte order, tabs and CR LF; or in an encoding of its own."""
+    text = table_of(*SPLITS, label="schön").replace("\n", "\r\n")
+    folder_of(tmp_path, "")
+    for coding, delimiter in (("utf-8-sig", ","), ("utf-16", "\t"), ("utf-16", ";")):
+        content = text.replace(",", delimiter).encode(coding)
+        (tmp_path / "labels.csv").write_bytes(content)
+        clips, splits = read_folder(tmp_path, COCO)
+        assert clips.class_names == ("schön",) and len(splits["train"]) == 4
+    (tmp_path / "labels.csv").write_bytes(text.encode("cp1252"))
+    with pytest.raises(ValueError, match=r'labels\.csv must be UTF-8 .* "CSV UTF-8"'):
+        read_folder(tmp_path, COCO)

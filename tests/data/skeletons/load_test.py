@@ -297,3 +297,17 @@ def test_a_wrong_label_file_is_named(tmp_path, content, message):
 def test_settings_that_do_not_fit(options, message):
     with pytest.raises(ValueError, match=message):
         DataConfig(**options)
+
+
+def test_classes_without_a_clip_to_train_on_are_told(tmp_path, capsys):
+    """Labels that count from 1 make a class 0 that nobody meant."""
+    found = annotated(6)
+    for one in found:
+        one["label"] += 1
+    names = [one["frame_dir"] for one in found]
+    split = {"train": names[:4], "test": names[4:]}
+    path = dump(tmp_path / "a.pkl", {"split": split, "annotations": found})
+    parts_of(name="pickle", path=path)
+    assert "1 of 3 classes have no clip to train on: 0. Its labels" in (
+        capsys.readouterr().err
+    )

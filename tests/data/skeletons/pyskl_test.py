@@ -265,12 +265,13 @@ def test_the_older_list_in_three_dimensions(tmp_path):
     [
         ({"frame_dir": 3}, "annotation 0: frame_dir must be a text; got 3"),
         ({"frame_dir": "v_1"}, "v_1: clips must differ in name"),
-        ({"label": -1}, "v_0: label must be in"),
-        ({"label": 10**12}, "v_0: label must be in"),
-        ({"label": "run"}, "v_0: label must be in .* got 'run'"),
+        ({"label": -1}, "v_0: label must be a whole number in"),
+        ({"label": 10**12}, "v_0: label must be a whole number in"),
+        ({"label": "run"}, "v_0: label must be a whole number in .* got 'run'"),
         ({"keypoint": None}, "v_0: keypoint must be an array .* got none among the"),
         ({"keypoint": 3}, "v_0: keypoint must be an array of numbers of 4 axes; got 3"),
         ({"keypoint": np.ones((4, 17, 2))}, "v_0: keypoint must be .* 4 axes"),
+        ({"keypoint": [[[[1.0, 2.0]]]]}, "v_0: keypoint must be an array of numbers"),
         ({"keypoint": np.ones((1, 4, 25, 2))}, "v_0: keypoint_score must be"),
         ({"total_frames": 9}, "v_0: keypoint must have total_frames=9 .* got 4"),
         ({"keypoint_score": np.ones((1, 4))}, "v_0: keypoint_score must be an array"),
@@ -331,3 +332,22 @@ def test_one_array_for_many_clips_does_not_fill_the_memory(tmp_path):
 def test_a_pickle_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such pickle"):
         read_annotations(tmp_path / "a.pkl", COCO)
+
+
+def test_a_split_names_each_clip_once(tmp_path):
+    content = {"annotations": annotated(), "split": {"train": ["v_0", "v_1", "v_0"]}}
+    path = write_pickle(tmp_path / "a.pkl", content)
+    with pytest.raises(ValueError, match="split 'train' must name each .* repeats v_0"):
+        read_annotations(path, COCO)
+
+
+def test_nan_joints_and_frames_of_nobody_are_hidden(tmp_path):
+    found = annotated(1, dtype=np.float32)
+    del found[0]["keypoint_score"]
+    found[0]["keypoint"][0, 0] = 0
+    found[0]["keypoint"][0, 2, 5] = np.nan
+    clips, _ = read_annotations(write_pickle(tmp_path / "a.pkl", found), COCO)
+    joints, mask = clips.clip(0)
+    assert not mask[0].any() and mask[1].all() and mask[3].all()
+    assert np.argwhere(~mask[2]).tolist() == [[0, 5]]
+    assert np.isfinite(joints).all()

@@ -176,3 +176,19 @@ def test_a_wrong_number_of_classes_names_the_classes(pictures, tmp_path):
     model = dataclasses.replace(config.model, num_classes=7)
     with pytest.raises(ValueError, match="num_classes must be 2 .*: dark, light"):
         gsanet.train(dataclasses.replace(config, model=model), tmp_path)
+
+
+def test_a_file_whose_name_is_no_text_has_its_row(workdir, pictures, tmp_path):
+    """The CSV has the name's own bytes, so that the file is found by it."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    name = os.fsencode(folder) + b"/caf\xe9.png"
+    with open(name, "wb") as file:
+        file.write((pictures / "test" / "dark" / "0.png").read_bytes())
+    run, output = gsanet.restore(workdir), tmp_path / "found.csv"
+    assert len(predict(run, folder, output)) == 1
+    assert output.read_bytes().splitlines()[1].startswith(name + b",")
+    predict(run, folder, tmp_path / "found.json")
+    assert list(json.loads((tmp_path / "found.json").read_text())) == [
+        os.fsdecode(name)
+    ]

@@ -288,3 +288,25 @@ def test_the_whole_circle(folder, tmp_path):
     assert 0 < summary.length <= 3.0 + 0.1
     with pytest.raises(ValueError, match="extractor must be color_histogram, whose"):
         video_scorers.choose_scorer(str(run), "efficientnet_lite0")
+
+
+def test_a_video_whose_name_is_no_text(tmp_path):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    made.write_video(folder / "a.mp4")
+    os.rename(folder / "a.mp4", os.fsencode(folder) + b"/caf\xe9.mp4")
+    _, videos, _ = extracted(folder, tmp_path / "out.h5")
+    assert [video.title for video in videos.values()] == ["caf\\udce9.mp4"]
+    assert list(videos) == ["caf\\udce9"]
+
+
+def test_annotations_of_a_spreadsheet(tmp_path):
+    """UTF-16 is read as UTF-8 is; of another encoding the way out is told."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("video,user,start,end\r\nstrand,Jörg,1,2\r\n".encode("utf-16"))
+    assert list(read_annotations(path)["strand"]) == ["Jörg"]
+    path.write_bytes("video,user,start,end\r\nstrand,Jörg,1,2\r\n".encode("cp1252"))
+    with pytest.raises(
+        ValueError, match='must be UTF-8 .* got byte 0xf6 .* "CSV UTF-8"'
+    ):
+        read_annotations(path)
