@@ -59,18 +59,18 @@ class DecodedStore:
 
 
 def with_decoded_cache(
-    images: ImageFiles, folder: str | os.PathLike | None = None, size: int | None = None
+    images: ImageFiles, folder: str | os.PathLike | None = None
 ) -> ImageFiles:
     """The same set, with every image decoded to one size the first time.
 
-    The shorter side is scaled to `size` and the middle square kept; crops are then cut
-    out of that. It takes n * size * size * channels bytes of disk. If a file's name,
-    length, date or checksum changes, or the size, the cache is made anew.
+    The shorter side is scaled to such a size that the middle square, which is kept,
+    needs no more scaling; crops are then cut out of it. It takes n * size * size *
+    channels bytes of disk. If a file's name, length, date or checksum changes, or the
+    size, the cache is made anew.
 
     Args:
         images: the set.
         folder: of caches; `$GPSATTN_CACHE_DIR` or `~/.cache/gpsattn_jax` by default.
-        size: pixels of a side; by default so many that the middle needs no scaling.
 
     Returns:
         A set that reads from the cache. Its file appears whole or not at all: one that
@@ -80,7 +80,7 @@ def with_decoded_cache(
         ValueError: `FILE: not a readable image: why`.
     """
     crop = images.crop
-    size = size or round(crop.size / crop.share)
+    size = round(crop.size / crop.share)
     whole = dataclasses.replace(crop, size=size, share=1.0)
     mark = fingerprint(
         images.store, _VERSION, size, crop.channels, crop.method, crop.bits

@@ -8,14 +8,6 @@ import numpy as np
 BITS = (8, 10, 12, 14, 16)  # that cameras and scanners write into files of 16 bits
 
 
-def check_bits(bits: int) -> None:
-    """Raises ValueError if it is neither 0 nor one of `BITS`."""
-    if bits not in (0, *BITS):
-        raise ValueError(
-            f"bits must be 0 or one of {', '.join(map(str, BITS))}; got {bits}."
-        )
-
-
 def declared_bits(image: Any) -> int:
     """How many bits of its 16 a file says that it uses; 0 if it does not say.
 

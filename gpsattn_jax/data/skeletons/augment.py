@@ -72,9 +72,10 @@ def mirror(
     key: jax.Array,
     pairs: tuple[tuple[int, int], ...],
     share: float = 0.5,
-    axis: int = 0,
 ) -> tuple[jax.Array, jax.Array]:
     """Mirrors some clips at the origin and swaps their left and right joints.
+
+    The first coordinate points from left to right.
 
     Args:
         joints: [B, M, T, V, C].
@@ -82,7 +83,6 @@ def mirror(
         key: random key.
         pairs: (left, right) joints, a layout's `mirror`.
         share: of the clips that are mirrored.
-        axis: the coordinate that points from left to right.
 
     Returns:
         (joints, mask).
@@ -91,7 +91,7 @@ def mirror(
     for left, right in pairs:
         order[[left, right]] = right, left
     sign = np.ones((1, 1, 1, 1, joints.shape[-1]), np.float32)
-    sign[..., axis] = -1.0
+    sign[..., 0] = -1.0
     chosen = jax.random.bernoulli(key, share, _per_clip(joints))
     turned = joints[:, :, :, order] * sign
     return (

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from gpsattn_jax.data.skeletons.csv_tables import read_table
-from gpsattn_jax.data.skeletons.messages import first_of, notice
+from gpsattn_jax.data.skeletons.messages import first_of, notice, shortened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,9 @@ def read_labels(table: pathlib.Path, suffixes: Sequence[str]) -> dict[str, Entry
     content = read_table(table)
     header, rows = content.header, content.rows
     if not {"name", "label"} <= set(header):
-        raise ValueError(f"{table}: must have the columns name, label; got {header}.")
+        raise ValueError(
+            f"{table}: must have the columns name, label; got {shortened(header)}."
+        )
     long = [f"row {line}" for line, row in rows if any(row[len(header) :])]
     if long:
         raise ValueError(

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from gpsattn_jax.data.files.reader_errors import shorten
+
 _MOST_LETTERS = 60
 _MOST_DIGITS = 40
 _DEPTH = 2  # containers within containers that are shown
@@ -19,7 +21,8 @@ def shortened(value: Any) -> str:
 def first_of(words: list[str], count: int = 10) -> str:
     """The first of some words and how many follow: for messages."""
     more = len(words) - count
-    return ", ".join(words[:count]) + (f" and {more} more" if more > 0 else "")
+    first = [shorten(word, 200) for word in words[:count]]
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
 def notice(text: str) -> None:

@@ -1,5 +1,6 @@
 """Images decoded once: the same pixels, made anew when stale, never half used."""
 
+import dataclasses
 import pickle
 import threading
 
@@ -56,7 +57,8 @@ def test_cached_images_are_the_images(images, tmp_path, monkeypatch):
 def test_stale_and_other_caches_are_made_anew(images, tmp_path, monkeypatch):
     made = times_made(monkeypatch)
     with_decoded_cache(images, tmp_path / "cache")
-    with_decoded_cache(images, tmp_path / "cache", size=16)
+    small = dataclasses.replace(images.crop, size=16, share=1.0)
+    with_decoded_cache(dataclasses.replace(images, crop=small), tmp_path / "cache")
     with_decoded_cache(images.take(np.arange(5)), tmp_path / "cache")
     assert len(set(made)) == 3
     Image.new("RGB", (24, 24), "red").save(images.store.name(0))

@@ -56,7 +56,6 @@ def frames_from(
     stream: Any,
     clock: Clock,
     start: float,
-    damage: Damage | None = None,
 ) -> Iterator[tuple[Any, float]]:
     """As `timed_frames`, beginning at `start` seconds or somewhat before it.
 
@@ -65,10 +64,9 @@ def frames_from(
         stream: of it.
         clock: of the file.
         start: seconds on the file's clock.
-        damage: counts what could not be decoded.
     """
     if clock.restarts:  # a seek goes by the file's own clock, and ends anywhere
-        yield from _frames_counted(container.name, stream.index, clock, start, damage)
+        yield from _frames_counted(container.name, stream.index, clock, start)
         return
     for back in (0.0, 5.0, None):
         target = 0.0 if back is None else max(0.0, start - back)
@@ -78,7 +76,7 @@ def frames_from(
             if back is None:
                 raise
             continue
-        frames = timed_frames(container, stream, clock, damage)
+        frames = timed_frames(container, stream, clock)
         first = next(frames, None)
         # An index may point behind the time asked for; then begin earlier.
         if first is not None and (first[1] <= start + SLACK or back is None):
@@ -108,14 +106,14 @@ def spans(
         yield frame, time, time + float(own)
 
 
-def _frames_counted(name, index, clock, start, damage):
+def _frames_counted(name, index, clock, start):
     """The frames from the key frame before `start`, found by counting packets."""
     with video_streams.open_video(name.removeprefix("file:")) as container:
         stream = container.streams[index]
         if stream.type == "video":
             stream.thread_type = "AUTO"
         skip = clock.key_before(index, start)
-        yield from timed_frames(container, stream, clock, damage, skip=skip)
+        yield from timed_frames(container, stream, clock, skip=skip)
 
 
 def _decode(container, stream, clock, damage, skip):
