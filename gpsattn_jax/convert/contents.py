@@ -11,7 +11,7 @@ import safetensors
 from gpsattn_jax.convert.torch_pickle import ADVICE, read_torch_pickle
 from gpsattn_jax.data.files.numpy_files import read_npz
 from gpsattn_jax.data.files.pickles import Inert
-from gpsattn_jax.data.files.reader_errors import readable
+from gpsattn_jax.reader_errors import readable
 
 SUFFIXES = (".pth", ".pt", ".pkl", ".tar", ".bin", ".ckpt", ".npz", ".safetensors")
 

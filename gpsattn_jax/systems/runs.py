@@ -15,8 +15,8 @@ from gpsattn_jax.convert.graft import Fit, fit_relative_table
 from gpsattn_jax.convert.recognition import recognize
 from gpsattn_jax.convert.rewrite import config_of
 from gpsattn_jax.convert.saved import check_bounds
-from gpsattn_jax.files import readable
 from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.reader_errors import readable
 from gpsattn_jax.systems import CHECKPOINTS
 from gpsattn_jax.systems.grids import grid_folders
 from gpsattn_jax.training.config import Machine

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from gpsattn_jax.files import open_regular
+from gpsattn_jax.reader_errors import open_regular
 
 NAME = "checksums.txt"
 # Orbax writes these again after the checksums; no number of a run is in them.

@@ -11,7 +11,7 @@ import chex
 import jax
 
 from gpsattn_jax.configs import default_values
-from gpsattn_jax.files import readable
+from gpsattn_jax.reader_errors import readable
 from gpsattn_jax.training.checkpoints import Checkpoints
 from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine, TrainConfig

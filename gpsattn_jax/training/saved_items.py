@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from gpsattn_jax.files import open_regular
+from gpsattn_jax.reader_errors import open_regular
 from gpsattn_jax.training.checksums import STEP_FILES, Damaged
 from gpsattn_jax.training.optimizers import path_name
 

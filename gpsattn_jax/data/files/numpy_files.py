@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import open_regular, readable
+from gpsattn_jax.reader_errors import open_regular, readable
 
 # An array may unpack to this many bytes, or to so many times the bytes that it takes in
 # the file: zeros pack a thousandfold, and a small file of them fills the memory.

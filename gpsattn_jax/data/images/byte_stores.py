@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import open_regular, readable
 from gpsattn_jax.data.images.decode import MOST_BYTES
+from gpsattn_jax.reader_errors import open_regular, readable
 
 
 class ByteStore(Protocol):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import readable
 from gpsattn_jax.data.images.byte_stores import Paths, ZipMembers
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.decode import SUFFIXES
@@ -21,6 +20,7 @@ from gpsattn_jax.data.images.walk import (
     is_visible,
 )
 from gpsattn_jax.files import as_text
+from gpsattn_jax.reader_errors import readable
 
 # The WordNet names of Imagenette's and Imagewoof's classes.
 WORDNET = {

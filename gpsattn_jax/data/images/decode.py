@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import open_regular
 from gpsattn_jax.data.images.deep_pixels import (
     check_colours,
     declared_bits,
     has_high_bytes,
     to_eight_bits,
 )
+from gpsattn_jax.reader_errors import open_regular
 
 Source = str | os.PathLike | bytes | np.ndarray
 Box = tuple[float, float, float, float]  # left, upper, right, lower

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from gpsattn_jax.data.cache_folder import default_folder, fingerprint
-from gpsattn_jax.data.files.reader_errors import readable
 from gpsattn_jax.data.images.files import ImageFiles
 from gpsattn_jax.data.threads import in_threads
 from gpsattn_jax.files import replaced
 from gpsattn_jax.progress import with_progress
+from gpsattn_jax.reader_errors import readable
 
 _VERSION = 2  # of what becomes of a file; another one makes all caches again
 

@@ -5,8 +5,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from gpsattn_jax.data.files.reader_errors import open_regular
 from gpsattn_jax.data.images.decode import SUFFIXES
+from gpsattn_jax.reader_errors import open_regular
 
 # What systems leave lying about in folders of pictures.
 LITTER = {

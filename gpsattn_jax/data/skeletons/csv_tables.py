@@ -6,7 +6,7 @@ import io
 import os
 import pathlib
 
-from gpsattn_jax.data.files.reader_errors import read_text
+from gpsattn_jax.reader_errors import read_text
 
 MOST_BYTES = 2**30  # of a table
 _DELIMITERS = (",", ";", "\t")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import shorten
+from gpsattn_jax.reader_errors import shorten
 
 _MOST_LETTERS = 60
 _MOST_DIGITS = 40

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import read_text, readable, shorten
+from gpsattn_jax.reader_errors import read_text, readable, shorten
 
 COLUMNS = ("video", "user", "start", "end")
 MOST_BYTES = 2**26  # of a file

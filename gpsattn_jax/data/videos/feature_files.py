@@ -12,7 +12,6 @@ from typing import Any
 
 import h5py
 
-from gpsattn_jax.data.files.reader_errors import check_file, readable
 from gpsattn_jax.data.videos.feature_fields import LAYOUTS, read_fields
 from gpsattn_jax.data.videos.feature_groups import (
     FeatureGroup,
@@ -23,6 +22,7 @@ from gpsattn_jax.data.videos.hdf5_heaps import check_heaps
 from gpsattn_jax.data.videos.split_files import check_split, read_splits
 from gpsattn_jax.data.videos.videos import Video, by_number
 from gpsattn_jax.files import replaced
+from gpsattn_jax.reader_errors import check_file, readable
 
 __all__ = ["LAYOUTS", "check_split", "read_splits", "read_videos", "write_videos"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gpsattn_jax.data.files.reader_errors import readable, shorten
+from gpsattn_jax.reader_errors import readable, shorten
 
 MOST_BYTES = 2**30  # of an array
 _RATIO = 1100  # bytes of an array for each that is stored; gzip's best is 1032

@@ -11,8 +11,8 @@ import pathlib
 import sys
 from collections.abc import Collection, Mapping
 
-from gpsattn_jax.data.files.reader_errors import read_text, readable, shorten
 from gpsattn_jax.data.videos.videos import Video, by_number
+from gpsattn_jax.reader_errors import read_text, readable, shorten
 
 SIDES = ("train_keys", "val_keys", "test_keys")
 _MOST_JSON, _MOST_YAML = 2**26, 2**20  # bytes

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax import export as jax_export
 
-from gpsattn_jax.data.files.reader_errors import check_file, shorten
+from gpsattn_jax.reader_errors import check_file, shorten
 from gpsattn_jax.systems.export.inspection import (
     inspect,
     read_description,

@@ -19,7 +19,7 @@ from jax import export as jax_export
 from jax.extend.mlir import deserialize_portable_artifact, ir
 from jax.interpreters import mlir
 
-from gpsattn_jax.data.files.reader_errors import read_text, readable, shorten
+from gpsattn_jax.reader_errors import read_text, readable, shorten
 
 # Custom calls in what we export: a batch of at least one is asserted.
 CALLS = {"shape_assertion"}

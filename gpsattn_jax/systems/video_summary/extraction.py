@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpsattn_jax import evaluation
-from gpsattn_jax.data.files.reader_errors import shorten
 from gpsattn_jax.data.videos.videos import Video
 from gpsattn_jax.files import as_text
+from gpsattn_jax.reader_errors import shorten
 from gpsattn_jax.systems.video_summary import frame_features
 from gpsattn_jax.systems.video_summary import shots as video_shots
 from gpsattn_jax.systems.video_summary.run import check_output

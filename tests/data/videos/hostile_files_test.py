@@ -15,12 +15,6 @@ import pytest
 
 h5py = pytest.importorskip("h5py", reason="needs h5py (extra: data)")
 
-from gpsattn_jax.data.files.reader_errors import (  # noqa: E402
-    check_file,
-    read_text,
-    readable,
-    shorten,
-)
 from gpsattn_jax.data.videos.annotations import read_annotations  # noqa: E402
 from gpsattn_jax.data.videos.feature_files import (  # noqa: E402
     read_videos,
@@ -28,6 +22,12 @@ from gpsattn_jax.data.videos.feature_files import (  # noqa: E402
 )
 from gpsattn_jax.data.videos.hdf5_heaps import check_heaps  # noqa: E402
 from gpsattn_jax.data.videos.split_files import read_splits  # noqa: E402
+from gpsattn_jax.reader_errors import (  # noqa: E402
+    check_file,
+    read_text,
+    readable,
+    shorten,
+)
 from tests.data.videos.annotated_videos import annotated, write_splits  # noqa: E402
 
 CASES = pathlib.Path(__file__).resolve().parents[4] / "shared" / "cases" / "attacks"
