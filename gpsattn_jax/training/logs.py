@@ -9,8 +9,9 @@ from typing import Any, TextIO, TypeGuard
 
 import jax
 
+from gpsattn_jax.files import replaced
 from gpsattn_jax.progress import Display, clock
-from gpsattn_jax.reader_errors import open_regular, replaced
+from gpsattn_jax.reader_errors import open_regular
 
 
 class MetricLog:
