@@ -67,10 +67,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
         if not wants_details():
             _hush_libraries()
         _print_any_name()
-        status = answered(argv)
-        if status == 130:
-            interrupts.leave_at_next()
-        return status
+        return answered(argv)
 
     @interrupts.interruptible("Interrupted.")
     def answered(argv):
@@ -83,6 +80,9 @@ def run(main: Callable[[list[str]], Any]) -> None:
             _hang_up()
             return 141  # as a shell has it for SIGPIPE
         except KeyboardInterrupt as stop:
+            # What says where it stopped has agreed on it with other processes, and
+            # they end together.
+            interrupts.leave(60 if str(stop) else 3)
             print(f"\n{str(stop) or 'Interrupted.'}", file=sys.stderr)
             return 130
         except (ValueError, OSError, ImportError, FloatingPointError) as error:

@@ -1,6 +1,8 @@
 """Ctrl-C: two presses at once are one, and a later one helps even in native code."""
 
+import atexit
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -38,12 +40,25 @@ class Presses:
         self._last = -float("inf")
 
 
-def leave_at_next() -> None:
-    """From here on, while the process ends, a new Ctrl-C ends it at once."""
+def leave(seconds: float) -> None:
+    """To be called when a command ends by Ctrl-C: a new one ends it at once.
+
+    Args:
+        seconds: after which it ends by itself. Python waits for all threads, and one
+            that Ctrl-C met as it began may wait for work for ever.
+    """
+    timer = threading.Timer(seconds, os._exit, (130,))
+    timer.daemon = True
+    timer.start()
     if threading.current_thread() is threading.main_thread():
         presses = Presses()
         presses.new()
-        signal.signal(signal.SIGINT, lambda *_: presses.new() and os._exit(130))
+        signal.signal(signal.SIGINT, functools.partial(_leave, presses))
+
+
+def _leave(presses, number, frame):
+    if presses.new():
+        os._exit(128 + number)
 
 
 @contextlib.contextmanager
@@ -87,8 +102,16 @@ def interruptible(say: str) -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(before)
         written.close()
-        signal.signal(signal.SIGINT, earlier)
+        if signal.getsignal(signal.SIGINT) is answer:  # not so after `leave`
+            signal.signal(signal.SIGINT, earlier)
         sys.unraisablehook = hook
+
+
+@atexit.register
+def _deafen():
+    """Python gives its own handlers up last of all, and a signal would kill it then."""
+    if getattr(signal.getsignal(signal.SIGINT), "func", None) is _leave:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _watch(watched, say):

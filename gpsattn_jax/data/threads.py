@@ -1,5 +1,6 @@
 """A function mapped over items in threads, for what leaves the interpreter free."""
 
+import collections
 import concurrent.futures
 import functools
 import os
@@ -28,7 +29,20 @@ def in_threads(
         return
     for start in range(0, len(items), _AT_ONCE):
         chunk = items[start : start + _AT_ONCE]
-        yield from _pool(os.getpid(), threads).map(function, chunk)
+        yield from _results(_pool(os.getpid(), threads), function, chunk)
+
+
+def _results(pool, function, items):
+    """As `pool.map`, which on Ctrl-C may leave thousands of items to be done at exit."""
+    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 @functools.cache

@@ -72,6 +72,38 @@ def test_stopped_and_resumed_run_ends_with_the_same_bits(tmp_path, capsys):
     assert_same_bits(straight, resumed)
 
 
+def test_a_double_press_while_compiling_is_one_and_is_not_lost(tmp_path):
+    class Pressed(Linear):
+        def apply(self, *arguments, train=False, **options):
+            if train and not pressed:
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(0.02)
+                pressed.append(1)
+            return super().apply(*arguments, train=train, **options)
+
+    pressed = []
+    with pytest.raises(KeyboardInterrupt, match="Stopped after step 1; the same"):
+        run(tmp_path, network=Pressed())
+    with open_checkpoints(tmp_path) as checkpoints:
+        assert pressed and checkpoints.latest() == 1
+
+
+def test_the_log_has_each_steps_learning_rate(tmp_path):
+    config = dataclasses.replace(CONFIG, warmup_steps=10, learning_rate=0.5)
+    run(tmp_path, config)
+    rates = {
+        line["step"]: line["learning_rate"]
+        for line in read_metrics(tmp_path)
+        if "learning_rate" in line
+    }
+    # The first step has 0, the eleventh the highest; a cosine follows.
+    assert rates[3] == pytest.approx(0.5 * 2 / 10)
+    assert rates[9] == pytest.approx(0.5 * 8 / 10)
+    assert rates[15] == pytest.approx(0.25 * (1 + np.cos(np.pi * 4 / 10)))
+    assert sorted(rates) == [3, 6, 9, 12, 15, 18, 20]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_steps_are_saved_before_a_dead_worker_ends_the_run(tmp_path):
     straight = run(tmp_path / "straight")

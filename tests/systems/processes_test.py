@@ -1,0 +1,166 @@
+"""Several processes: one that is lost, or never comes, ends the others in one line."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gpsattn_jax.systems.grids import latest_step
+from gpsattn_jax.training import supervisor
+from gpsattn_jax.training.config import Machine
+
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = (
+    "--model.layers=1",
+    "--model.widths=8",
+    "--model.mixers=gsa",
+    "--train.batch_size=8",
+    "--train.num_steps=100000",
+    "--train.evaluate_every=10",
+    "--train.log_every=5",
+    "--nobaselines",
+)
+MACHINE = Machine(
+    distributed="manual", coordinator="localhost:1", num_processes=3, process_id=1
+)
+SILENT = "unhealthy (stopped sending heartbeats):\n0\n2\nThe tasks have crashed."
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def start(workdir, port, number, *arguments):
+    command = [
+        sys.executable,
+        "experiments/gsanet.py",
+        *TINY,
+        f"--workdir={workdir}",
+        "--distributed=manual",
+        f"--coordinator=localhost:{port}",
+        "--num_processes=2",
+        f"--process_id={number}",
+        "--heartbeat_timeout=6",
+        *arguments,
+    ]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+    )
+
+
+def wait_for(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} never came.")
+
+
+def answers(host, port):
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [1, 0])
+def test_a_lost_process_ends_the_other_in_one_line(tmp_path, lost):
+    port = free_port()
+    both = [start(tmp_path, port, number) for number in (0, 1)]
+    wait_for(both[0], "step 20/")
+    assert answers("127.0.0.1", port)
+    # A server on every interface would answer here, too.
+    assert not answers("127.0.0.2", port)
+    both[lost].kill()
+    text, _ = both[1 - lost].communicate(timeout=120)
+    both[lost].communicate(timeout=30)  # its worker is gone: the pipe has an end
+    said = text[text.index("Error:") :].strip().splitlines()
+    assert len(said) == 1, text
+    step = latest_step(tmp_path)
+    assert step % 10 == 0 and step > 0
+    assert re.fullmatch(
+        rf"Error: process {lost} of 2 was lost.*; the same command, on all of them, "
+        rf"goes on from step {step}\.",
+        said[0],
+    )
+    assert both[1 - lost].returncode == 1
+
+
+@pytest.mark.slow
+def test_a_lost_run_goes_on_and_ctrl_c_stops_both(tmp_path):
+    port = free_port()
+    both = [start(tmp_path, port, number) for number in (0, 1)]
+    wait_for(both[0], "step 20/")
+    both[1].kill()
+    for process in both:
+        process.communicate(timeout=120)
+    step, port = latest_step(tmp_path), free_port()
+    both = [start(tmp_path, port, number) for number in (0, 1)]
+    wait_for(both[0], f"Going on from step {step} ")
+    wait_for(both[0], "examples/s")
+    both[1].send_signal(signal.SIGINT)
+    texts = [process.communicate(timeout=120)[0] for process in both]
+    stops = {re.search(r"Stopped after step (\d+)", text)[1] for text in texts}
+    assert len(stops) == 1
+    assert [process.returncode for process in both] == [130, 130]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_process_that_never_comes_ends_the_other_in_one_line(tmp_path, number):
+    began = time.monotonic()
+    process = start(tmp_path, free_port(), number, "--meeting_timeout=5")
+    text, _ = process.communicate(timeout=120)
+    assert time.monotonic() - began < 100  # JAX by itself waits for 300 s
+    assert process.returncode == 1
+    assert len(text.strip().splitlines()) == 1
+    assert re.search(rf"process {1 - number} (of 2 )?was not there at localhost", text)
+    assert "within 5 s (--meeting_timeout)" in text and "from step 0." in text
+
+
+@pytest.mark.parametrize(
+    ("messages", "status", "line"),
+    [
+        (SILENT, -6, r"processes 0, 2 of 3 were lost .*30 s, --heartbeat_timeout"),
+        (
+            "/xla.coordination.CoordinationService/PollForError",
+            -6,
+            "process 0 of 3 was",
+        ),
+        ("", supervisor._LOST, "process 0 of 3 was lost"),
+        ("", -9, r"this process was ended \(SIGKILL, as the system does"),
+        ("F1128 06:54:39 file.cc:1] No memory.", -6, r"SIGABRT\): F1128.* No memory"),
+    ],
+)
+def test_what_a_worker_left_is_read_as_one_line(messages, status, line):
+    found, code = supervisor._verdict(messages, status, MACHINE)
+    assert re.search(line, found) and "\n" not in found
+    assert code == (1 if status != -9 and "F1128" not in messages else 128 - status)
+
+
+def test_a_process_number_is_one_of_them():
+    with pytest.raises(ValueError, match="must be less than num_processes=2"):
+        Machine(distributed="manual", coordinator="a:1", num_processes=2, process_id=2)
+
+
+def test_the_newest_step_is_of_the_run_saved_last(tmp_path):
+    assert latest_step(tmp_path) == 0
+    for place, name in enumerate(["seed-0/checkpoints/40", "seed-1/checkpoints/10"]):
+        (tmp_path / name).mkdir(parents=True)
+        os.utime(tmp_path / name, (place, place))
+    (tmp_path / "seed-1/checkpoints/20.orbax-checkpoint-tmp").mkdir()
+    assert latest_step(tmp_path) == 10
