@@ -65,6 +65,8 @@ def pytest_collection_modifyitems(config, items):
 
 def _for_the_newest(item):
     """Golden, kernel, module and floor tests and one training, but no slow ones."""
+    if item.get_closest_marker("one_jax"):
+        return False
     if any(map(item.get_closest_marker, OPTIONAL)):
         return item.get_closest_marker("newest") is not None
     known = not NEWEST.isdisjoint(item.path.relative_to(TESTS).parts)
@@ -112,6 +114,15 @@ def _options_with(more):
         return make(*arguments, env_options_overrides=overrides, **options)
 
     return make_options
+
+
+@pytest.fixture
+def hurried_processes(monkeypatch):
+    """Processes that the test starts compile in a hurry: where no number counts."""
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+    flags = [f"--{name}={int(value)}" for name, value in _old_emitters().items()]
+    before = os.environ.get("XLA_FLAGS", "")
+    monkeypatch.setenv("XLA_FLAGS", " ".join([before, *flags]).strip())
 
 
 @pytest.fixture(scope="session")
