@@ -1,5 +1,6 @@
 """What all tests share: which of them run, data beside the repository, a strict JAX."""
 
+import functools
 import importlib
 import os
 import sys
@@ -13,6 +14,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
 import pytest
+from jax._src import compiler
 
 TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared"
@@ -63,6 +65,8 @@ def pytest_collection_modifyitems(config, items):
 
 def _for_the_newest(item):
     """Golden, kernel, module and floor tests and one training, but no slow ones."""
+    if item.get_closest_marker("one_jax"):
+        return False
     if any(map(item.get_closest_marker, OPTIONAL)):
         return item.get_closest_marker("newest") is not None
     known = not NEWEST.isdisjoint(item.path.relative_to(TESTS).parts)
@@ -71,12 +75,54 @@ def _for_the_newest(item):
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_in_a_hurry(request):
-    """LLVM's optimizations cost half of all time; kernels and scripts have them all."""
-    before = jax.config.values["jax_disable_most_optimizations"]
+    """Compiling is most of all time; kernels and scripts have the compiler of users.
+
+    The others do without LLVM's optimizations, half of that time, and with XLA's old
+    emitters of CPU code, a third of the rest.
+    """
     hurry = OPTIMIZED.isdisjoint(request.path.relative_to(TESTS).parts)
-    jax.config.update("jax_disable_most_optimizations", hurry)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    before = jax.config.values["jax_disable_most_optimizations"]
+    with pytest.MonkeyPatch.context() as patch:
+        if hurry and _old_emitters():
+            # No setting reaches whatever is compiled, operations by themselves as well.
+            options = _options_with(_old_emitters())
+            patch.setattr(compiler, "get_compile_options", options)
+        if not hurry:
+            jax.clear_caches()  # of what JAX itself compiled in a hurry before
+        jax.config.update("jax_disable_most_optimizations", hurry)
+        yield
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+@functools.cache
+def _old_emitters():
+    """XLA's option for them; {} where it has new ones alone."""
+    option = {"xla_cpu_use_fusion_emitters": False}
+    try:
+        jax.jit(lambda: 0, compiler_options=option).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return option
+
+
+def _options_with(more):
+    """JAX's maker of compile options; `more` goes into all that it makes."""
+    make = compiler.get_compile_options
+
+    def make_options(*arguments, env_options_overrides=None, **options):
+        overrides = more | (env_options_overrides or {})
+        return make(*arguments, env_options_overrides=overrides, **options)
+
+    return make_options
+
+
+@pytest.fixture
+def hurried_processes(monkeypatch):
+    """Processes that the test starts compile in a hurry: where no number counts."""
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+    flags = [f"--{name}={int(value)}" for name, value in _old_emitters().items()]
+    before = os.environ.get("XLA_FLAGS", "")
+    monkeypatch.setenv("XLA_FLAGS", " ".join([before, *flags]).strip())
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,6 @@ def dev(tmp_path, monkeypatch):
     spec.loader.exec_module(module)
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_text((ROOT / name).read_text())
-    (tmp_path / "dev.py").touch()  # what the lock is on
     monkeypatch.setattr(module, "ROOT", tmp_path)
     return module
 
@@ -170,6 +169,7 @@ def test_uv_comes_first_but_never_for_torch(dev, monkeypatch):
     (only_pip,) = dev.install_commands("python", {"torch"})
     for command in (only_pip, dev.torch_command("python")):
         assert command[1:4] == ["-m", "pip", "install"]
+        assert "--no-compile" in command
 
 
 def test_uv_makes_the_venv_where_python_cannot(dev, monkeypatch):
@@ -279,9 +279,41 @@ def test_each_job_has_its_environment(dev, monkeypatch):
     for job in ("test", "test-newest"):
         dev.main([job, job])
     first, last = (str(dev.ROOT / name) for name in (".venv", ".venv-newest"))
-    assert started[0].startswith(first + os.sep) and started[1] == ("test", None)
+    assert started[0].startswith(first + os.sep)
+    assert started[1] == ("test", dev.Venv(".venv").variables())
     assert started[2].startswith(last + os.sep)
-    assert started[3] == ("test-newest", dev.FLAX_TO_COME)
+    variables = dev.Venv(".venv-newest").variables()
+    assert started[3] == ("test-newest", variables | dev.FLAX_TO_COME)
+
+
+def test_jobs_keep_bytecode_in_their_environment(dev, venv, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (dev.ROOT / "module.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(dev.ROOT))
+    dev.run([sys.executable, "-c", "import module"], venv.variables())
+    assert list((venv.folder / "pycache").glob("**/module.*.pyc"))
+    assert not (dev.ROOT / "__pycache__").exists()
+
+
+def test_installing_alone_runs_no_job(dev, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(dev, "prepare", lambda venv, more: prepared.append(more))
+    monkeypatch.setattr(dev, "run", lambda *_: pytest.fail("ran a job"))
+    assert dev.main(["install", "test", "--all"]) == 0
+    assert prepared == [dev.EXTRAS["test"] | {"torch"}]
+    with pytest.raises(SystemExit):
+        dev.main(["install"])
+
+
+def test_two_environments_are_made_at_once_and_one_by_one_process(dev, capsys):
+    fcntl = pytest.importorskip("fcntl")
+    first, last = dev.ROOT / ".venv", dev.ROOT / ".venv-newest"
+    with dev.locked(first), dev.locked(last):
+        other = os.open(first, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(other)
+    assert "waiting" not in capsys.readouterr().err
 
 
 def test_unknown_job_lists_the_jobs(dev, capsys):

@@ -65,6 +65,7 @@ def test_missing_run_is_answered_in_a_line(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurried_processes")
 def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path):
     command = (*SMALL, "--train.num_steps=100000", f"--workdir={tmp_path}")
     process = start(*command)
@@ -82,6 +83,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurried_processes")
 def test_killed_runs_end_like_an_undisturbed_one(tmp_path):
     """Kills at several moments, some of them inside a save."""
     command = (*SMALL, "--train.num_steps=200")

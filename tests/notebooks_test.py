@@ -15,6 +15,7 @@ def test_no_outputs_are_stored(path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurried_processes")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_runs(path, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient", reason="needs nbclient (extra: test)")

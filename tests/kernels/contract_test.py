@@ -2,7 +2,8 @@
 
 What covers what: mapping twice over chosen axes covers mapping once over the first; the
 twins' compiled variant, the compiled gradients and `jit_test.py` cover `jax.jit`; one
-test asks for three dtypes, since it traces and computes nothing.
+test asks for three dtypes, since it traces and computes nothing. On a second JAX the
+twins, the gradients in double precision and the dtypes stand for what `one_jax` marks.
 """
 
 import chex
@@ -43,6 +44,7 @@ class Twins(chex.TestCase):
             chex.assert_trees_all_close(out, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.one_jax
 @each_kernel
 def test_agrees_with_its_twin_in_double_precision(row, x64):
     arrays = row.make()
@@ -106,6 +108,7 @@ def test_gradients_in_double_precision(row, x64):
     )
 
 
+@pytest.mark.one_jax
 @each_kernel
 def test_gradients_in_bfloat16(row):
     arrays = cast(row.make(), jnp.bfloat16)
@@ -120,6 +123,7 @@ def test_gradients_in_bfloat16(row):
 SUMMED = {name: row for name, row in KERNELS.items() if row.kernel is not kernels.gelu}
 
 
+@pytest.mark.one_jax
 @pytest.mark.parametrize("row", SUMMED.values(), ids=SUMMED.keys())
 @pytest.mark.parametrize("length", [8, 2048])
 def test_bfloat16_errors_do_not_grow_with_length(row, length):
@@ -135,6 +139,7 @@ def test_bfloat16_errors_do_not_grow_with_length(row, length):
     assert relative_error(narrow, wide) < 2**-7
 
 
+@pytest.mark.one_jax
 @each_kernel
 def test_no_matmul_sums_in_bfloat16(row):
     """What the test above cannot see where the processor happens to use float32."""

@@ -1,6 +1,7 @@
 """GSA-ResNets: counted parameters and FLOPs, sizes, options; and the counter itself."""
 
 import dataclasses
+import functools
 import re
 
 import jax
@@ -30,8 +31,14 @@ def plain(config):
     return dataclasses.replace(config, mixers=("conv",) * len(config.layers))
 
 
+@functools.cache
+def shapes_of(config):
+    """Shapes of parameters and state; a large network takes seconds."""
+    return gsanet.build(config).shapes()
+
+
 def leaf_shapes(config):
-    params, state = gsanet.build(config).shapes()
+    params, state = shapes_of(config)
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
@@ -39,7 +46,7 @@ def leaf_shapes(config):
 
 
 def count_parameters(config):
-    params, _ = gsanet.build(config).shapes()
+    params, _ = shapes_of(config)
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
@@ -66,7 +73,7 @@ def test_flops(name):
     counts = []
     for variant in (config, plain(config)):
         network = gsanet.build(variant)
-        counts.append(count_flops(network.apply, *network.shapes(), image))
+        counts.append(count_flops(network.apply, *shapes_of(variant), image))
     assert tuple(f"{count / 1e9:.2f}" for count in counts) == FLOPS[name]
 
 

@@ -178,6 +178,7 @@ command_line.run(ROW)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurried_processes")
 def test_the_command_line_serves_it(tmp_path, picture):
     script = tmp_path / "toy.py"
     script.write_text(SCRIPT)

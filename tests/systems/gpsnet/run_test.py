@@ -212,7 +212,7 @@ def test_a_run_knows_its_skeleton(run):
         gpsnet.probabilities(trained_run, three)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # as pglsum's and transxnet's, and each recipe's in fit_test
 def test_a_stopped_run_ends_like_an_undisturbed_one(folder, tmp_path, monkeypatch):
     config = changed(
         gpsnet_small.config(*folder), train={"num_steps": 6, "evaluate_every": 3}
