@@ -1,24 +1,24 @@
-"""PGL-SUM: forward and forward with backward, time and memory by length; an epoch.
+"""PGL-SUM beside its operators in PyTorch: time by length, memory, an epoch.
 
-Each row runs in a process of its own, since peak memory is a process's. CPU-seconds are
-those of all threads; the official figures are of one thread, on a machine whose matrix
-products run at 103 GFLOP/s a core, and are given here at the rate measured beside ours.
+The peer is a restatement under the official names (`pglsum_torch`), with the same
+weights, compared before it is timed: as shipped, where each head makes its positions
+again, and with positions made once for all heads. Each length runs in a process of its
+own, since peak memory is a process's; ours is read before PyTorch is imported.
 """
 
 import functools
 import json
 import resource
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import timing
+from gpsattn_jax.convert.pglsum import to_torch
 from gpsattn_jax.data.videos.videos import Video, VideoSet
 from gpsattn_jax.models import pglsum
 from gpsattn_jax.systems.pglsum.setups import PAPER
@@ -30,55 +30,41 @@ from gpsattn_jax.training.step import train_step
 HEAD = (
     "what",
     "steps",
-    "CPU-s",
-    "wall s",
-    "official CPU-s, at this rate",
-    "times less CPU",
-    "times less wall",
-    "peak GB (official)",
-    "matmul GFLOP/s a CPU-s",
+    "ours ms",
+    "PyTorch as shipped / ours",
+    "positions made once / ours",
+    "peak GB",
+    *timing.COLUMNS,
 )
-# CPU-seconds and peak GB of the official model (the specification, section 7).
-OFFICIAL = {
-    ("forward", 320): (0.063, 0.29),
-    ("forward", 1000): (0.314, 0.40),
-    ("forward", 5000): (9.84, 1.17),
-    ("forward and backward", 320): (0.158, 0.35),
-    ("forward and backward", 1000): (0.726, 0.61),
-    ("forward and backward", 5000): (20.8, 3.84),
-}
-OFFICIAL_RATE = 103.0
-SIDE = 1024
+PASSES = ("forward", "forward and backward")
+LENGTHS = (320, 1000, 5000)
+LONG = (7200, 50_000)  # ours alone
 
 
 def rows(seconds: float) -> Iterator[tuple[str, ...]]:
     """By length, then a training epoch: the cells of HEAD."""
-    for what, steps in (*OFFICIAL, ("forward", 7200), ("forward", 50_000)):
-        yield _cells(what, steps, _measured(what, steps, seconds))
+    cases = [(what, steps) for what in PASSES for steps in LENGTHS]
+    for what, steps in (*cases, *((PASSES[0], steps) for steps in LONG)):
+        yield _in_a_process(what, steps, seconds)
     yield epoch_row(seconds)
     yield epoch_row(seconds, steps=30, channels=96)
 
 
-def _measured(what, steps, seconds):
-    """[CPU-s, wall s, GFLOP/s, peak GB], from a fresh process."""
-    call = f"pglsum.measure({what!r}, {steps}, {seconds})"
-    code = f"from benchmarks import pglsum; pglsum.tell({call})"
+def _in_a_process(what, steps, seconds):
+    call = f"json.dumps(pglsum.length_row({what!r}, {steps}, {seconds}))"
+    code = f"import json; from benchmarks import pglsum; print({call})"
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True
     )
-    return json.loads(done.stdout)
+    return tuple(json.loads(done.stdout.splitlines()[-1]))
 
 
-def tell(found: list[float]) -> None:
-    """Prints what a process measured, for the one that asked."""
-    print(json.dumps(found))
-
-
-def measure(what: str, steps: int, seconds: float) -> list[float]:
-    """[CPU-s, wall s, GFLOP/s of a product in a CPU-second, peak GB]; medians."""
-    network = pglsum.build(pglsum.Config())
+def length_row(what: str, steps: int, seconds: float) -> tuple[str, ...]:
+    """One row: the default model on one video."""
+    config = pglsum.Config()
+    network = pglsum.build(config)
     params, state = network.init(jax.random.key(0))
-    features = jax.random.normal(jax.random.key(1), (1, steps, 1024))
+    features = jax.random.normal(jax.random.key(1), (1, steps, config.input_size))
     features /= jnp.linalg.norm(features, axis=-1, keepdims=True)
 
     def scores(params, features):
@@ -87,51 +73,82 @@ def measure(what: str, steps: int, seconds: float) -> list[float]:
     def loss(params, features):
         return jnp.mean((scores(params, features) - 0.3) ** 2)
 
-    function = {"forward": scores, "forward and backward": jax.grad(loss)}[what]
-    run = jax.jit(function).lower(params, features).compile()
-    matrix = jax.random.normal(jax.random.key(2), (SIDE, SIDE))
-    product = jax.jit(jnp.matmul)
-    turns: list[list[float]] = [[], [], []]
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(turns[0]) < (3 if steps < 20_000 else 1):
-        rate, _ = _seconds(lambda: [product(matrix, matrix) for _ in range(5)])
-        cpu, wall = _seconds(lambda: run(params, features))
-        for values, value in zip(
-            turns, (cpu, wall, 5 * 2e-9 * SIDE**3 / rate), strict=True
-        ):
-            values.append(value)
-    kept = [statistics.median(values[1:] or values) for values in turns]
+    train = what != PASSES[0]
+    run = jax.jit(jax.grad(loss) if train else scores)
+    run = run.lower(params, features).compile()
+
+    def ours():
+        return jax.block_until_ready(run(params, features))
+
+    ours()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return [*kept, peak]
+    expected = np.asarray(scores(params, features))[0] if steps <= LENGTHS[-1] else None
+    weights = to_torch(config, params, state)
+    peers = {} if expected is None else make_peers(weights, features, expected, train)
+    costs = timing.costs(
+        {"ours": ours, **timing.matmul(), **peers},
+        seconds=seconds,
+        least=1 if steps == LONG[-1] else 5,
+    )
 
-
-def _seconds(run):
-    """(CPU, wall) seconds of a call."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    jax.block_until_ready(run())
-    return time.process_time() - cpu, time.perf_counter() - wall
-
-
-def _cells(what, steps, found):
-    cpu, wall, rate, peak = found
-    seconds, memory = OFFICIAL.get((what, steps), (None, None))
-    if seconds is not None:
-        seconds *= OFFICIAL_RATE / rate
-
-    def less(ours):
-        return "-" if seconds is None else f"{seconds / ours:.2f}"
+    def ratio(peer):
+        return f"{costs[peer].ms / costs['ours'].ms:.2f}" if peer in costs else "-"
 
     return (
         f"default model, {what}",
         f"{steps:,}",
-        f"{cpu:.3f}",
-        f"{wall:.3f}",
-        "-" if seconds is None else f"{seconds:.3f}",
-        less(cpu),
-        less(wall),
-        f"{peak:.2f}" + (f" ({memory})" if memory else ""),
-        f"{rate:.0f}",
+        f"{costs['ours'].ms:.4g}",
+        ratio("shipped"),
+        ratio("shared"),
+        f"{peak:.2f}",
+        *timing.columns(costs),
     )
+
+
+def make_peers(
+    weights: dict[str, np.ndarray],
+    features: jax.Array,
+    expected: np.ndarray,
+    train: bool,
+) -> dict[str, Callable[[], object]]:
+    """Turns of the same pass in PyTorch; none without it.
+
+    Args:
+        weights: by the official names.
+        features: [1, T, D].
+        expected: our scores [T].
+        train: forward and backward.
+
+    Raises:
+        AssertionError: if theirs and ours differ: a wrong network has no speed.
+    """
+    try:
+        import torch
+
+        from benchmarks.pglsum_torch import Peer
+    except ImportError:
+        return {}
+    x = torch.tensor(np.asarray(features)[0])
+    turns = {}
+    for name, shared in (("shipped", False), ("shared", True)):
+        peer = Peer(pglsum.Config(), shared=shared).eval()
+        peer.load_state_dict({key: torch.tensor(a) for key, a in weights.items()})
+        with torch.no_grad():
+            error = np.abs(peer(x).numpy() - expected).max()
+        if error > 1e-4:
+            raise AssertionError(f"Ours and PyTorch differ by {error:.1e}.")
+        turns[name] = functools.partial(_ask, peer, x, train)
+    return turns
+
+
+def _ask(peer, x, train):
+    import torch
+
+    if not train:
+        with torch.no_grad():
+            return peer(x)
+    peer.zero_grad(set_to_none=True)
+    return ((peer(x) - 0.3) ** 2).mean().backward()
 
 
 def epoch_row(
@@ -186,16 +203,11 @@ def epoch_row(
         seconds=seconds,
         least=3,
     )
-    one, all_ = median["one by one"] / 1e3, median["together"] / 1e3
-    what = f"epoch, {videos} videos of {channels:,} channels (one by one {one:.4f} s)"
+    what = f"epoch, {videos} videos of {channels:,} channels, all at once"
+    together, alone_ms = median["together"], median["one by one"]
     return (
-        what,
+        f"{what}; one by one / at once: {alone_ms / together:.2f}",
         f"{steps}",
-        "-",
-        f"{all_:.4f}",
-        "-",
-        "-",
-        f"{one / all_:.2f}",
-        "-",
-        "-",
+        f"{together:.4g}",
+        *["-"] * (len(HEAD) - 3),
     )

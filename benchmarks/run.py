@@ -9,6 +9,7 @@ import sys
 from absl import app, flags
 
 from benchmarks import timing
+from gpsattn_jax import launch
 
 BENCHMARKS = {
     "gsa_module": "GSA module, C = 256, 8 heads, float32",
@@ -81,4 +82,5 @@ def replace_tables(text: str) -> None:
 
 
 if __name__ == "__main__":
+    launch.preload_allocator()
     app.run(main)

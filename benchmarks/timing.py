@@ -1,11 +1,34 @@
 """Interleaved timing: all candidates take turns in one process; sizes; the machine."""
 
+import dataclasses
 import os
 import pathlib
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+
+# What stands beside every row: how idle the machine was, and where the time goes.
+COLUMNS = ("matmul GFLOP/s", "page faults", "CPU s", "of it system %")
+SIDE = 2048  # of the product that tells the machine's rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a turn takes: medians over the turns, but means of CPU time.
+
+    Attributes:
+        ms: milliseconds on the clock.
+        cpu_ms: of all threads together.
+        system: share of them that the kernel spent, in percent.
+        faults: page faults that needed no disk.
+    """
+
+    ms: float
+    cpu_ms: float
+    system: float
+    faults: float
 
 
 def interleaved(
@@ -14,7 +37,18 @@ def interleaved(
     seconds: float = 4.0,
     least: int = 7,
 ) -> dict[str, float]:
-    """Median milliseconds of each candidate.
+    """Median milliseconds of each candidate; the arguments are those of `costs`."""
+    found = costs(candidates, seconds=seconds, least=least)
+    return {name: cost.ms for name, cost in found.items()}
+
+
+def costs(
+    candidates: Mapping[str, Callable[[], object]],
+    *,
+    seconds: float = 4.0,
+    least: int = 7,
+) -> dict[str, Cost]:
+    """What a turn of each candidate costs.
 
     The candidates take turns, so that a drift of the machine meets all of them alike;
     each has two turns to warm up (and compile) first.
@@ -27,14 +61,58 @@ def interleaved(
     for _ in range(2):
         for run in candidates.values():
             run()
-    times: dict[str, list[float]] = {name: [] for name in candidates}
+    turns: dict[str, list[tuple[float, ...]]] = {name: [] for name in candidates}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[next(iter(times))]) < least:
+    while time.perf_counter() < end or len(turns[next(iter(turns))]) < least:
         for name, run in candidates.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
+            turns[name].append(_turn(run))
+    return {name: _cost(found) for name, found in turns.items()}
+
+
+def matmul() -> dict[str, Callable[[], object]]:
+    """A candidate that shows by its rate how idle the machine is: a float32 product."""
+    import jax
+
+    matrix = jax.random.normal(jax.random.key(0), (SIDE, SIDE))
+    product = jax.jit(jax.numpy.matmul)
+    return {"matmul": lambda: jax.block_until_ready(product(matrix, matrix))}
+
+
+def columns(found: Mapping[str, Cost], name: str = "ours") -> tuple[str, ...]:
+    """The cells of COLUMNS, of a candidate that took turns with `matmul`."""
+    cost = found[name]
+    return (
+        f"{2e-6 * SIDE**3 / found['matmul'].ms:.0f}",
+        f"{cost.faults:.0f}",
+        f"{cost.cpu_ms / 1e3:.3g}",
+        f"{cost.system:.0f}",
+    )
+
+
+def _turn(run):
+    """(wall, user, system) seconds and page faults of a call."""
+    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    run()
+    wall = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return (
+        wall,
+        after.ru_utime - before.ru_utime,
+        after.ru_stime - before.ru_stime,
+        after.ru_minflt - before.ru_minflt,
+    )
+
+
+def _cost(turns):
+    # Sums for what the clock of the kernel gives in ticks.
+    wall, user, system, faults = zip(*turns, strict=True)
+    cpu = sum(user) + sum(system)
+    return Cost(
+        ms=1e3 * statistics.median(wall),
+        cpu_ms=1e3 * cpu / len(turns),
+        system=100 * sum(system) / max(cpu, 1e-9),
+        faults=statistics.median(faults),
+    )
 
 
 def size_of(folder: pathlib.Path) -> int:

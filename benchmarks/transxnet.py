@@ -1,12 +1,10 @@
-"""TransXNet: forward and training step as multiples of their matmul floor.
+"""TransXNet beside the official network's operators in PyTorch, turn by turn.
 
-The floor is the time that the network's multiply-adds would take at the rate of a
-2048^3 float32 matrix product, measured in turns with the network: a machine that slows
-down slows both. A training step counts as three forward passes.
+The peer is a restatement under the official names (`transxnet_torch`), with the same
+weights, compared before it is timed: eager, with channels last, and compiled.
 """
 
 import functools
-import resource
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +13,7 @@ import jax
 import numpy as np
 
 from benchmarks import steps, timing
+from gpsattn_jax.convert.transxnet import to_torch
 from gpsattn_jax.models import transxnet
 from gpsattn_jax.training.config import TrainConfig
 
@@ -22,28 +21,26 @@ HEAD = (
     "network",
     "pass",
     "batch",
+    "ours ms",
+    "PyTorch eager / ours",
+    "channels_last / ours",
+    "torch.compile / ours",
     "trace and compile s",
-    "ms",
-    "images/s",
-    "matmul GFLOP/s",
-    "times the floor",
     "temp MiB",
-    "peak process MiB",
+    *timing.COLUMNS,
 )
-# Multiply-adds of convolutions and attention, 224 px (the specification of the paper's
-# table; layer scales count as 1x1 convolutions).
-MULTIPLY_ADDS = {"tiny": 1.807e9, "small": 4.607e9, "base": 8.353e9}
-SIDE = 2048
+# Compiling takes PyTorch one to two minutes for a shape.
+COMPILED = {("tiny", 1), ("tiny", 8)}
 
 
 def rows(seconds: float) -> Iterator[tuple[str, ...]]:
-    """A training step and the forward pass: the cells of HEAD."""
+    """The forward pass and a training step: the cells of HEAD."""
     if steps.on_cpu():
-        yield step_row("tiny", 8, seconds)
-        for name, batch_size in (("tiny", 1), ("tiny", 8), ("small", 8), ("base", 8)):
+        for name, batch_size in (("tiny", 8), ("tiny", 1), ("small", 8), ("base", 8)):
             yield forward_row(name, batch_size, seconds)
+        yield step_row("tiny", 8, seconds)
         return
-    for name in MULTIPLY_ADDS:
+    for name in transxnet.VARIANTS:
         yield step_row(name, 128, seconds)
         yield forward_row(name, 128, seconds)
 
@@ -65,9 +62,10 @@ def forward_row(name: str, batch_size: int, seconds: float) -> tuple[str, ...]:
     def forward(params, state, images):
         return network.apply(params, state, images)[0]
 
-    compiled, compile_seconds = _compile(jax.jit(forward), params, state, images)
+    compiled, first = _compile(jax.jit(forward), params, state, images)
     run = functools.partial(compiled, params, state, jax.device_put(images))
-    return _row(name, "forward", batch_size, 1, compile_seconds, compiled, run, seconds)
+    peers = forward_peers(name, images, run(), (name, batch_size) in COMPILED)
+    return _row((name, "forward", batch_size), first, compiled, run, peers, seconds)
 
 
 def step_row(name: str, batch_size: int, seconds: float) -> tuple[str, ...]:
@@ -78,7 +76,8 @@ def step_row(name: str, batch_size: int, seconds: float) -> tuple[str, ...]:
     state = steps.make_state(model, config, transxnet.build)
     step = steps.make_step(model, config, transxnet.build)
     batch, key = steps.made_up_batch(model, batch_size), jax.random.key(0)
-    compiled, compile_seconds = _compile(step, state, batch, key)
+    compiled, first = _compile(step, state, batch, key)
+    peers = step_peers(name, batch) if steps.on_cpu() else {}
     batch = jax.device_put(batch)
 
     def run():
@@ -86,8 +85,90 @@ def step_row(name: str, batch_size: int, seconds: float) -> tuple[str, ...]:
         state, metrics = compiled(state, batch, key)
         return state, metrics
 
-    what = "training step, AdamW"
-    return _row(name, what, batch_size, 3, compile_seconds, compiled, run, seconds)
+    what = (name, "training step, AdamW", batch_size)
+    return _row(what, first, compiled, run, peers, seconds)
+
+
+def make_peer(name: str) -> Any:
+    """The peer with our weights; None without PyTorch."""
+    try:
+        import torch
+
+        from benchmarks.transxnet_torch import Peer
+    except ImportError:
+        return None
+    config = transxnet.VARIANTS[name]
+    arrays = to_torch(config, *weights(name))
+    peer = Peer(config).eval()
+    peer.load_state_dict({key: torch.tensor(a) for key, a in arrays.items()})
+    return peer
+
+
+def forward_peers(
+    name: str, images: np.ndarray, expected: Any, compiled: bool
+) -> dict[str, Callable[[], Any]]:
+    """Turns of the forward pass in PyTorch, by name.
+
+    Args:
+        name: of the variant.
+        images: [B, H, W, C].
+        expected: our logits.
+        compiled: with `torch.compile`, too.
+
+    Raises:
+        AssertionError: if theirs and ours differ: a wrong network has no speed.
+    """
+    peer = make_peer(name)
+    if peer is None or not steps.on_cpu():
+        return {}
+    import torch
+
+    planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+    last = planes.contiguous(memory_format=torch.channels_last)
+    other = make_peer(name).to(memory_format=torch.channels_last)
+    calls = {"eager": (peer, planes), "channels_last": (other, last)}
+    if compiled:
+        calls["compile"] = (torch.compile(make_peer(name)), planes)
+    expected = np.asarray(expected)
+
+    def ask(network, x):
+        with torch.no_grad():
+            return network(x)
+
+    for network, x in calls.values():
+        error = np.abs(ask(network, x).numpy() - expected).max()
+        if error > 1e-4 * np.abs(expected).max():
+            raise AssertionError(f"Ours and PyTorch differ by {error:.1e}.")
+    return {key: functools.partial(ask, *call) for key, call in calls.items()}
+
+
+def step_peers(name: str, batch: dict) -> dict[str, Callable[[], Any]]:
+    """The training step in PyTorch: forward, backward, AdamW, eager."""
+    peer = make_peer(name)
+    if peer is None:
+        return {}
+    import torch
+
+    images = np.moveaxis(batch["inputs"]["images"], -1, 1)
+    labels = torch.from_numpy(batch["targets"]["label"]).long()
+
+    def turn(peer, images, optimizer):
+        optimizer.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(peer(images), labels).backward()
+        torch.nn.utils.clip_grad_norm_(peer.parameters(), 1.0)
+        optimizer.step()
+
+    turns = {}
+    for key, memory in (
+        ("eager", torch.contiguous_format),
+        ("channels_last", torch.channels_last),
+    ):
+        peer = make_peer(name).to(memory_format=memory).train()
+        planes = torch.from_numpy(np.ascontiguousarray(images))
+        planes = planes.contiguous(memory_format=memory)
+        optimizer = torch.optim.AdamW(peer.parameters(), 1e-3, weight_decay=0.05)
+        turns[key] = functools.partial(turn, peer, planes, optimizer)
+    return turns
 
 
 def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
@@ -96,38 +177,21 @@ def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
     return compiled, time.perf_counter() - start
 
 
-def _row(
-    name: str,
-    what: str,
-    batch_size: int,
-    forwards: int,
-    compile_seconds: float,
-    compiled: Any,
-    run: Callable[[], Any],
-    seconds: float,
-) -> tuple[str, ...]:
-    matrix = np.random.default_rng(0).standard_normal((SIDE, SIDE), np.float32)
-    matrix = jax.device_put(matrix)
-    product = jax.jit(jax.numpy.matmul)
-    median = timing.interleaved(
-        {
-            "matmul": lambda: jax.block_until_ready(product(matrix, matrix)),
-            "network": lambda: jax.block_until_ready(run()),
-        },
-        seconds=seconds,
-    )
-    rate = 2 * SIDE**3 / median["matmul"]  # FLOP for each millisecond
-    floor = 2 * forwards * batch_size * MULTIPLY_ADDS[name] / rate
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+def _row(what, first, compiled, run, peers, seconds) -> tuple[str, ...]:
+    name, which, batch_size = what
+    ours = {"ours": lambda: jax.block_until_ready(run()), **timing.matmul()}
+    costs = timing.costs(ours | peers, seconds=seconds)
+
+    def ratio(peer):
+        return f"{costs[peer].ms / costs['ours'].ms:.2f}" if peer in costs else "-"
+
     return (
         f"TransXNet-{name}",
-        what,
+        which,
         str(batch_size),
-        f"{compile_seconds:.0f}",
-        f"{median['network']:.0f}",
-        f"{1e3 * batch_size / median['network']:.1f}",
-        f"{rate / 1e6:.0f}",
-        f"{median['network'] / floor:.2f}",
+        f"{costs['ours'].ms:.0f}",
+        *map(ratio, ("eager", "channels_last", "compile")),
+        f"{first:.0f}",
         f"{compiled.memory_analysis().temp_size_in_bytes / 2**20:.0f}",
-        f"{peak:.0f}",
+        *timing.columns(costs),
     )

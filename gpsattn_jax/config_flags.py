@@ -15,10 +15,13 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from gpsattn_jax import interrupts
+from gpsattn_jax import interrupts, launch
 from gpsattn_jax.configs import field_types
 
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
+_PROGRAMS = flags.DEFINE_bool(
+    "compilation_cache", True, "Keep compiled programs between runs."
+)
 
 
 def define(config_class: type) -> None:
@@ -72,6 +75,10 @@ def run(main: Callable[[list[str]], Any]) -> None:
     @interrupts.interruptible("Interrupted.")
     def answered(argv):
         try:
+            if sys.argv[0] in sys.orig_argv:  # not within another program
+                launch.preload_allocator()
+                if _PROGRAMS.value:
+                    launch.keep_programs()
             status = main(argv)
             sys.stdout.flush()
             return status

@@ -10,6 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 
+def cache_folder() -> pathlib.Path:
+    """`$GPSATTN_CACHE_DIR`, or `~/.cache/gpsattn_jax`."""
+    chosen = os.environ.get("GPSATTN_CACHE_DIR")
+    return pathlib.Path(chosen or pathlib.Path.home() / ".cache" / "gpsattn_jax")
+
+
 @contextlib.contextmanager
 def replaced(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, which takes its place on success.

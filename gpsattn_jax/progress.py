@@ -38,6 +38,11 @@ class Display:
         self.clear()
         print(text, file=self._stream, flush=True)
 
+    def note_over(self, text: str) -> None:
+        """Writes over the last such line on a terminal; use `note` elsewhere."""
+        print(f"\r\x1b[K{text}", end="", file=self._stream, flush=True)
+        self._open = True
+
     def clear(self) -> None:
         """Removes the bar; what comes next begins the line."""
         if self._open:

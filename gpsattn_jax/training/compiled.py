@@ -8,12 +8,15 @@ from typing import Any
 import chex
 import jax
 
+from gpsattn_jax.training.waiting import announced
+
 _NUMBERS = itertools.count()
 
 
 def compiled_once(
     function: Callable[..., Any],
     *,
+    what: str = "the network",
     varying: Sequence[int] | None = None,
     **options: Any,
 ) -> Callable[..., Any]:
@@ -25,6 +28,7 @@ def compiled_once(
 
     Args:
         function: pure, of arrays and trees by place.
+        what: it is, for the line that announces the wait for its compilation.
         varying: places of the arguments that may come in several types, such as the
             batch of a step, whose state must keep its own; all of them by default.
         **options: of `jax.jit`.
@@ -44,7 +48,10 @@ def compiled_once(
         leaves, tree = jax.tree.flatten([arguments[place] for place in places])
         shapes = (tree, *map(jax.typeof, leaves))
         if shapes not in compiled:
-            compiled[shapes] = jax.jit(_traced_once(function), **options)
+            once = _traced_once(function)
+            compiled[shapes] = jax.jit(once, **options)
+            with announced(what, once.__name__):
+                return compiled[shapes](*arguments)
         return compiled[shapes](*arguments)
 
     return call

@@ -251,7 +251,11 @@ def _compiled_step(shardings, network, loss, optimizer, config):
         train_step, network=network, loss=loss, optimizer=optimizer, config=config
     )
     return compiled_once(
-        step, varying=(1,), donate_argnums=0, out_shardings=(shardings, None)
+        step,
+        what="the training step",
+        varying=(1,),
+        donate_argnums=0,
+        out_shardings=(shardings, None),
     )
 
 

@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 
-from gpsattn_jax.data.cache_folder import default_folder, fingerprint
+from gpsattn_jax.data.fingerprints import fingerprint
 from gpsattn_jax.data.images.files import ImageFiles
 from gpsattn_jax.data.threads import in_threads
-from gpsattn_jax.files import replaced
+from gpsattn_jax.files import cache_folder, replaced
 from gpsattn_jax.progress import with_progress
 
 _VERSION = 2  # of what counts as readable; another one checks all files again
@@ -36,7 +36,7 @@ def without_bad(
         ValueError: if nothing is left.
     """
     mark = fingerprint(images.store, _VERSION, images.crop.most_pixels)
-    kept = pathlib.Path(folder or default_folder()) / f"checked-{mark}.json"
+    kept = pathlib.Path(folder or cache_folder()) / f"checked-{mark}.json"
     bad = _recall(kept)
     if bad is None:
         bad = _find_bad(images)

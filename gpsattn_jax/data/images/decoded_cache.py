@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.data.cache_folder import default_folder, fingerprint
+from gpsattn_jax.data.fingerprints import fingerprint
 from gpsattn_jax.data.images.files import ImageFiles
 from gpsattn_jax.data.threads import in_threads
-from gpsattn_jax.files import replaced
+from gpsattn_jax.files import cache_folder, replaced
 from gpsattn_jax.progress import with_progress
 from gpsattn_jax.reader_errors import readable
 
@@ -85,7 +85,7 @@ def with_decoded_cache(
     mark = fingerprint(
         images.store, _VERSION, size, crop.channels, crop.method, crop.bits
     )
-    path = pathlib.Path(folder or default_folder()) / f"decoded-{mark}.npy"
+    path = pathlib.Path(folder or cache_folder()) / f"decoded-{mark}.npy"
     if not _is_whole(path, len(images), whole):
         _make(path, images, whole)
     names = [images.store.name(place) for place in range(len(images))]

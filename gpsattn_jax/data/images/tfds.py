@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.data.cache_folder import default_folder, fingerprint
 from gpsattn_jax.data.files.numpy_files import read_npy
+from gpsattn_jax.data.fingerprints import fingerprint
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.files import ImageFiles
-from gpsattn_jax.files import replaced
+from gpsattn_jax.files import cache_folder, replaced
 from gpsattn_jax.progress import with_progress
 
 _FORMAT = "array_record"  # the one that can be read at any place
@@ -96,7 +96,7 @@ def read_tfds(
     """
     folder = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     store = Records(name, split, os.path.expanduser(os.fspath(folder)))
-    labels = _labels(store, pathlib.Path(cache or default_folder()))
+    labels = _labels(store, pathlib.Path(cache or cache_folder()))
     return ImageFiles(store, labels, store.class_names, crop, threads)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpsattn_jax.data.cache_folder import fingerprint
+from gpsattn_jax.data.fingerprints import fingerprint
 from gpsattn_jax.data.images.files import ImageFiles
 from gpsattn_jax.evaluation.baselines import (
     MOST_NEIGHBOURS,

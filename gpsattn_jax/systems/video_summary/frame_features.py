@@ -131,13 +131,13 @@ def extract_features(
         ValueError: if it is not readable as a video; if there is no such extractor.
         ImportError: if a package is not installed that is needed.
     """
-    from gpsattn_jax.data.cache_folder import default_folder
     from gpsattn_jax.data.videos import sampled_features
     from gpsattn_jax.data.videos.media.sampling import probe
+    from gpsattn_jax.files import cache_folder
 
     chosen = find_extractor(extractor)
     probe(video)  # says what is wrong before anything is loaded
-    folder = pathlib.Path(cache_dir or default_folder())
+    folder = pathlib.Path(cache_dir or cache_folder())
     kept = sampled_features.cache_path(folder, video, extractor, chosen.version, RATE)
     found = sampled_features.read_cache(kept)
     if found is None:

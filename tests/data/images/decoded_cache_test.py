@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gpsattn_jax.data.cache_folder import default_folder
 from gpsattn_jax.data.images import decoded_cache as cache
 from gpsattn_jax.data.images.class_folders import read_folder
 from gpsattn_jax.data.images.crop import Crop
 from gpsattn_jax.data.images.decoded_cache import with_decoded_cache
+from gpsattn_jax.files import cache_folder
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_bad_file_is_named_and_no_cache_is_left(images, tmp_path):
 
 def test_the_default_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("GPSATTN_CACHE_DIR", str(tmp_path))
-    assert default_folder() == tmp_path
+    assert cache_folder() == tmp_path
     monkeypatch.delenv("GPSATTN_CACHE_DIR")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_folder() == tmp_path / ".cache" / "gpsattn_jax"
+    assert cache_folder() == tmp_path / ".cache" / "gpsattn_jax"

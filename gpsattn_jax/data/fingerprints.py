@@ -1,9 +1,7 @@
-"""Where results are kept between runs, and the names that change with their input."""
+"""Names of kept results, which change with their input."""
 
 import hashlib
 import json
-import os
-import pathlib
 from typing import Any, Protocol
 
 
@@ -15,12 +13,6 @@ class Stamps(Protocol):
 
     def stamp(self, place: int) -> list[Any]:
         """What changes when the item does; to be kept as JSON."""
-
-
-def default_folder() -> pathlib.Path:
-    """`$GPSATTN_CACHE_DIR`, or `~/.cache/gpsattn_jax`."""
-    chosen = os.environ.get("GPSATTN_CACHE_DIR")
-    return pathlib.Path(chosen or pathlib.Path.home() / ".cache" / "gpsattn_jax")
 
 
 def fingerprint(store: Stamps, *settings: object) -> str:

@@ -1,0 +1,128 @@
+"""What a script sets up before JAX starts: its allocator, its cache of programs.
+
+Importing the library changes nothing; `config_flags.run` calls these.
+"""
+
+import ctypes.util
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+import sys
+from collections.abc import Mapping
+
+from gpsattn_jax.files import cache_folder
+
+ALLOCATORS = {"jemalloc": ("jemalloc",), "tcmalloc": ("tcmalloc_minimal", "tcmalloc")}
+PACKAGES = {"jemalloc": "libjemalloc2", "tcmalloc": "libtcmalloc-minimal4"}
+CHOICES = ("auto", *ALLOCATORS, "none")
+# Freed pages are kept: given back, each call's temporaries would fault them in again.
+JEMALLOC = "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0"
+STARTED = "GPSATTN_ALLOCATOR_STARTED"  # set in the script that was started again
+DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")
+
+
+def preload_allocator() -> None:
+    """Starts this script again with an allocator that keeps its memory, on CPUs.
+
+    XLA allocates each call's temporaries anew, and glibc gives them back to the kernel
+    after it: up to half of a step's time goes into page faults. jemalloc and tcmalloc
+    keep them. The library must be on the system; nothing is downloaded.
+
+    `GPSATTN_ALLOCATOR` chooses: none, jemalloc, tcmalloc, or auto (the default), which
+    takes the first that is there.
+
+    Raises:
+        ValueError: for another choice, or one that is not on the system.
+    """
+    choice = os.environ.get("GPSATTN_ALLOCATOR", "auto")
+    if choice not in CHOICES:
+        raise ValueError(
+            f"GPSATTN_ALLOCATOR must be one of {', '.join(CHOICES)}; got {choice!r}."
+        )
+    preloaded = os.environ.get("LD_PRELOAD", "")
+    loaded = any(name in preloaded for name in (*ALLOCATORS, "mimalloc"))
+    loaded = loaded or STARTED in os.environ
+    if choice == "none" or loaded or not _on_cpu_of_linux():
+        return
+    names = tuple(ALLOCATORS) if choice == "auto" else (choice,)
+    libraries = {name: _find(name) for name in names}
+    found = next((name for name in names if libraries[name]), None)
+    if found is None:
+        package = PACKAGES[names[0]]
+        if choice != "auto":
+            raise ValueError(
+                f"GPSATTN_ALLOCATOR={choice}: the dynamic loader finds no lib{choice}. "
+                f"Debian's and Ubuntu's package is {package}."
+            )
+        if sys.stderr.isatty():
+            print(
+                f"With {package} installed (Debian, Ubuntu) steps on CPUs are faster; "
+                "GPSATTN_ALLOCATOR=none hides this line.",
+                file=sys.stderr,
+            )
+        return
+    library = libraries[found]
+    environment = {
+        "LD_PRELOAD": " ".join([library, *preloaded.split()]),
+        STARTED: library,
+    }
+    if found == "jemalloc" and "MALLOC_CONF" not in os.environ:
+        environment["MALLOC_CONF"] = JEMALLOC
+    print(f"Memory from {library}; GPSATTN_ALLOCATOR=none for none.", file=sys.stderr)
+    _start_again(environment)
+
+
+def keep_programs() -> pathlib.Path | None:
+    """Keeps what JAX compiles between runs, by jaxlib's version and the processor.
+
+    A folder in `JAX_COMPILATION_CACHE_DIR` is the user's choice and stays.
+
+    Returns:
+        The folder; None where none can be written, which costs time alone.
+    """
+    import jax
+
+    if jax.config.jax_compilation_cache_dir:
+        return pathlib.Path(jax.config.jax_compilation_cache_dir)
+    version = importlib.metadata.version("jaxlib")
+    folder = cache_folder() / "programs" / f"jaxlib-{version}-{_processor()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    return folder
+
+
+def _on_cpu_of_linux():
+    """Before JAX is asked: what the environment says, or which devices there are."""
+    chosen = os.environ.get("JAX_PLATFORMS", "").split(",")[0]
+    on_cpu = chosen == "cpu" or (not chosen and not any(map(os.path.exists, DEVICES)))
+    return on_cpu and sys.platform == "linux"
+
+
+def _find(name):
+    found = (ctypes.util.find_library(library) for library in ALLOCATORS[name])
+    return next(filter(None, found), None)
+
+
+def _start_again(environment: Mapping[str, str]) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    arguments = [sys.executable, *sys.orig_argv[1:]]
+    os.execve(sys.executable, arguments, {**os.environ, **environment})
+
+
+def _processor():
+    """Hexadecimal digits of the processor's model and what it can."""
+    known = {platform.machine(), platform.processor()}
+    try:
+        with open("/proc/cpuinfo") as file:
+            known |= {line for line in file if line.startswith(("model name", "flags"))}
+    except OSError:
+        pass  # another system: its names have to do
+    return hashlib.sha256("".join(sorted(known)).encode()).hexdigest()[:8]

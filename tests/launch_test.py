@@ -1,0 +1,114 @@
+"""What a script sets up before JAX starts: its allocator, its cache of programs."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from gpsattn_jax import launch
+
+SCRIPT = """
+import os, sys
+from gpsattn_jax import launch
+launch.ALLOCATORS = {"jemalloc": ("m",)}  # a library that every system has
+launch.preload_allocator()
+print(sys.argv[1:], os.environ["LD_PRELOAD"], os.environ["MALLOC_CONF"])
+"""
+
+
+def run(code, *arguments, **environment):
+    given = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=given | {"JAX_PLATFORMS": "cpu"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The environments with which the script would have been started again."""
+    found = []
+    monkeypatch.setattr(launch, "_start_again", found.append)
+    monkeypatch.setattr(launch, "_find", {"tcmalloc": "libtcmalloc.so.4"}.get)
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    for name in ("GPSATTN_ALLOCATOR", "LD_PRELOAD", "MALLOC_CONF", launch.STARTED):
+        monkeypatch.delenv(name, raising=False)
+    return found
+
+
+def test_a_script_starts_once_more_with_its_arguments():
+    done = run(SCRIPT, "--setup=digits", "--workdir=a b")
+    assert done.stdout.startswith("['--setup=digits', '--workdir=a b'] libm.so")
+    assert "dirty_decay_ms:-1" in done.stdout
+    assert done.stderr.count("Memory from libm.so") == 1
+
+
+def test_the_first_that_is_there(started):
+    launch.preload_allocator()
+    assert [found["LD_PRELOAD"] for found in started] == ["libtcmalloc.so.4"]
+
+
+def test_what_is_preloaded_stays(started, monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", "libown.so")
+    launch.preload_allocator()
+    assert started[0]["LD_PRELOAD"] == "libtcmalloc.so.4 libown.so"
+    monkeypatch.setenv("LD_PRELOAD", "/usr/lib/libjemalloc.so.2")
+    launch.preload_allocator()
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("GPSATTN_ALLOCATOR", "none"), ("JAX_PLATFORMS", "cuda,cpu")]
+)
+def test_no_allocator(started, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    launch.preload_allocator()
+    assert not started
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("jemalloc", "package is libjemalloc2"),
+        ("hoard", "must be one of auto, jemalloc, tcmalloc, none; got 'hoard'"),
+    ],
+)
+def test_an_allocator_that_cannot_be(started, monkeypatch, choice, message):
+    monkeypatch.setenv("GPSATTN_ALLOCATOR", choice)
+    with pytest.raises(ValueError, match=message):
+        launch.preload_allocator()
+
+
+@pytest.fixture
+def no_cache():
+    """JAX without a folder for its programs, until the test ends."""
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_programs_are_kept_by_version_and_processor(no_cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("GPSATTN_CACHE_DIR", str(tmp_path))
+    folder = launch.keep_programs()
+    assert folder.is_dir() and folder.parent == tmp_path / "programs"
+    assert folder.name.startswith(f"jaxlib-{jax.lib.__version__}-")
+    assert jax.config.jax_compilation_cache_dir == str(folder)
+
+
+def test_a_folder_of_the_user_stays(no_cache, monkeypatch, tmp_path):
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))
+    monkeypatch.setenv("GPSATTN_CACHE_DIR", str(tmp_path))
+    assert launch.keep_programs() == tmp_path / "mine"
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(no_cache, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GPSATTN_CACHE_DIR", str(tmp_path / "file"))
+    assert launch.keep_programs() is None
+    assert jax.config.jax_compilation_cache_dir is None
