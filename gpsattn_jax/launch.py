@@ -84,8 +84,9 @@ def keep_programs() -> pathlib.Path | None:
     """
     import jax
 
-    if jax.config.jax_compilation_cache_dir:
-        return pathlib.Path(jax.config.jax_compilation_cache_dir)
+    chosen = jax.config.values["jax_compilation_cache_dir"]
+    if chosen:
+        return pathlib.Path(chosen)
     version = importlib.metadata.version("jaxlib")
     folder = cache_folder() / "programs" / f"jaxlib-{version}-{_processor()}"
     try:

@@ -44,7 +44,7 @@ def announced(what: str, name: str, stream: TextIO | None = None) -> Iterator[No
 class _Wait:
     """One call: what is said about it, and whether it is over."""
 
-    def __init__(self, what, name, stream) -> None:
+    def __init__(self, what: str, name: str, stream: TextIO | None):
         self.program = f"jit({name})"
         self._what, self._start = what, time.monotonic()
         self._phase = f"Tracing {what}"
