@@ -33,7 +33,7 @@ def in_threads(
 
 
 def _results(pool, function, items):
-    """As `pool.map`, which on Ctrl-C may leave thousands of items to be done at exit."""
+    """As `pool.map`, which may leave thousands of items to be done after Ctrl-C."""
     waiting: collections.deque[concurrent.futures.Future] = collections.deque()
     try:
         for item in items:
