@@ -65,13 +65,10 @@ def run(main: Callable[[list[str]], Any]) -> None:
             raise _stop(f"Not a flag: {' '.join(argv[1:])}.")
         if not wants_details():
             _hush_libraries()
-        return answered(argv)
-
-    @interrupts.interruptible("Interrupted.")
-    def answered(argv):
         try:
-            status = main(argv)
-            sys.stdout.flush()
+            with interrupts.interruptible("Interrupted."):
+                status = main(argv)
+                sys.stdout.flush()
             return status
         except BrokenPipeError:
             # The reader of our lines has left, as `head` does: no message.
