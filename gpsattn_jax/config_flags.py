@@ -70,17 +70,14 @@ def run(main: Callable[[list[str]], Any]) -> None:
         if not wants_details():
             _hush_libraries()
         _print_any_name()
-        return answered(argv)
-
-    @interrupts.interruptible("Interrupted.")
-    def answered(argv):
         try:
             if sys.argv[0] in sys.orig_argv:  # not within another program
                 launch.preload_allocator()
                 if _PROGRAMS.value:
                     launch.keep_programs()
-            status = main(argv)
-            sys.stdout.flush()
+            with interrupts.interruptible("Interrupted."):
+                status = main(argv)
+                sys.stdout.flush()
             return status
         except BrokenPipeError:
             # The reader of our lines has left, as `head` does: no message.

@@ -67,8 +67,9 @@ def interruptible(say: str) -> Iterator[None]:
 
     Python answers a signal when its main thread leaves native code, which may be
     compiling for minutes. The first request waits for that, a later one ends the
-    process: with 128 and the signal's number, as a shell has it. Outside the main
-    thread, where Python allows no handlers, nothing is done.
+    process: with 128 and the signal's number, as a shell has it. After
+    KeyboardInterrupt, Ctrl-C does nothing until `leave`. Outside the main thread, where
+    Python allows no handlers, nothing is done.
 
     Args:
         say: the line printed where the process is ended.
@@ -76,10 +77,10 @@ def interruptible(say: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    presses = Presses()
+    presses, over = Presses(), threading.Event()
 
     def answer(number: int, frame: FrameType | None) -> None:
-        if presses.new():
+        if presses.new() and not over.is_set():
             raise KeyboardInterrupt
 
     def again(unraisable):  # was raised where Python drops errors, as in a destructor
@@ -97,13 +98,18 @@ def interruptible(say: str) -> Iterator[None]:
     written.setblocking(False)
     before = signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(watched, say), daemon=True).start()
+    interrupted = False
     try:
         yield
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
     finally:
+        over.set()
+        if not interrupted:
+            signal.signal(signal.SIGINT, earlier)
         signal.set_wakeup_fd(before)
         written.close()
-        if signal.getsignal(signal.SIGINT) is answer:  # not so after `leave`
-            signal.signal(signal.SIGINT, earlier)
         sys.unraisablehook = hook
 
 

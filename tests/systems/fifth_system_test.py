@@ -123,7 +123,8 @@ def picture(tmp_path):
 
 
 def test_a_grid_is_trained_and_evaluated(workdir, capsys):
-    assert sorted(path.name for path in workdir.iterdir()) == ["seed-3", "seed-4"]
+    kept = sorted(path.name for path in workdir.iterdir())
+    assert kept == ["baselines.json", "seed-3", "seed-4"]
     rows = FACE.evaluate(workdir)
     printed = capsys.readouterr().out
     assert len(rows["Toy (ours)"]) == 2 and "450 test images, 2 runs" in printed

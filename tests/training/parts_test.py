@@ -114,6 +114,14 @@ def test_first_signal_asks_and_a_later_one_has_its_usual_effect(number, monkeypa
         signal.signal(number, before)
 
 
+@pytest.fixture
+def usual_interrupts():
+    earlier = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
+@pytest.mark.usefixtures("usual_interrupts")
 def test_an_interrupt_that_python_drops_comes_again():
     """As one does that is raised in a destructor."""
 

@@ -159,9 +159,45 @@ def compare():
         print(f"{mesh} {sharding} agrees")
 
 
+def compare_in_float64():
+    """Prints the largest difference of four SGD steps on four devices and on one."""
+    jax.config.update("jax_enable_x64", True)
+    config = dataclasses.replace(CONFIG, optimizer="sgd", learning_rate=0.05)
+    optimizer, key = make_optimizer(config), jax.random.key(0)
+    step = functools.partial(
+        train_step,
+        network=NETWORK,
+        loss=cross_entropy(),
+        optimizer=optimizer,
+        config=config,
+    )
+
+    def widened(tree):
+        return jax.tree.map(
+            lambda x: x.astype("float64") if x.dtype == "float32" else x, tree
+        )
+
+    first = widened(init_state(NETWORK, optimizer, key))
+    batches = Batches(source(30), batch_size=8, seed=0)
+    placement = place(Machine(mesh="data:4"))
+    shardings = placement.shardings(first)
+    split, plain = jax.device_put(first, shardings), first
+    on_one = jax.jit(step)
+    on_four = jax.jit(step, out_shardings=(shardings, None))
+    for number in range(4):
+        batch = widened(batches(number))
+        split, _ = on_four(split, placement.put(batch), key)
+        plain, _ = on_one(plain, batch, key)
+    found, wanted = (
+        jax.device_get((state.params, state.model_state)) for state in (split, plain)
+    )
+    assert all(x.dtype == np.float64 for x in jax.tree.leaves(found))
+    print(difference(found, wanted))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("job", choices=["compare", "train", "difference"])
+    parser.add_argument("job", choices=["compare", "exact", "train", "difference"])
     parser.add_argument("workdir")
     parser.add_argument("other", nargs="?")
     parser.add_argument("--steps", type=int, default=4)
@@ -171,6 +207,8 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.job == "compare":
         compare()
+    elif given.job == "exact":
+        compare_in_float64()
     elif given.job == "difference":
         print(difference(weights(given.workdir), weights(given.other)))
     else:
