@@ -91,6 +91,7 @@ CASES = [
 ]
 
 
+@pytest.mark.one_jax  # the twin and the finite differences below know no XLA
 @pytest.mark.parametrize("each", [False, True], ids=["shared", "each"])
 @pytest.mark.parametrize("height, width, size, stride, padding", CASES)
 def test_the_convolution_and_its_gradients_are_those_of_xla(
