@@ -657,11 +657,11 @@ BAD_INPUTS = {
     ),
     "no persons' axis": (
         {"joints": (2, 4, 5, 2)},
-        "joints must be [B, M, T, V=5, C=2]; got (2, 4, 5, 2).",
+        "joints must be [B, M, T, V=5, C=2], each at least 1; got (2, 4, 5, 2).",
     ),
     "no frames": (
         {"joints": (2, 1, 0, 5, 2)},
-        "joints must be [B, M, T, V=5, C=2]; got (2, 1, 0, 5, 2).",
+        "joints must be [B, M, T, V=5, C=2], each at least 1; got (2, 1, 0, 5, 2).",
     ),
     "mask": ({"mask": (2, 4, 5)}, "mask must be [2, 1, 4, 5]; got (2, 4, 5)."),
     "time": ({"time": (2, 1, 4)}, "time must be [2, 4]; got (2, 1, 4)."),

@@ -340,5 +340,7 @@ def test_images_of_other_channels_are_named(shape):
     """As the other networks name theirs; NCHW is the usual mistake."""
     network = gsanet.build(gsanet.VARIANTS["8px"])
     params, state = jax.eval_shape(network.init, jax.random.key(0))
-    with pytest.raises(ValueError, match=r"images must be \[B, H, W, 1\]; got \("):
+    with pytest.raises(
+        ValueError, match=r"images must be \[B, H, W, 1\], each at least 1; got \("
+    ):
         jax.eval_shape(network.apply, params, state, jnp.zeros(shape))
