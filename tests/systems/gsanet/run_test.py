@@ -13,7 +13,7 @@ from gpsattn_jax.data.images import sets as image_sets
 from gpsattn_jax.models import gsanet as models
 from gpsattn_jax.systems import gsanet
 from gpsattn_jax.systems.image_classifier.run import score_test_images
-from gpsattn_jax.training import TrainConfig
+from gpsattn_jax.training import TrainConfig, checksums
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
 image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: data)")
@@ -94,6 +94,7 @@ def test_a_run_from_before_mixers_had_names_is_read_and_goes_on(tmp_path, workdi
         settings["model"]["attention"] = [True]
         del settings["model"]["mixers"]
         path.write_text(json.dumps(settings))
+        checksums.write_checksums(path.parents[1])
     before = gsanet.restore(tmp_path)
     assert before.config.model.mixers == ("gsa",)
     longer = dataclasses.replace(SMALL.train, num_steps=5)
@@ -149,7 +150,7 @@ def test_other_fields_that_do_not_fit_are_refused(tmp_path, part, change, messag
 
 
 def test_unknown_choice_lists_the_choices(workdir):
-    with pytest.raises(ValueError, match="one of latest, best; got 'newest'"):
+    with pytest.raises(ValueError, match="best, whole; got 'newest'"):
         gsanet.restore(workdir, "newest")
 
 

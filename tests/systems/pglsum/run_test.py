@@ -367,7 +367,7 @@ def test_configs_that_cannot_be(fields, message):
 
 
 def test_runs_that_cannot_be_restored(workdir, tmp_path):
-    with pytest.raises(ValueError, match="choose must be one of latest, best; got 'x'"):
+    with pytest.raises(ValueError, match="of latest, best, whole; got 'x'"):
         pglsum.restore(workdir, "x")
     with pytest.raises(FileNotFoundError, match="no checkpoints; train into"):
         pglsum.restore(tmp_path)
