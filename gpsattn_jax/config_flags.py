@@ -18,6 +18,7 @@ from absl import app, flags, logging
 from gpsattn_jax import interrupts, launch
 from gpsattn_jax.configs import field_types
 
+launch.hush_xla()
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 _PROGRAMS = flags.DEFINE_bool(
     "compilation_cache", True, "Keep compiled programs between runs."

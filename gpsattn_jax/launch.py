@@ -20,7 +20,18 @@ CHOICES = ("auto", *ALLOCATORS, "none")
 # Freed pages are kept: given back, each call's temporaries would fault them in again.
 JEMALLOC = "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0"
 STARTED = "GPSATTN_ALLOCATOR_STARTED"  # set in the script that was started again
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")
+
+
+def hush_xla() -> None:
+    """Leaves XLA's own logs out, unless `TF_CPP_MIN_LOG_LEVEL` says otherwise.
+
+    For each kept program it complains at length that the processor lacks features which
+    are preferences of the compiler (jax-ml/jax issue 38445). What ends a process is
+    still said. It counts only before JAX is imported.
+    """
+    os.environ.setdefault(LOG_LEVEL, "3")
 
 
 def preload_allocator() -> None:

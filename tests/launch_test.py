@@ -84,6 +84,22 @@ def test_an_allocator_that_cannot_be(started, monkeypatch, choice, message):
         launch.preload_allocator()
 
 
+def test_kept_programs_are_loaded_in_silence(tmp_path):
+    """XLA's loader takes preferences of its compiler for features of the processor."""
+    code = """
+from gpsattn_jax import config_flags, launch
+import jax
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+launch.keep_programs()
+print(jax.jit(lambda x: x @ x)(jax.numpy.eye(2)).sum())
+"""
+    kept = {"GPSATTN_CACHE_DIR": str(tmp_path), "JAX_COMPILATION_CACHE_DIR": ""}
+    for _ in range(2):
+        done = run(code, **kept)
+        assert (done.stdout, done.stderr) == ("2.0\n", "")
+    assert any(tmp_path.rglob("*-cache"))
+
+
 @pytest.fixture
 def no_cache():
     """JAX without a folder for its programs, until the test ends."""

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from gpsattn_jax.launch import LOG_LEVEL
 from gpsattn_jax.training.config import Machine
 
 _ENVIRONMENT = "GPSATTN_WORKER"  # of a worker: a file for messages, and a pipe's end
@@ -54,9 +55,10 @@ def supervise(machine: Machine, resumption: Callable[[], str]) -> int:
         messages = pathlib.Path(folder) / "messages"
         messages.touch()
         watched, held = os.pipe()
+        known = {_ENVIRONMENT: f"{watched}:{messages}", LOG_LEVEL: "1"}
         worker = subprocess.Popen(
             [sys.executable, *sys.orig_argv[1:]],
-            env=os.environ | {_ENVIRONMENT: f"{watched}:{messages}"},
+            env=os.environ | known,
             pass_fds=(watched,),
             process_group=0,  # the terminal's Ctrl-C comes through this process, once
         )
