@@ -48,7 +48,7 @@ def row(name, video, truth, cache):
     sampled = extract_features(video, name, cache_dir=cache)
     extracted = time.monotonic()
     cuts = find_cuts(sampled.features, sampled.rate, penalty=EXTRACTORS[name].penalty)
-    shots = shot_bounds(cuts, sampled.change_times, sampled.duration)
+    shots = shot_bounds(cuts, sampled.change_times, sampled.start, sampled.end)
     cut = time.monotonic()
     true = np.array([part["start"] for part in truth["segments"][1:]]) / truth["fps"]
     errors, others = compare(shots[1:, 0], true)
