@@ -1,13 +1,12 @@
 """Ctrl-C in the long works of a command: one line, exit status 130, no traceback."""
 
-import os
 import pathlib
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
+
+from tests.processes import start, wait_for
 
 ROOT = pathlib.Path(__file__).parents[1]
 PROGRAM = """
@@ -36,24 +35,6 @@ def main(_):
 
 config_flags.run(main)
 """
-
-
-def start(*command):
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
-    )
-
-
-def wait_for(process, text):
-    for line in process.stdout:
-        if text in line:
-            return
-    raise AssertionError(f"{text!r} never came.")
 
 
 def end(process, *, presses=2, apart=0.02):

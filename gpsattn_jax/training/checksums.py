@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from gpsattn_jax.reader_errors import open_regular
+from gpsattn_jax.reader_errors import open_regular, shorten
 
 NAME = "checksums.txt"
 # Orbax writes these again after the checksums; no number of a run is in them.
@@ -96,7 +96,7 @@ def _check_size(path, size):
     except FileNotFoundError as error:
         raise Damaged(f"{path} is missing.") from error
     except (ValueError, OSError) as error:
-        raise Damaged(f"{path} cannot be read: {_line(error)}") from error
+        raise Damaged(f"{path} cannot be read: {shorten(str(error), 300)}") from error
     if found != size:
         raise Damaged(f"{path} must have {size:,} bytes, as saved; got {found:,}.")
 
@@ -112,7 +112,7 @@ def _read_list(folder):
             raise Damaged(f"{path} is missing.") from None
         return None
     except (ValueError, OSError) as error:
-        raise Damaged(f"{path} cannot be read: {_line(error)}") from error
+        raise Damaged(f"{path} cannot be read: {shorten(str(error), 300)}") from error
     if last != b"%08x\n" % zlib.crc32(b"".join(lines)):
         raise Damaged(f"{path} is not what was saved: its own checksum differs.")
     rows = [_LINE.fullmatch(line.decode().rstrip("\n")) for line in lines]
@@ -156,10 +156,6 @@ def _checksum(piece):
             value = zlib.crc32(chunk[:count], value)
             left -= count
     return f"{value:08x}"
-
-
-def _line(error):
-    return " ".join(str(error).split())[:300]
 
 
 _NOT_LISTED = (NAME, *STEP_FILES)

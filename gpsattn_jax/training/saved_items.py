@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from gpsattn_jax.reader_errors import open_regular
+from gpsattn_jax.reader_errors import open_regular, shorten
 from gpsattn_jax.training.checksums import STEP_FILES, Damaged
 from gpsattn_jax.training.optimizers import path_name
 
@@ -119,7 +119,7 @@ def move(folder: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
 
 def one_line(error: Exception) -> str:
     """What a library's error says, on one line."""
-    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+    return shorten(str(error), 300).rstrip(".") or type(error).__name__
 
 
 def _items(folder):

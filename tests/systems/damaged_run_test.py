@@ -11,22 +11,15 @@ import jax
 import numpy as np
 import pytest
 
-from gpsattn_jax.models import gsanet as models
 from gpsattn_jax.systems import gsanet
-from gpsattn_jax.training import Machine, TrainConfig
+from gpsattn_jax.training import Machine
 from gpsattn_jax.training.checksums import write_checksums
+from tests.digits_run import SMALL
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
 pytest.importorskip("PIL.Image", reason="needs Pillow (extra: data)")
 
 ROOT = pathlib.Path(__file__).parents[2]
-SMALL = gsanet.Config(
-    model=dataclasses.replace(
-        models.VARIANTS["8px"], layers=(1,), widths=(8,), mixers=("gsa",)
-    ),
-    data=gsanet.SETUPS["digits"].data,
-    train=TrainConfig(num_steps=4, evaluate_every=2, log_every=1, warmup_steps=1),
-)
 
 
 @pytest.fixture(scope="module")

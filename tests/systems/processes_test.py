@@ -5,8 +5,6 @@ import pathlib
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
@@ -14,6 +12,8 @@ import pytest
 from gpsattn_jax.systems.grids import latest_step
 from gpsattn_jax.training import supervisor
 from gpsattn_jax.training.config import Machine
+from tests import processes
+from tests.processes import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = (
@@ -39,8 +39,7 @@ def free_port():
 
 
 def start(workdir, port, number, *arguments):
-    command = [
-        sys.executable,
+    return processes.start(
         "experiments/gsanet.py",
         *TINY,
         f"--workdir={workdir}",
@@ -50,22 +49,8 @@ def start(workdir, port, number, *arguments):
         f"--process_id={number}",
         "--heartbeat_timeout=6",
         *arguments,
-    ]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+        JAX_PLATFORMS="cpu",
     )
-
-
-def wait_for(process, text):
-    for line in process.stdout:
-        if text in line:
-            return
-    raise AssertionError(f"{text!r} never came.")
 
 
 def answers(host, port):

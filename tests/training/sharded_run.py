@@ -123,17 +123,22 @@ def difference(left, right):
     return max(jax.tree.leaves(jax.tree.map(worst, left, right)))
 
 
-def compare():
-    """One step on several meshes against a step on one device."""
-    optimizer = make_optimizer(CONFIG)
-    key = jax.random.key(0)
-    step = functools.partial(
+def step_of(config, optimizer):
+    """(state, batch, key) -> (state, metrics), not compiled."""
+    return functools.partial(
         train_step,
         network=NETWORK,
         loss=cross_entropy(),
         optimizer=optimizer,
-        config=CONFIG,
+        config=config,
     )
+
+
+def compare():
+    """One step on several meshes against a step on one device."""
+    optimizer = make_optimizer(CONFIG)
+    key = jax.random.key(0)
+    step = step_of(CONFIG, optimizer)
     start = init_state(NETWORK, optimizer, key)
     batch = Batches(source(30), batch_size=8, seed=0)(0)
     plain = jax.device_get(jax.jit(step)(start, batch, key))
@@ -164,13 +169,7 @@ def compare_in_float64():
     jax.config.update("jax_enable_x64", True)
     config = dataclasses.replace(CONFIG, optimizer="sgd", learning_rate=0.05)
     optimizer, key = make_optimizer(config), jax.random.key(0)
-    step = functools.partial(
-        train_step,
-        network=NETWORK,
-        loss=cross_entropy(),
-        optimizer=optimizer,
-        config=config,
-    )
+    step = step_of(config, optimizer)
 
     def widened(tree):
         return jax.tree.map(

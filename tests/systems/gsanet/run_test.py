@@ -10,21 +10,13 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.data.images import sets as image_sets
-from gpsattn_jax.models import gsanet as models
 from gpsattn_jax.systems import gsanet
 from gpsattn_jax.systems.image_classifier.run import score_test_images
-from gpsattn_jax.training import TrainConfig, checksums
+from gpsattn_jax.training import checksums
+from tests.digits_run import SMALL
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
 image_library = pytest.importorskip("PIL.Image", reason="needs Pillow (extra: data)")
-
-SMALL = gsanet.Config(
-    model=dataclasses.replace(
-        models.VARIANTS["8px"], layers=(1,), widths=(8,), mixers=("gsa",)
-    ),
-    data=gsanet.SETUPS["digits"].data,
-    train=TrainConfig(num_steps=4, evaluate_every=2, log_every=1, warmup_steps=1),
-)
 
 
 @pytest.fixture(scope="module")
