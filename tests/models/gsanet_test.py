@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.flops import count_flops
 from gpsattn_jax.models import gsanet
+from gpsattn_jax.stacks import by_name, unstack
 
 # The ImageNet ones agree with the paper's 14.2, 18.1 and 30.4 M.
 PARAMETERS = {
@@ -32,10 +33,7 @@ def plain(config):
 
 def leaf_shapes(config):
     params, state = gsanet.build(config).shapes()
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-    }
+    return {name: leaf.shape for name, leaf in by_name(unstack(params)).items()}
 
 
 def count_parameters(config):
@@ -325,4 +323,4 @@ def test_patches_are_a_stem():
     network = gsanet.build(gsanet.VARIANTS["32px_patches"])
     params, _ = network.shapes()
     assert params["stem"]["kernel"].shape == (4, 4, 3, 32)
-    assert params["blocks"][0]["mix"]["column_table"].shape == (15, 8)
+    assert unstack(params)["blocks"][0]["mix"]["column_table"].shape == (15, 8)
