@@ -1,6 +1,7 @@
 """GSA-ResNets: counted parameters and FLOPs, sizes, options; and the counter itself."""
 
 import dataclasses
+import functools
 import re
 
 import jax
@@ -317,6 +318,23 @@ def test_remat_changes_memory_and_no_number():
     )
     text = str(jax.make_jaxpr(jax.grad(loss, has_aux=True))(params))
     assert "remat" in text or "checkpoint" in text
+
+
+def test_stacked_blocks_train_as_single_ones_do():
+    """Where attention is asked for, blocks run one by one."""
+    config = dataclasses.replace(SMALL, layers=(2, 3), mixers=("gsa", "conv"))
+    network = gsanet.build(config)
+    params, state = network.init(jax.random.key(0))
+    assert set(params["blocks"]) == {"0-0", "1-1", "2-2", "3-4"}
+    params = jax.tree.map(lambda leaf: leaf + 0.1, params)  # norms start at zero
+    x = jax.random.normal(jax.random.key(1), (2, 12, 12, 1))
+    apply = functools.partial(network.apply, params, state, x, train=True)
+    stacked = jax.jit(apply)()
+    one_by_one = jax.jit(functools.partial(apply, attention_at=(0.5, 0.5)))
+    (logits, maps), statistics = one_by_one()
+    assert list(maps) == [0, 1]
+    close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=1e-5)
+    jax.tree.map(close, stacked, (logits, statistics))
 
 
 def test_patches_are_a_stem():

@@ -400,6 +400,11 @@ def drop_paths(config):
     return [rate for stage in module.stages for rate in stage.rates]
 
 
+def test_an_optimizer_sees_few_arrays():
+    params, _ = transxnet.build(transxnet.VARIANTS["tiny"]).shapes()
+    assert len(jax.tree.leaves(params)) <= 350
+
+
 def test_drop_path_grows_linearly_over_all_blocks():
     config = dataclasses.replace(MINI, drop_path=0.17)
     assert sum(config.depths) == 5
