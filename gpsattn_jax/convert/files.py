@@ -7,12 +7,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 import safetensors.numpy
 
 from gpsattn_jax.convert.contents import SUFFIXES, read_contents
 from gpsattn_jax.files import replaced
+from gpsattn_jax.stacks import by_name, unstack
 
 Source = str | os.PathLike
 
@@ -101,11 +101,12 @@ def save_named(path: Source, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def flatten(tree: Any) -> dict[str, Any]:
-    """Nested dicts -> leaves by path: {"params/blocks/0/norm/scale": …}."""
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
+    """Nested dicts -> leaves by path: {"params/blocks/0/norm/scale": …}.
+
+    Each block of a stack has an entry of its own, as files have it and as PyTorch's
+    names do; `torch_keys.fill` stacks them again.
+    """
+    return by_name(unstack(tree))
 
 
 def _check_suffix(path):

@@ -8,6 +8,7 @@ import numpy as np
 
 from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.stacks import stack
 
 
 class ConversionError(ValueError):
@@ -133,7 +134,7 @@ def fill(
         reported.add(name)
     if complaints:
         raise ConversionError(complaints)
-    leaves = [np.asarray(arrays[path], leaf.dtype) for path, leaf in wanted.items()]
-    filled = jax.tree.unflatten(jax.tree.structure(expected), leaves)
+    typed = {path: np.asarray(arrays[path], wanted[path].dtype) for path in wanted}
+    filled = stack(typed, expected, lambda blocks, _: np.stack(blocks))
     filled = jax.tree.map(jax.numpy.asarray, filled)
     return filled["params"], filled["state"]

@@ -17,7 +17,8 @@ from flax import nnx
 
 from gpsattn_jax.configs import Checked, Count, at_least, one_of
 from gpsattn_jax.modules.attention_maps import attention_maps
-from gpsattn_jax.modules.functional import Functional, rematerialize
+from gpsattn_jax.modules.blocks import Blocks
+from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.modules.layers import check_images, conv
 from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
@@ -213,24 +214,15 @@ class GSAResNet(nnx.Module):
         self.remat = config.remat
         shrink = {"imagenet": 4, "small": 1, "patch": config.patch_size}[config.stem]
         side = -(-config.image_size // shrink)
-        blocks = []
+        blocks: list[tuple] = []
         for group, width in enumerate(config.widths):
             for layer in range(config.layers[group]):
                 stride = 2 if group > 0 and layer == 0 else 1
-                blocks.append(
-                    Bottleneck(
-                        channels,
-                        width,
-                        expansion=config.expansion,
-                        stride=stride,
-                        mixer=mixers[config.mixers[group]],
-                        options=mixer_options(config, side),
-                        rngs=rngs,
-                    )
-                )
+                blocks.append((group, channels, side, stride))
                 channels = config.expansion * width
                 side = -(-side // stride)
-        self.blocks = nnx.List(blocks)
+        make = functools.partial(_make_block, config, mixers)
+        self.blocks = Blocks(make, blocks, rngs=rngs)
         self.ends = [
             sum(config.layers[:group]) for group in range(1, 1 + len(config.layers))
         ]
@@ -265,20 +257,39 @@ class GSAResNet(nnx.Module):
         if self.max_pool:
             x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         maps, outputs = {}, []
-        for place, block in enumerate(self.blocks):
-            if attention_at is not None and block.has_maps:
-                maps[place] = block.maps(x, attention_at)
-            if self.remat and train:
-                x = rematerialize(block, x, train=train, rngs=rngs)
-            else:
+        if train and attention_at is None:
+            for stack in self.blocks.stacks():
+                x = stack(x, train=True, rngs=rngs, remat=self.remat)
+                if stack.numbers.stop in self.ends:
+                    outputs.append(x)
+        else:
+            blocks: Any = list(self.blocks)
+            for place, block in enumerate(blocks):
+                if attention_at is not None and block.has_maps:
+                    maps[place] = block.maps(x, attention_at)
                 x = block(x, train=train, rngs=rngs)
-            outputs.append(x)
+                if place + 1 in self.ends:
+                    outputs.append(x)
+            if train:
+                self.blocks.keep_statistics(blocks)
         result: Any = x.mean(axis=(1, 2))
         if self.features_only:
-            result = tuple(outputs[end - 1] for end in self.ends)
+            result = tuple(outputs)
         elif self.head is not None:
             result = self.head(result)
         return result if attention_at is None else (result, maps)
+
+
+def _make_block(config, mixers, group, channels, side, stride, *, rngs):
+    return Bottleneck(
+        channels,
+        config.widths[group],
+        expansion=config.expansion,
+        stride=stride,
+        mixer=mixers[config.mixers[group]],
+        options=mixer_options(config, side),
+        rngs=rngs,
+    )
 
 
 def _stem(config, channels, rngs):

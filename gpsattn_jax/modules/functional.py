@@ -6,13 +6,11 @@ rules) sees dicts of arrays; a later change of Flax touches this file.
 
 import dataclasses
 import functools
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import chex
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 
@@ -112,47 +110,3 @@ def rematerialize(
     out, state = run(arrays, inputs, key)
     nnx.update(module, state)
     return out
-
-
-def scan_modules(
-    modules: Sequence[nnx.Module],
-    x: chex.Array,
-    *inputs: Any,
-    each: chex.Array | None = None,
-    train: bool = False,
-    rngs: nnx.Rngs | None = None,
-    remat: bool = False,
-) -> chex.Array:
-    """`x = module(x, *inputs, each[i])` for module after module, compiled once.
-
-    It runs a little slower than one after the other, since arrays are stacked and cut.
-
-    Args:
-        modules: alike but for their arrays.
-        x: what goes from one to the next.
-        *inputs: what all of them take.
-        each: [modules, …], what each of them takes.
-        train: passed on.
-        rngs: passed on; every module draws its own numbers.
-        remat: see `rematerialize`.
-
-    Returns:
-        What the last module returns.
-    """
-    graphdef, _ = nnx.split(modules[0])
-    arrays = [nnx.split(module)[1] for module in modules]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *arrays)
-    keys = None if rngs is None else jax.random.split(rngs.dropout(), len(modules))
-
-    def step(x, arrays_key_own):
-        arrays, key, own = arrays_key_own
-        module = nnx.merge(graphdef, arrays)
-        run = functools.partial(rematerialize, module) if remat else module
-        inner_rngs = None if key is None else nnx.Rngs(dropout=key)
-        x = run(x, *inputs, own, train=train, rngs=inner_rngs)
-        return x, nnx.state(module, nnx.Not(nnx.Param))
-
-    x, states = jax.lax.scan(step, x, (stacked, keys, each))
-    for number, module in enumerate(modules):
-        nnx.update(module, jax.tree.map(operator.itemgetter(number), states))
-    return x

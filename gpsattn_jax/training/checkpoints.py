@@ -10,7 +10,9 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
+from gpsattn_jax.stacks import has_stacks
 from gpsattn_jax.training import saved_items
+from gpsattn_jax.training.block_checkpoints import request_blocks, stack_blocks
 from gpsattn_jax.training.checksums import MARK, Damaged, write_checksums
 from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.saved_items import read_object
@@ -242,6 +244,9 @@ class Checkpoints:
             args = ocp.args.Composite(**requests)
             return dict(self._manager.restore(step, args=args).items())
         except Exception as error:  # Orbax and its storage raise all sorts of things
+            blocks = self._restore_blocks(step, trees)
+            if blocks is not None:
+                return blocks
             reason = saved_items.one_line(error)
             if not listed and saved_items.fits(path, trees):
                 raise Damaged(f"{path} cannot be read: {reason}") from error
@@ -253,6 +258,24 @@ class Checkpoints:
         unnamed = [*self.folder.glob(f"{name}.orbax-checkpoint-tmp*")]
         newest = max(unnamed, key=os.path.getmtime, default=self.folder / name)
         write_checksums(newest)
+
+    def _restore_blocks(self, step, trees):
+        """Items from before alike blocks were stacked; None if they are none such."""
+        if not has_stacks(trees):
+            return None
+        folder = self.folder / str(step)
+        try:
+            requests = {
+                name: ocp.args.StandardRestore(request_blocks(folder / name, tree))
+                for name, tree in trees.items()
+            }
+            items = self._manager.restore(step, args=ocp.args.Composite(**requests))
+            return {
+                name: stack_blocks(items[name], tree, moments=name == "opt_state")
+                for name, tree in trees.items()
+            }
+        except (ValueError, KeyError, TypeError, OSError):
+            return None
 
     @contextlib.contextmanager
     def _writing(self, step=None):

@@ -4,9 +4,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import chex
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 
+from gpsattn_jax.stacks import block_names, by_block, path_name, shape_of_block
 from gpsattn_jax.training.config import TrainConfig
 
 
@@ -35,10 +39,11 @@ def make_optimizer(
     optimizer = optax.chain(*transforms)
     if not config.frozen:
         return optimizer
-    return optax.partition(
+    partition = optax.partition(
         {"learns": optimizer, "frozen": optax.set_to_zero()},
         lambda params: _labels(params, config.frozen),
     )
+    return _without_frozen_blocks(partition, config.frozen)
 
 
 def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
@@ -73,24 +78,29 @@ def decay_mask(params: Any, what: str) -> Any:
 
     def decays(path, leaf):
         name = path[-1].key
-        matrix = getattr(leaf, "ndim", 0) > 1 and name != "bias"
+        shape = shape_of_block(path_name(path), getattr(leaf, "shape", ()))
+        matrix = len(shape) > 1 and name != "bias"
         return {"kernels": name == "kernel", "matrices": matrix, "all": True}[what]
 
     return jax.tree_util.tree_map_with_path(decays, params)
 
 
-def is_frozen(path: Any, patterns: Sequence[str]) -> bool:
-    """Whether a parameter's path begins with one of the patterns."""
-    return any(re.match(pattern, path_name(path)) for pattern in patterns)
+def frozen_blocks(path: Any, patterns: Sequence[str]) -> list[bool]:
+    """Whether the path of each block of a parameter begins with one of the patterns."""
+    return by_block(
+        lambda name: any(re.match(pattern, name) for pattern in patterns),
+        path_name(path),
+    )
 
 
-def path_name(path: Any) -> str:
-    """A path in a tree as blocks/0/mix/query/kernel."""
-    return jax.tree_util.keystr(path, simple=True, separator="/")
+def along_blocks(numbers: Any, leaf: chex.Array) -> chex.Array:
+    """A number for each block of a stack as [blocks, 1, …]; a single one as it is."""
+    numbers = jnp.asarray(numbers)
+    return numbers.reshape(-1, *(1,) * (leaf.ndim - 1)) if numbers.ndim else numbers
 
 
 def layer_numbers(params: Any, layers: Sequence[str]) -> Any:
-    r"""The layer of each parameter, 0 for the first.
+    r"""The layer of each parameter, 0 for the first; of a stack [blocks].
 
     Args:
         params: nested dicts.
@@ -101,19 +111,23 @@ def layer_numbers(params: Any, layers: Sequence[str]) -> Any:
     Raises:
         ValueError: names a parameter that no pattern knows.
     """
-    places = {}
-    for path, _ in jax.tree_util.tree_leaves_with_path(params):
-        name = path_name(path)
+
+    def place(name):
         found = (re.match(pattern, name) for pattern in layers)
         row, match = next(((i, m) for i, m in enumerate(found) if m), (None, None))
         if match is None:
             raise ValueError(
                 f"{name} must be in one of the layers {', '.join(layers)}."
             )
-        places[name] = (row, int(match[1] or 0) if match.re.groups else 0)
-    order = {place: number for number, place in enumerate(sorted(set(places.values())))}
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: order[places[path_name(path)]], params
+        return row, int(match[1] or 0) if match.re.groups else 0
+
+    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
+    places = [by_block(place, path_name(path)) for path, _ in leaves]
+    order = {p: number for number, p in enumerate(sorted(set(sum(places, []))))}
+    numbers = [np.array([order[p] for p in blocks]) for blocks in places]
+    stacked = [block_names(path_name(path)) is not None for path, _ in leaves]
+    return jax.tree.unflatten(
+        tree, [n if s else n[0] for n, s in zip(numbers, stacked, strict=True)]
     )
 
 
@@ -124,9 +138,30 @@ def _adamw(config, rate):
 
 
 def _lamb(config, rate):
-    return optax.lamb(
-        rate, b2=config.beta2, weight_decay=config.weight_decay, mask=_mask(config)
+    """As `optax.lamb`, whose trust ratio would be one for all blocks of a stack."""
+    return optax.chain(
+        optax.scale_by_adam(b2=config.beta2, eps=1e-6),
+        optax.add_decayed_weights(config.weight_decay, _mask(config)),
+        optax.stateless(_trust),
+        optax.scale_by_learning_rate(rate),
     )
+
+
+def _trust(updates, params):
+    """Each block's update in proportion to the size of the block's parameters."""
+
+    def scale(path, update, param):
+        stacked = block_names(path_name(path)) is not None
+        axes = tuple(range(int(stacked), update.ndim))
+        sizes = [
+            jnp.sqrt(jnp.sum(jnp.square(array), axes, keepdims=True))
+            for array in (param, update)
+        ]
+        nothing = (sizes[0] == 0) | (sizes[1] == 0)
+        safe = jnp.where(nothing, 1, sizes[1])
+        return update * jnp.where(nothing, 1, sizes[0] / safe).astype(update.dtype)
+
+    return jax.tree_util.tree_map_with_path(scale, updates, params)
 
 
 def _adam(config, rate):
@@ -153,7 +188,8 @@ def _mask(config):
 
 def _labels(params, patterns):
     """Which parameters learn and which are frozen; every pattern must find some."""
-    names = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    names = [name for path, _ in leaves for name in by_block(str, path_name(path))]
     for pattern in patterns:
         if not any(re.match(pattern, name) for name in names):
             first = sorted({name.split("/")[0] for name in names})
@@ -162,8 +198,25 @@ def _labels(params, patterns):
                 f"got {pattern!r}."
             )
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: "frozen" if is_frozen(path, patterns) else "learns", params
+        lambda path, _: "frozen" if all(frozen_blocks(path, patterns)) else "learns",
+        params,
     )
+
+
+def _without_frozen_blocks(optimizer, patterns):
+    """The same for stacks of which a part is frozen; its state stays as it is."""
+
+    def hold(path, update):
+        frozen = frozen_blocks(path, patterns)
+        if not any(frozen):
+            return update
+        return jnp.where(along_blocks(frozen, update), 0, update)
+
+    def change(updates, state, params=None):
+        updates, state = optimizer.update(updates, state, params)
+        return jax.tree_util.tree_map_with_path(hold, updates), state
+
+    return optax.GradientTransformation(optimizer.init, change)
 
 
 def _slower_below(factor, layers):
@@ -172,7 +225,12 @@ def _slower_below(factor, layers):
     def scale(updates, params):
         del params
         numbers = layer_numbers(updates, layers)
-        top = max(jax.tree.leaves(numbers))
-        return jax.tree.map(lambda u, n: u * factor ** (top - n), updates, numbers)
+        top = max(n.max() for n in jax.tree.leaves(numbers))
+
+        def slower(update, number):
+            factors = along_blocks(factor ** (top - number), update)
+            return update * factors.astype(update.dtype)
+
+        return jax.tree.map(slower, updates, numbers)
 
     return optax.stateless(scale)

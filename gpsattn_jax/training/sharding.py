@@ -18,8 +18,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from gpsattn_jax.stacks import path_name, shape_of_block
 from gpsattn_jax.training.config import Machine
-from gpsattn_jax.training.optimizers import path_name
 
 Spec = P | Callable[[tuple[int, ...]], P]
 
@@ -80,8 +80,11 @@ class Placement:
         def sharding(path, leaf):
             name = path_name(path)
             spec = next(s for pattern, s in self.rules if re.search(pattern, name))
-            spec = spec(leaf.shape) if callable(spec) else spec
-            return NamedSharding(self.mesh, self._fitting(spec, leaf.shape))
+            shape = shape_of_block(name, leaf.shape)
+            spec = self._fitting(spec(shape) if callable(spec) else spec, shape)
+            # Blocks of a stack are never split: each is needed by itself.
+            blocks = len(leaf.shape) - len(shape)
+            return NamedSharding(self.mesh, P(*(None,) * blocks, *spec))
 
         return jax.tree_util.tree_map_with_path(sharding, tree)
 

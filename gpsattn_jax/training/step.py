@@ -9,7 +9,7 @@ import optax
 
 from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.losses import Loss
-from gpsattn_jax.training.optimizers import is_frozen
+from gpsattn_jax.training.optimizers import along_blocks, frozen_blocks
 from gpsattn_jax.training.state import Network, TrainState
 
 
@@ -110,10 +110,15 @@ def _accumulate(gradient, state, batch, key, config):
 
 
 def _where_frozen(patterns, frozen, learning):
-    """The leaves of one tree where the path is frozen, of another elsewhere."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, a, b: a if is_frozen(path, patterns) else b, frozen, learning
-    )
+    """The blocks of one tree where their path is frozen, of another elsewhere."""
+
+    def choose(path, held, learned):
+        is_held = frozen_blocks(path, patterns)
+        if all(is_held) or not any(is_held):
+            return held if is_held[0] else learned
+        return jnp.where(along_blocks(is_held, learned), held, learned)
+
+    return jax.tree_util.tree_map_with_path(choose, frozen, learning)
 
 
 def _average(ema, new, decay):

@@ -19,6 +19,7 @@ from gpsattn_jax.convert import rewrite
 from gpsattn_jax.convert.files import read
 from gpsattn_jax.convert.transxnet import infer_config, to_torch
 from gpsattn_jax.models import gsanet, transxnet
+from gpsattn_jax.stacks import unstack
 from tests import golden_transxnet
 from tests.scripts import run_script
 
@@ -128,6 +129,7 @@ def test_where_each_kind_of_array_goes():
     assert_same(
         params["stages"][0]["position"], jnp.asarray(arrays["relative_pos_enc.0"][0])
     )
+    params, state = unstack(params), unstack(state)
     names, block = "network.2.1.", params["stages"][1]["blocks"][1]
     there = arrays[f"{names}token_mixer.local_unit.weight"]  # [G, C, K, K]
     assert block["mixer"]["local"]["kernels"][3, 1, 0, 5] == there[0, 5, 3, 1]

@@ -96,6 +96,24 @@ def test_number_of_parameters(name):
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == PARAMETERS[name]
 
 
+def test_stacked_blocks_train_as_single_ones_do():
+    """Where attention is asked for, blocks run one by one."""
+    config = changed(widths=(8, 8, 8, 12, 12), strides=(1, 1, 2, 1, 1), drop_path=0.0)
+    config = dataclasses.replace(config, dropout=0.0, channel_dropout=0.0)
+    network, params, state = shaken(config, size=0.2)
+    assert set(params["blocks"]) == {"0-1", "2-2", "3-3", "4-4"}
+    params, state = narrow((params, state))
+    inputs = clips(2, 1, 8, config.num_joints, config.in_channels)
+    run = functools.partial(network.apply, train=True)
+    found, after = quick_jit(run)(params, state, inputs)
+    single = quick_jit(functools.partial(run, attention=True))
+    (logits, maps), wanted = single(params, state, inputs)
+    assert len(maps["spatial"]) == 5
+    assert gap(found, logits) < 1e-4
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5)
+    jax.tree.map(close, after, wanted)
+
+
 def test_the_skeleton_of_the_variants_is_that_of_ntu():
     layout = LAYOUTS["ntu25"]
     for config in gpsnet.VARIANTS.values():
@@ -153,8 +171,9 @@ MIRRORS = {
 def test_mirrored_joints(name, options, equal):
     """Left and right share a shell's code: the network cannot tell them apart."""
     network, params, state = shaken(of_layout(name, **options))
-    if "codes" in params["blocks"][0]:
-        params["blocks"][0]["codes"] *= 5
+    first = params["blocks"][min(params["blocks"])]
+    if "codes" in first:
+        first["codes"][0] *= 5
     # The norm of the inputs knows joints by number: here it does nothing.
     norms = [*params["embedding"]["norms"].values()]
     norms += state["embedding"]["norms"].values()

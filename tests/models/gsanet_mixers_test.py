@@ -16,6 +16,7 @@ from gpsattn_jax.configs import from_dict, upgraded
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.modules.attention import MultiHeadAttention
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
+from gpsattn_jax.stacks import unstack
 from gpsattn_jax.systems.gsanet import Config
 from tests.models import made_up_attention
 
@@ -85,7 +86,9 @@ def test_a_module_of_ones_own_gets_what_its_signature_names():
     config = dataclasses.replace(TWO, mixers=("mine", "mine"))
     network = gsanet.build(config, mixers=gsanet.MIXERS | {"mine": Mine})
     params, _ = network.shapes()
-    tables = [block["mix"]["table"].shape for block in params["blocks"].values()]
+    tables = [
+        block["mix"]["table"].shape for block in unstack(params)["blocks"].values()
+    ]
     assert tables == [(8, 8, 4), (8, 8, 8)]  # the stride follows the mixer
     losses = losses_of_two_steps(network)
     assert losses[2] < losses[0]
@@ -96,7 +99,8 @@ def test_an_option_that_a_row_binds_stays():
     config = dataclasses.replace(TWO, mixers=("gsa", "local"))
     network = gsanet.build(config, mixers=gsanet.MIXERS | {"local": local})
     params, _ = network.shapes()
-    tables = [block["mix"]["row_table"] for block in params["blocks"].values()]
+    blocks = unstack(params)["blocks"].values()
+    tables = [block["mix"]["row_table"] for block in blocks]
     rows = [table.shape[0] for table in tables]
     assert rows == [15, 3]
 

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.flops import count_flops
 from gpsattn_jax.models import gsanet
+from gpsattn_jax.stacks import by_name, unstack
 
 # The ImageNet ones agree with the paper's 14.2, 18.1 and 30.4 M.
 PARAMETERS = {
@@ -39,10 +40,7 @@ def shapes_of(config):
 
 def leaf_shapes(config):
     params, state = shapes_of(config)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-    }
+    return {name: leaf.shape for name, leaf in by_name(unstack(params)).items()}
 
 
 def count_parameters(config):
@@ -328,11 +326,28 @@ def test_remat_changes_memory_and_no_number():
     assert "remat" in text or "checkpoint" in text
 
 
+def test_stacked_blocks_train_as_single_ones_do():
+    """Where attention is asked for, blocks run one by one."""
+    config = dataclasses.replace(SMALL, layers=(2, 3), mixers=("gsa", "conv"))
+    network = gsanet.build(config)
+    params, state = network.init(jax.random.key(0))
+    assert set(params["blocks"]) == {"0-0", "1-1", "2-2", "3-4"}
+    params = jax.tree.map(lambda leaf: leaf + 0.1, params)  # norms start at zero
+    x = jax.random.normal(jax.random.key(1), (2, 12, 12, 1))
+    apply = functools.partial(network.apply, params, state, x, train=True)
+    stacked = jax.jit(apply)()
+    one_by_one = jax.jit(functools.partial(apply, attention_at=(0.5, 0.5)))
+    (logits, maps), statistics = one_by_one()
+    assert list(maps) == [0, 1]
+    close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=1e-5)
+    jax.tree.map(close, stacked, (logits, statistics))
+
+
 def test_patches_are_a_stem():
     network = gsanet.build(gsanet.VARIANTS["32px_patches"])
     params, _ = network.shapes()
     assert params["stem"]["kernel"].shape == (4, 4, 3, 32)
-    assert params["blocks"][0]["mix"]["column_table"].shape == (15, 8)
+    assert unstack(params)["blocks"][0]["mix"]["column_table"].shape == (15, 8)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8, 3), (8, 8, 1), (1, 1, 8, 8)])

@@ -28,7 +28,7 @@ def gps_block(rngs):
         strides=(1,),
     )  # fmt: skip
     distances = gpsnet.skeleton_distances(config)
-    return block.Block(config, 8, 8, 1, 0.0, distances, rngs=rngs)
+    return block.Block(config, 8, 8, 1, distances, rngs=rngs)
 
 
 def pgl_block(rngs):

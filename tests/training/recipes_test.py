@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.models import gsanet
+from gpsattn_jax.stacks import unstack
 from gpsattn_jax.training.config import Machine, TrainConfig
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.optimizers import (
@@ -270,6 +271,7 @@ def test_layers_below_the_head_learn_slower():
 def test_layers_are_counted_from_the_input_up():
     params, _ = gsanet.build(gsanet.VARIANTS["8px"]).shapes()
     numbers = layer_numbers(params, ("stem", r"blocks/(\d+)/", "head"))
+    numbers = unstack(numbers)
     assert set(jax.tree.leaves(numbers["stem"])) == {0}
     for block, expected in zip(range(4), range(1, 5), strict=True):
         assert set(jax.tree.leaves(numbers["blocks"][block])) == {expected}

@@ -149,8 +149,8 @@ def compare():
         found = jax.jit(step, out_shardings=(shardings, None))(
             split, placement.put(batch), key
         )
-        kernel = found[0].params["blocks"][1]["mix"]["query"]["kernel"]
-        moment = found[0].opt_state[1][0].mu["blocks"][1]["mix"]["query"]["kernel"]
+        kernel = found[0].params["blocks"]["1-1"]["mix"]["query"]["kernel"]
+        moment = found[0].opt_state[1][0].mu["blocks"]["1-1"]["mix"]["query"]["kernel"]
         assert kernel.sharding == moment.sharding
         assert kernel.sharding.is_fully_replicated == (mesh == "data:8")
         # Adam divides by the gradient's size: where that is rounding alone, so is the

@@ -28,7 +28,6 @@ class Block(nnx.Module):
         before: channels of what comes in.
         width: channels of the block.
         stride: of the frames.
-        rate: share of clips that skip a residual branch in training.
         distances: [V, V], edges between joints.
         rngs: random streams for the initial values.
     """
@@ -39,7 +38,6 @@ class Block(nnx.Module):
         before: int,
         width: int,
         stride: int,
-        rate: float,
         distances: np.ndarray,
         *,
         rngs: nnx.Rngs,
@@ -78,7 +76,7 @@ class Block(nnx.Module):
         self.hidden_norm = layer_norm(width, rngs)
         self.hidden = Dense(width, FFN_RATIO * width, rngs=rngs)
         self.out = Dense(FFN_RATIO * width, width, rngs=rngs)
-        self.stride, self.rate = stride, rate
+        self.stride = stride
         self.time_code, self.parallel = config.time_code, config.order == "parallel"
 
     def __call__(
@@ -86,6 +84,20 @@ class Block(nnx.Module):
         x: jax.Array,
         time: jax.Array,
         mask: jax.Array | None = None,
+        rate: float | jax.Array | None = None,
+        *,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
+        """[B, T, V, C] -> [B, ceil(T / stride), V, C'], see `with_maps`."""
+        return self.with_maps(x, time, mask, rate, train=train, rngs=rngs)[0]
+
+    def with_maps(
+        self,
+        x: jax.Array,
+        time: jax.Array,
+        mask: jax.Array | None = None,
+        rate: float | jax.Array | None = None,
         *,
         attention: bool = False,
         train: bool = False,
@@ -97,6 +109,7 @@ class Block(nnx.Module):
             x: [B, T, V, C].
             time: [B, T], where in its clip a frame stands.
             mask: optional boolean [B, T, V]; where joints are.
+            rate: share of clips that skip a residual branch in training.
             attention: give the weights of both attentions back, too.
             train: draws which clips skip branches.
             rngs: random streams for that.
@@ -105,7 +118,6 @@ class Block(nnx.Module):
             ([B, ceil(T / stride), V, C'], {"spatial": [B, T, N, V, V], "channel":
             [B, N, D, D]} or {}).
         """
-        rate = self.rate or None
         drop = functools.partial(drop_path, rate=rate, train=train, rngs=rngs)
         x = x if self.widen is None else self.widen(x)
         start, maps = x, {}

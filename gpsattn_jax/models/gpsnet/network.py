@@ -13,6 +13,7 @@ from gpsattn_jax.models.gpsnet.block import Block, layer_norm
 from gpsattn_jax.models.gpsnet.config import Config
 from gpsattn_jax.models.gpsnet.skeleton import skeleton_distances
 from gpsattn_jax.models.gpsnet.streams import view
+from gpsattn_jax.modules.blocks import Blocks
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.joint_embedding import JointEmbedding
 from gpsattn_jax.modules.layers import Dense
@@ -40,6 +41,10 @@ def _make(config, rngs):
     return GPSNet(config, rngs=rngs)
 
 
+def _make_block(config, distances, before, width, stride, _, *, rngs):
+    return Block(config, before, width, stride, distances, rngs=rngs)
+
+
 class GPSNet(nnx.Module):
     """Embedding, blocks, and a mean over joints, frames and persons."""
 
@@ -53,14 +58,20 @@ class GPSNet(nnx.Module):
             motions=config.motions, distances=config.distances,
             distance_motions=config.distance_motions, rngs=rngs,
         )  # fmt: skip
-        rates = np.linspace(0, config.drop_path, len(config.widths)).tolist()
         before = (config.widths[0], *config.widths)
-        self.blocks = nnx.List(
-            Block(config, old, width, stride, rate, distances, rngs=rngs)
-            for old, width, stride, rate in zip(
-                before, config.widths, config.strides, rates, strict=False
+        # A block that thins frames has a number, and so is like no other.
+        sizes = [
+            (*sizes, number if sizes[2] > 1 else None)
+            for number, sizes in enumerate(
+                zip(before, config.widths, config.strides, strict=False)
             )
-        )
+        ]
+        make = functools.partial(_make_block, config, distances)
+        self.blocks = Blocks(make, sizes, rngs=rngs)
+        rates = np.linspace(0, config.drop_path, len(config.widths))
+        self.rates = tuple(rates.tolist()) if config.drop_path else None
+        self.strides = config.strides
+        self.temporal_conv = config.temporal_conv
         self.norm = layer_norm(config.widths[-1], rngs)
         self.dropout = nnx.Dropout(config.dropout)
         self.channel_dropout = nnx.Dropout(
@@ -110,19 +121,50 @@ class GPSNet(nnx.Module):
             self.channel_dropout, deterministic=not train, rngs=rngs
         )
         x = drop(self.embedding(joints, mask, stream, visible, train=train))
-        maps: dict[str, list[jax.Array]] = {"spatial": [], "channel": []}
-        for block in self.blocks:
-            x, own = block(x, time, mask, attention=attention, train=train, rngs=rngs)
-            for name, weights in own.items():
-                maps[name].append(weights.reshape(batch, persons, *weights.shape[1:]))
-            time = thin(time, block.stride)
-            # What a convolution has not carried to a kept frame is not there.
-            thinned = thin if block.temporal is None else thin_mask
-            mask = None if mask is None else thinned(mask, block.stride)
+        if attention or not train:
+            how: dict[str, Any] = {"attention": attention, "train": train, "rngs": rngs}
+            x, mask, maps = self._one_by_one(x, time, mask, **how)
+        else:
+            x, mask = self._stacked(x, time, mask, rngs)
         pooled = _pool(self.norm(x), mask, batch, self.pooling)
         pooled = self.dropout(pooled, deterministic=not train, rngs=rngs)
         logits = self.head(pooled)
-        return (logits, maps) if attention else logits
+        if not attention:
+            return logits
+        for name, found in maps.items():
+            maps[name] = [w.reshape(batch, persons, *w.shape[1:]) for w in found]
+        return logits, maps
+
+    def _one_by_one(self, x, time, mask, **how):
+        """Every block by itself: (x, mask, maps by name)."""
+        maps: dict[str, list[jax.Array]] = {"spatial": [], "channel": []}
+        blocks: Any = list(self.blocks)
+        for number, block in enumerate(blocks):
+            rate = None if self.rates is None else self.rates[number]
+            x, own = block.with_maps(x, time, mask, rate, **how)
+            for name, weights in own.items():
+                maps[name].append(weights)
+            time, mask = self._thinned(time, mask, self.strides[number])
+        if how["train"]:
+            self.blocks.keep_statistics(blocks)
+        return x, mask, maps
+
+    def _stacked(self, x, time, mask, rngs):
+        """Alike blocks together, in training: (x, mask)."""
+        rates = None if self.rates is None else jnp.asarray(self.rates, jnp.float32)
+        for stack in self.blocks.stacks():
+            first, last = stack.numbers[0], stack.numbers[-1]
+            own = None if rates is None else rates[first : last + 1]
+            x = stack(x, time, mask, each=own, train=True, rngs=rngs)
+            time, mask = self._thinned(time, mask, self.strides[last])
+        return x, mask
+
+    def _thinned(self, time, mask, stride):
+        """What is left of frames' times and of the mask after a block."""
+        # What a convolution has not carried to a kept frame is not there.
+        thinned = thin_mask if self.temporal_conv else thin
+        mask = None if mask is None else thinned(mask, stride)
+        return thin(time, stride), mask
 
     def _check(self, joints, mask, time):
         axes = f"[B, M, T, V={len(self.parents)}, C={self.in_channels}]"

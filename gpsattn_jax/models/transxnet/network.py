@@ -11,9 +11,10 @@ from flax import nnx
 
 from gpsattn_jax.models.transxnet.config import NORMS, Config
 from gpsattn_jax.models.transxnet.tables import fit_table
+from gpsattn_jax.modules.blocks import Blocks
 from gpsattn_jax.modules.dual_mixer import DualMixer
 from gpsattn_jax.modules.feedforward import MultiScaleFeedForward
-from gpsattn_jax.modules.functional import Functional, rematerialize, scan_modules
+from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.layers import (
     START,
     DepthwiseConv,
@@ -23,9 +24,7 @@ from gpsattn_jax.modules.layers import (
     drop_path,
 )
 from gpsattn_jax.modules.norms import GroupNorm
-
-# Longer stages are compiled as one block in training: half the time to the first step.
-UNROLLED = 4
+from gpsattn_jax.stacks import path_name, shape_of_block
 
 
 class Block(nnx.Module):
@@ -109,7 +108,7 @@ class Stage(nnx.Module):
         before, last = sum(config.depths[:stage]), max(1, sum(config.depths) - 1)
         blocks = range(config.depths[stage])
         self.rates = tuple(config.drop_path * (before + n) / last for n in blocks)
-        self.blocks = nnx.List(Block(config, stage, rngs=rngs) for _ in blocks)
+        self.blocks = Blocks(Block, [(config, stage)] * len(blocks), rngs=rngs)
         self.remat = config.remat[stage]
 
     def __call__(
@@ -126,14 +125,14 @@ class Stage(nnx.Module):
         reduced = [-(-side // self.reduction) for side in (rows, columns)]
         grid = (rows, columns, reduced[0], reduced[1])
         position = fit_table(self.position[...], self.grid, grid, self.table_resize)
-        how: dict[str, Any] = {"train": train, "rngs": rngs}
-        if train and len(self.blocks) > UNROLLED:
-            rates = jnp.asarray(self.rates) if any(self.rates) else None
-            how |= {"each": rates, "remat": self.remat}
-            return scan_modules(self.blocks, x, position, **how)
-        for block, rate in zip(self.blocks, self.rates, strict=True):
-            run = functools.partial(rematerialize, block) if self.remat else block
-            x = run(x, position, rate or None, **how)
+        if not train:
+            for block in self.blocks:
+                x = block(x, position)
+            return x
+        rates = jnp.asarray(self.rates) if any(self.rates) else None
+        how: dict[str, Any] = {"train": train, "rngs": rngs, "remat": self.remat}
+        for stack in self.blocks.stacks():
+            x = stack(x, position, each=rates, **how)
         return x
 
 
@@ -237,9 +236,10 @@ def draw_together(network: TransXNet, key: jax.Array) -> None:
 
 
 def _is_drawn(path, leaf):
-    names = jax.tree_util.keystr(path, simple=True, separator="/").split("/")
-    name = next(name for name in reversed(names) if not name.startswith("value"))
-    return name in ("kernel", "kernels") or (name == "bias" and leaf.ndim > 1)
+    whole = path_name(path)
+    name = next(n for n in reversed(whole.split("/")) if not n.startswith("value"))
+    groups = name == "bias" and len(shape_of_block(whole, leaf.shape)) > 1
+    return name in ("kernel", "kernels") or groups
 
 
 def _scale_branch(scale, branch):

@@ -1,6 +1,5 @@
 """What a TransXNet does with its images, for pictures: kernels, attention, evidence."""
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -43,14 +42,14 @@ def viewer(config: transxnet.Config) -> Any:
     """
     if config.features_only:
         raise ValueError("features_only must be False for views of the decision.")
-    # What is computed again in the backward pass cannot be recorded.
-    config = dataclasses.replace(config, remat=(False,) * len(config.depths))
     graphdef = transxnet.build(config).graphdef
 
     @jax.jit
     def views(params, state, images):
         module = nnx.merge(graphdef, params, state)
         module.norm = last = _Recorder(module.norm)
+        for stage in module.stages:
+            stage.blocks = nnx.List(stage.blocks)
         mixers = [_record_mixer(stage.blocks[-1]) for stage in module.stages]
         logits = module(images)
         evidence = last.output @ module.head.kernel[...]

@@ -10,6 +10,7 @@ import numpy as np
 from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
 from gpsattn_jax.data.skeletons.layout import Layout
 from gpsattn_jax.models.gpsnet import skeleton_parts
+from gpsattn_jax.stacks import unstack
 from gpsattn_jax.systems.gpsnet.clips import network_inputs
 from gpsattn_jax.systems.reports import Drawings, examples_to_show
 from gpsattn_jax.systems.runs import TrainedRun
@@ -47,8 +48,10 @@ def draw_attention(
     if config.channel_attention:
         drawings |= _channels(maps, inputs, len(chosen))
     if config.spatial_attention and config.geodesic_bias:
-        blocks = (run.params["blocks"][n] for n in range(len(config.widths)))
-        biases = np.stack([np.asarray(block["spatial"]["bias"]) for block in blocks])
+        blocks = unstack(run.params)["blocks"]
+        biases = np.stack(
+            [np.asarray(blocks[n]["spatial"]["bias"]) for n in range(len(blocks))]
+        )
         drawings["Geodesic bias"] = (
             geodesic_bias_figure(biases),
             "What each head adds to the logit between two joints, by the bones between "

@@ -17,6 +17,7 @@ from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import ImageSet
 from gpsattn_jax.models import transxnet as models
 from gpsattn_jax.models.transxnet.views import viewer
+from gpsattn_jax.stacks import block_names, by_name, unstack
 from gpsattn_jax.systems import gsanet, transxnet
 from gpsattn_jax.systems.image_classifier.run import score_test_images
 from gpsattn_jax.systems.transxnet.run import fit_positions
@@ -239,7 +240,8 @@ def shapes_of(name):
 def test_decay_spares_what_the_recipe_spares():
     """Vectors and biases alone: not tables, dynamic kernels or layer scales."""
     params = shapes_of("imagenet")
-    found = flatten(decay_mask(params, transxnet.SETUPS["imagenet"].train.decayed))
+    masks = by_name(decay_mask(params, transxnet.SETUPS["imagenet"].train.decayed))
+    found = {b: masks[n] for n in masks for b in block_names(n) or [n]}
     shapes = {name: leaf.shape for name, leaf in flatten(params).items()}
     for name, decays in found.items():
         assert decays == (len(shapes[name]) > 1 and not name.endswith("/bias")), name
@@ -266,6 +268,7 @@ def test_every_parameter_has_a_layer(name):
     first = config.depths[0] + 1
     assert by_path["downsamples/0/conv/kernel"] == first
     assert by_path["stages/1/position"] == first
+    numbers = unstack(numbers)
     assert set(jax.tree.leaves(numbers["stages"][1]["blocks"][0])) == {first}
 
 
