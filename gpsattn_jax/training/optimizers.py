@@ -213,6 +213,8 @@ def _without_frozen_blocks(optimizer, patterns):
         return jnp.where(along_blocks(frozen, update), 0, update)
 
     def change(updates, state, params=None):
+        # Before, so that their gradients do not count in a norm; after, as they decay.
+        updates = jax.tree_util.tree_map_with_path(hold, updates)
         updates, state = optimizer.update(updates, state, params)
         return jax.tree_util.tree_map_with_path(hold, updates), state
 
