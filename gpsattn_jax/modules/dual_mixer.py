@@ -7,7 +7,7 @@ from flax import nnx
 
 from gpsattn_jax.kernels import gelu
 from gpsattn_jax.modules.dynamic_conv import DynamicConv
-from gpsattn_jax.modules.layers import START, DepthwiseConv
+from gpsattn_jax.modules.layers import START, Dense, DepthwiseConv
 from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.reduced_attention import ReducedAttention
 
@@ -82,9 +82,9 @@ class TokenEnhancer(nnx.Module):
         hidden = max(16, channels // 8)
         self.conv = DepthwiseConv(channels, 3, rngs=rngs)
         self.conv_norm = BatchNorm(channels, rngs=rngs)
-        self.squeeze = nnx.Linear(channels, hidden, kernel_init=START, rngs=rngs)
+        self.squeeze = Dense(channels, hidden, kernel_init=START, rngs=rngs)
         self.squeeze_norm = BatchNorm(hidden, rngs=rngs)
-        self.expand = nnx.Linear(hidden, channels, kernel_init=START, rngs=rngs)
+        self.expand = Dense(hidden, channels, kernel_init=START, rngs=rngs)
         self.expand_norm = BatchNorm(channels, rngs=rngs)
 
     def __call__(

@@ -11,7 +11,7 @@ from gpsattn_jax.kernels import (
     mix_kernels,
 )
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.layers import START
+from gpsattn_jax.modules.layers import START, Dense
 from gpsattn_jax.modules.norms import BatchNorm, along_channels
 
 
@@ -53,13 +53,11 @@ class DynamicConv(nnx.Module):
         self.kernels = nnx.Param(START(rngs.params(), kernels))
         self.bias = nnx.Param(START(rngs.params(), kernels[2:])) if use_bias else None
         hidden = channels // reduction
-        self.reduce = nnx.Linear(
+        self.reduce = Dense(
             channels, hidden, use_bias=False, kernel_init=START, rngs=rngs
         )
         self.norm = BatchNorm(hidden, rngs=rngs)
-        self.gate = nnx.Linear(
-            hidden, num_groups * channels, kernel_init=START, rngs=rngs
-        )
+        self.gate = Dense(hidden, num_groups * channels, kernel_init=START, rngs=rngs)
 
     def __call__(
         self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None

@@ -8,7 +8,7 @@ from flax import nnx
 
 from gpsattn_jax.kernels import gelu
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.layers import START, DepthwiseConv
+from gpsattn_jax.modules.layers import START, Dense, DepthwiseConv
 from gpsattn_jax.modules.norms import BatchNorm
 
 KERNEL_SIZES = (1, 3, 5, 7)
@@ -63,13 +63,13 @@ class Branch(nnx.Module):
     def __init__(
         self, channels: int, hidden: int, size: int, *, dropout: float, rngs: nnx.Rngs
     ):
-        self.expand = nnx.Linear(
+        self.expand = Dense(
             channels, hidden, use_bias=False, kernel_init=START, rngs=rngs
         )
         self.expand_norm = BatchNorm(hidden, rngs=rngs)
         self.conv = DepthwiseConv(hidden, size, rngs=rngs)
         self.conv_norm = BatchNorm(hidden, rngs=rngs)
-        self.project = nnx.Linear(
+        self.project = Dense(
             hidden, channels, use_bias=False, kernel_init=START, rngs=rngs
         )
         self.dropout = nnx.Dropout(dropout)

@@ -192,8 +192,22 @@ def conv(
         padding=size // 2 if padding is None else padding,
         use_bias=False,
         kernel_init=start,
+        conv_general_dilated=(
+            jax.lax.conv_general_dilated if size > 1 or padding else _pointwise
+        ),
         rngs=rngs,
     )
+
+
+def _pointwise(x, kernel, strides, *_, precision=None, **__):
+    """A 1x1 convolution as a product of matrices, see `Dense`.
+
+    On a CPU the gradient takes half to a third of XLA's convolution's time.
+    """
+    rows, columns = strides
+    x = x[:, ::rows, ::columns]
+    out = jnp.matmul(x.reshape(-1, x.shape[-1]), kernel[0, 0], precision=precision)
+    return out.reshape(*x.shape[:-1], -1)
 
 
 def check_images(images: chex.Array, channels: int) -> None:

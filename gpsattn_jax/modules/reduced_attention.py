@@ -7,7 +7,7 @@ from flax import nnx
 
 from gpsattn_jax.kernels import attend, attention_weights, gelu
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.layers import START, DepthwiseConv, check_heads
+from gpsattn_jax.modules.layers import START, Dense, DepthwiseConv, check_heads
 from gpsattn_jax.modules.norms import BatchNorm
 
 
@@ -39,10 +39,8 @@ class ReducedAttention(nnx.Module):
         rngs: nnx.Rngs,
     ):
         check_heads("channels", channels, num_heads)
-        self.query = nnx.Linear(channels, channels, kernel_init=START, rngs=rngs)
-        self.key_value = nnx.Linear(
-            channels, 2 * channels, kernel_init=START, rngs=rngs
-        )
+        self.query = Dense(channels, channels, kernel_init=START, rngs=rngs)
+        self.key_value = Dense(channels, 2 * channels, kernel_init=START, rngs=rngs)
         self.reduce = SpatialReduction(channels, reduction, rngs=rngs)
         self.refine = DepthwiseConv(channels, 3, rngs=rngs)
         self.num_heads = num_heads
