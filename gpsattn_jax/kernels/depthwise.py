@@ -5,8 +5,6 @@ taps stand in one expression: XLA fuses them into one pass over the result.
 """
 
 import functools
-import itertools
-import operator
 
 import chex
 import jax
@@ -73,8 +71,7 @@ def depthwise_conv(
 # Jitted, so that a network traces each of its shapes once; XLA sees through it.
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _convolve(x, filters, stride, padding):
-    elsewhere = _grouped_conv if filters.ndim == 3 else _shifted_products
-    return _by_platform(_shifted_products, elsewhere, stride, padding, x, filters)
+    return _by_platform(_shifted_products, _grouped_conv, stride, padding, x, filters)
 
 
 _depthwise = jax.custom_vjp(_convolve, nondiff_argnums=(2, 3))
@@ -86,16 +83,8 @@ def _forward(x, filters, stride, padding):
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _backward(stride, padding, residuals, slope):
-    x, filters = residuals
-    tiled = (
-        _filter_gradient_by_tile if filters.shape[-2] > 1 else _filter_gradient_by_tap
-    )
-    return (
-        _input_gradient(slope, filters, x.shape[1:3], stride, padding),
-        _by_platform(
-            tiled, _filter_gradient_by_tap, stride, padding, x, filters, slope
-        ),
-    )
+    on_cpu, elsewhere = _gradients_of_products, _gradients_of_conv
+    return _by_platform(on_cpu, elsewhere, stride, padding, *residuals, slope)
 
 
 _depthwise.defvjp(_forward, _backward)
@@ -114,22 +103,46 @@ def _by_platform(on_cpu, elsewhere, stride, padding, *arrays):
     )
 
 
+def _gradients_of_products(x, filters, slope, stride, padding):
+    """Of x and of the filters, by sums of shifted products."""
+    tiled = filters.shape[-2] > 1
+    of_filters = _filter_gradient_by_tile if tiled else _filter_gradient_of_one_tap
+    return (
+        _input_gradient(slope, filters, x.shape[1:3], stride, padding),
+        of_filters(x, filters, slope, stride, padding),
+    )
+
+
+def _gradients_of_conv(x, filters, slope, stride, padding):
+    """Of x and of the filters, by XLA's own convolutions."""
+
+    def convolve(x, filters):
+        return _grouped_conv(x, filters, stride, padding, accumulate=False)
+
+    return jax.vjp(convolve, x, filters.astype(x.dtype))[1](slope)
+
+
 def _shifted_products(x, filters, stride, padding):
     """The sum of K K shifted products."""
     wide, size = accumulator(x), filters.shape[-2]
-    taps = filters.reshape(-1, size, size, 1, 1, filters.shape[-1]).astype(wide)
+    taps = _taps(filters.astype(wide))
     x = _pad(x, padding, [length + padding for length in x.shape[1:3]])
     lengths = [(length - size) // stride + 1 for length in x.shape[1:3]]
-    out = _sum(
-        lambda i, j: _window(x, i, j, lengths, stride).astype(wide) * taps[:, i, j],
-        size,
-        size,
-    )
-    return out.astype(x.dtype)
+
+    def term(i, j):
+        window = _window(x, i, j, lengths, stride, wide)
+        return jax.lax.mul(window, _along(taps[i * size + j], window))
+
+    return _sum(term, size, size).astype(x.dtype)
 
 
-def _grouped_conv(x, filters, stride, padding):
-    """XLA's own convolution; shared filters only."""
+def _grouped_conv(x, filters, stride, padding, *, accumulate=True):
+    """XLA's own convolution."""
+    if filters.ndim == 4:
+        each = functools.partial(
+            _grouped_conv, stride=stride, padding=padding, accumulate=accumulate
+        )
+        return jax.vmap(each)(x[:, None], filters)[:, 0]
     out = jax.lax.conv_general_dilated(
         x,
         filters.astype(x.dtype)[:, :, None],
@@ -137,7 +150,7 @@ def _grouped_conv(x, filters, stride, padding):
         [(padding, padding)] * 2,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=x.shape[-1],
-        preferred_element_type=accumulator(x),
+        preferred_element_type=accumulator(x) if accumulate else None,
     )
     return out.astype(x.dtype)
 
@@ -155,14 +168,19 @@ def _input_gradient(slope, filters, shape, stride, padding):
     cells = [-(-(padding + length) // stride) - first for length in shape]
     taps = filters.reshape(-1, size, size, channels).astype(wide)
     taps = _pad(taps, 0, [reach * stride] * 2)
-    taps = taps.reshape(-1, reach, 1, stride, reach, 1, stride, channels)
-    taps = taps[:, ::-1, :, :, ::-1]
+    taps = taps.reshape(-1, reach, stride, reach, stride, channels)
+    taps = taps[:, ::-1, :, ::-1].swapaxes(2, 3)
+    taps = _taps(taps.reshape(-1, reach, reach, stride * stride * channels))
     before = reach - 1 - first
     slope = _pad(slope, before, [cell + reach - 1 - before for cell in cells])
 
     def term(i, j):
-        outputs = _window(slope, i, j, cells)[:, :, None, :, None].astype(wide)
-        return outputs * taps[:, i, :, :, j]
+        outputs = _window(slope, i, j, cells, wide=wide)
+        tap = taps[i * reach + j]
+        if stride == 1:
+            return jax.lax.mul(outputs, _along(tap, outputs))
+        tap = tap.reshape(-1, 1, stride, 1, stride, channels)
+        return outputs[:, :, None, :, None] * tap
 
     out = _sum(term, reach, reach).astype(slope.dtype)
     out = out.reshape(-1, cells[0] * stride, cells[1] * stride, channels)
@@ -173,8 +191,8 @@ def _filter_gradient_by_tile(x, filters, slope, stride, padding):
     """Tile by tile of outputs, each a convolution of x with the slopes for taps.
 
     The result of a tile is as small as the filters, and its sum is one expression: all
-    stays in the cache. XLA writes the products of sums over whole maps to memory
-    (`_filter_gradient_by_tap`), which takes ten times as long and longer to compile.
+    stays in the cache. XLA writes the products of sums over whole maps to memory, which
+    takes ten times as long and longer to compile.
     """
     wide, size, channels = accumulator(x), filters.shape[-2], filters.shape[-1]
     counts = [-(-length // TILE) for length in slope.shape[1:3]]
@@ -194,13 +212,13 @@ def _filter_gradient_by_tile(x, filters, slope, stride, padding):
         taps = jax.lax.dynamic_slice(
             slope, (image, row, column, 0), (1, *tile, channels)
         )
-        part = _sum(
-            lambda i, j: (
-                _window(patch, i * stride, j * stride, [size] * 2).astype(wide)
-                * taps[:, i, None, j, None].astype(wide)
-            ),
-            *tile,
-        )
+        taps = _taps(taps.astype(wide))
+
+        def term(i, j):
+            window = _window(patch, i * stride, j * stride, [size] * 2, wide=wide)
+            return jax.lax.mul(window, _along(taps[i * tile[1] + j], window))
+
+        part = _sum(term, *tile)
         mine = image % total.shape[0]  # 0 if all images share one sum
         part += jax.lax.dynamic_slice_in_dim(total, mine, 1)
         return jax.lax.dynamic_update_slice_in_dim(total, part, mine, 0)
@@ -212,25 +230,21 @@ def _filter_gradient_by_tile(x, filters, slope, stride, padding):
     return out.reshape(filters.shape).astype(filters.dtype)
 
 
-def _filter_gradient_by_tap(x, filters, slope, stride, padding):
-    """For each tap, a sum over the whole map."""
-    wide, size = accumulator(x), filters.shape[-2]
-    axes = (1, 2) if filters.ndim == 4 else (0, 1, 2)
-    lengths, slope = slope.shape[1:3], slope.astype(wide)
+def _filter_gradient_of_one_tap(x, filters, slope, stride, padding):
+    """Of 1x1 filters, a sum over the whole map; XLA is slow at several of them."""
+    wide, lengths = accumulator(x), slope.shape[1:3]
     x = _pad(x, padding, [length + padding for length in x.shape[1:3]])
-    taps = [
-        jnp.sum(_window(x, i, j, lengths, stride).astype(wide) * slope, axis=axes)
-        for i, j in itertools.product(range(size), repeat=2)
-    ]
-    return jnp.stack(taps, axis=-2).reshape(filters.shape).astype(filters.dtype)
+    products = _window(x, 0, 0, lengths, stride, wide) * slope.astype(wide)
+    axes = (1, 2) if filters.ndim == 4 else (0, 1, 2)
+    return jnp.sum(products, axes).reshape(filters.shape).astype(filters.dtype)
 
 
 def _sum(term, rows, columns):
     """Sums term(i, j), rows first: a processor works on many short chains at once."""
     return functools.reduce(
-        operator.add,
+        jax.lax.add,
         (
-            functools.reduce(operator.add, (term(i, j) for j in range(columns)))
+            functools.reduce(jax.lax.add, (term(i, j) for j in range(columns)))
             for i in range(rows)
         ),
     )
@@ -245,8 +259,22 @@ def _pad(x, before, ends):
     return jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
 
 
-def _window(x, i, j, lengths, stride=1):
+def _window(x, i, j, lengths, stride=1, wide=None):
     """Rows i, i + stride, ... and columns j, j + stride, ... of [B, H, W, C]."""
     rows, columns = ((length - 1) * stride + 1 for length in lengths)
     start, end = (0, i, j, 0), (len(x), i + rows, j + columns, x.shape[-1])
-    return jax.lax.slice(x, start, end, (1, stride, stride, 1))
+    window = jax.lax.slice(x, start, end, (1, stride, stride, 1))
+    return window if wide is None else window.astype(wide)
+
+
+# Few and plain operations for each tap: a network has tens of thousands to trace.
+def _taps(filters):
+    """[K, L, C] or [B, K, L, C] -> K L arrays [1 or B, 1, C], rows first."""
+    rows, columns, channels = filters.shape[-3:]
+    flat = filters.reshape(-1, rows * columns, channels)
+    return jax.lax.split(flat, (1,) * (rows * columns), axis=1)
+
+
+def _along(tap, window):
+    """A tap at every pixel of [B, H, W, C]."""
+    return jax.lax.broadcast_in_dim(tap, window.shape, (0, 1, 3))

@@ -62,6 +62,8 @@ def _gelu_jvp(primals, tangents):
     return _gelu(x), tangent * _slope(x).astype(x.dtype)
 
 
+# Jitted, so that a network traces each of its shapes once; XLA sees through it.
+@jax.jit
 def _slope(x):
     """The derivative, Phi(x) + x phi(x)."""
     if x.dtype == jnp.float64:
@@ -74,6 +76,7 @@ def _slope(x):
     return cumulative + inside * density
 
 
+@jax.jit
 def _phi(x):
     """The standard normal distribution function of a float32 array."""
     z = jnp.clip(x, -REACH, REACH)

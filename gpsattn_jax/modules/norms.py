@@ -50,11 +50,7 @@ class BatchNorm(nnx.Module):
 
         Values where the mask (x's shape) is False do not count in them.
         """
-        multiplier, offset = (
-            along_channels(vector, x.ndim)
-            for vector in self.affine(x, mask, train=train)
-        )
-        return (x * multiplier + offset).astype(x.dtype)
+        return _apply(x, *self.affine(x, mask, train=train))
 
     def affine(
         self, x: chex.Array, mask: chex.Array | None = None, *, train: bool = False
@@ -72,16 +68,13 @@ class BatchNorm(nnx.Module):
         mean, var = self.mean[...], self.var[...]
         if train:
             mean, var = self._statistics(x, mask)
-        multiplier = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
-        return multiplier, self.bias[...] - mean * multiplier
+        return _affine(mean, var, self.scale[...], self.bias[...], self.epsilon)
 
     def _statistics(self, x, mask):
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        axes = tuple(range(x.ndim - 1))
         if mask is not None:
-            return self._masked_statistics(x, mask, axes)
-        mean = x.mean(axes)
-        var = jnp.square(x - along_channels(mean, x.ndim)).mean(axes)
+            wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+            return self._masked_statistics(wide, mask, tuple(range(x.ndim - 1)))
+        mean, var = _moments(x)
         count = x.size // x.shape[-1]
         self._update(self.mean, mean)
         self._update(self.var, var * (count / max(count - 1, 1)))
@@ -104,6 +97,28 @@ class BatchNorm(nnx.Module):
     def _update(self, running, batch):
         mixed = self.momentum * running[...] + (1 - self.momentum) * batch
         running[...] = mixed.astype(running[...].dtype)
+
+
+# Jitted, so that a network traces each of its shapes once; XLA sees through it.
+@jax.jit
+def _moments(x):
+    """[..., C] -> mean and biased variance [C], float32 at least."""
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    axes = tuple(range(x.ndim - 1))
+    mean = x.mean(axes)
+    return mean, jnp.square(x - along_channels(mean, x.ndim)).mean(axes)
+
+
+@jax.jit
+def _affine(mean, var, scale, bias, epsilon):
+    multiplier = scale * jax.lax.rsqrt(var + epsilon)
+    return multiplier, bias - mean * multiplier
+
+
+@jax.jit
+def _apply(x, multiplier, offset):
+    multiplier, offset = (along_channels(v, x.ndim) for v in (multiplier, offset))
+    return (x * multiplier + offset).astype(x.dtype)
 
 
 class GroupNorm(nnx.Module):

@@ -129,19 +129,25 @@ def test_what_other_processors_run():
     """The forms for them agree with those of the CPU."""
     from gpsattn_jax.kernels import depthwise
 
-    for each, stride in [(False, 1), (False, 2), (True, 2)]:
-        x, filters = draw((2, 9, 7, 3), 3, each=each)
+    for each, stride, size in [
+        (False, 1, 3),
+        (False, 2, 3),
+        (True, 2, 3),
+        (True, 1, 1),
+    ]:
+        x, filters = draw((2, 9, 7, 3), size, each=each)
         out = depthwise_conv(x, filters, stride=stride)
-        if not each:
-            assert_close(depthwise._grouped_conv(x, filters, stride, 1), out)
+        padding = size // 2
+        assert_close(depthwise._grouped_conv(x, filters, stride, padding), out)
         gradients = [
-            form(x, filters, jnp.sin(out), stride, 1)
+            form(x, filters, jnp.sin(out), stride, padding)
             for form in (
-                depthwise._filter_gradient_by_tile,
-                depthwise._filter_gradient_by_tap,
+                depthwise._gradients_of_products,
+                depthwise._gradients_of_conv,
             )
         ]
-        assert_close(*gradients)
+        for ours, theirs in zip(*gradients, strict=True):
+            assert_close(ours, theirs)
 
 
 def test_filters_for_each_example_are_a_loop_over_examples():
