@@ -85,14 +85,14 @@ def main(_) -> int:
 
 
 def check_flags() -> None:
-    """Raises where a flag of the one run is given to the other."""
+    """Ends the process where a flag of the one run is given to the other."""
     if _ACCELERATOR.value:
         names, message = WITH_TABLES, "--{} does not go with --accelerator."
     else:
         names, message = WITH_ACCELERATOR, "--{} needs --accelerator."
     for name in names:
         if flags.FLAGS[name].present:
-            raise app.UsageError(message.format(name))
+            sys.exit(message.format(name))
 
 
 def table(name: str) -> str:

@@ -1,15 +1,24 @@
 """The prepared run on an accelerator: resumes, goes on after errors, worst first."""
 
+import importlib
 import json
+import sys
+from contextlib import nullcontext
 
 import jax
 import jax.numpy as jnp
 import pytest
+from absl import flags
 
 from benchmarks.accelerator import card, kernels, parity, session, table
 from benchmarks.accelerator import rows as all_rows
 from benchmarks.accelerator.rows import LeftOut, Row
+from gpsattn_jax import launch
 
+KINDS = (
+    "TransXNet", "GSA-ResNet", "GPS-Net", "PGL-SUM", "depthwise", "attend_blocked",
+    "RandAugment", "parity", "beside PyTorch",
+)  # fmt: skip
 TIMES = {"ms": {"ours": 2.0, "theirs": 3.0}, "without": {}}
 
 
@@ -187,6 +196,53 @@ def test_the_worst_stands_first():
     assert "BEYOND ITS LIMIT: output 1.0e-03 (limit 2e-05)" in cells["wrong"][1]
 
 
+def test_what_is_missing_is_told_in_a_line(monkeypatch, tmp_path):
+    def starts(backend):
+        monkeypatch.setattr(jax, "default_backend", backend)
+        return card.lacking(cpu_will_do=False)
+
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    assert starts(lambda: "gpu") == ""
+    assert card.lacking(cpu_will_do=True) == ""
+    monkeypatch.setattr(launch, "DEVICES", (str(tmp_path / "nvidia0"),))
+    assert starts(lambda: "cpu").startswith("This machine has no accelerator; --tiny")
+    (tmp_path / "nvidia0").touch()
+    assert f'install "jax[cuda13]=={jax.__version__}"' in starts(lambda: "cpu")
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert "JAX_PLATFORMS=cpu keeps JAX" in starts(lambda: "cpu")
+
+    def fails():
+        raise RuntimeError("Unknown backend:\n'cuda'")
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    said = "JAX_PLATFORMS=cuda: RuntimeError: Unknown backend: 'cuda'."
+    assert starts(fails).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--accelerator", "--only=runtime"], "--only does not go with --accelerator."),
+        (["--tiny"], "--tiny needs --accelerator."),
+        (["--minutes=3"], "--minutes needs --accelerator."),
+        ([], None),
+        (["--accelerator", "--tiny"], None),
+    ],
+)
+def test_flags_of_one_run_do_not_go_with_the_other(given, said):
+    before = set(flags.FLAGS)
+    module = importlib.import_module("benchmarks.run")
+    try:
+        flags.FLAGS(["run", *given])
+        with pytest.raises(SystemExit, match=said) if said else nullcontext():
+            module.check_flags()
+    finally:
+        flags.FLAGS.unparse_flags()
+        for name in set(flags.FLAGS) - before:
+            delattr(flags.FLAGS, name)
+        sys.modules.pop("benchmarks.run")
+
+
 def test_a_golden_file_that_is_not_there_leaves_its_row_out(monkeypatch, tmp_path):
     monkeypatch.setenv("GPSATTN_GOLDEN_DIR", str(tmp_path))
     row = next(iter(parity.rows(tiny=True)))
@@ -249,8 +305,7 @@ def test_the_rows_of_a_card_have_names_of_their_own_and_code():
         assert len({row.name for row in rows}) == len(rows)
         assert all(len(row.fingerprint()) == 12 for row in rows)
         kinds = " ".join(row.name for row in rows)
-        for kind in ("TransXNet", "GSA-ResNet", "GPS-Net", "PGL-SUM", "depthwise",
-                     "attend_blocked", "RandAugment", "parity", "beside PyTorch"):  # fmt: skip
+        for kind in KINDS:
             assert kind in kinds
 
 

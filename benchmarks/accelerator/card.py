@@ -37,14 +37,15 @@ def of(function: Callable, *arguments: Any) -> Candidate:
     return Candidate(functools.partial(jax.jit(function), *arguments))
 
 
-def lacking() -> str:
-    """Why no accelerator can be used, in a line; empty where one can."""
+def lacking(cpu_will_do: bool) -> str:
+    """What a run lacks, in a line; empty where there is what it needs."""
+    chosen = os.environ.get("JAX_PLATFORMS", "")
     try:
-        if jax.default_backend() != "cpu":
+        if jax.default_backend() != "cpu" or cpu_will_do:
             return ""
-    except RuntimeError as error:  # JAX_PLATFORMS names what JAX cannot start
-        return f"JAX starts no accelerator: {one_line(error)}"
-    if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
+    except (RuntimeError, AssertionError) as error:  # JAX has both for it
+        return f"JAX cannot start JAX_PLATFORMS={chosen}: {one_line(error)}."
+    if chosen.startswith("cpu"):
         return "JAX_PLATFORMS=cpu keeps JAX from looking for an accelerator."
     device = next(filter(os.path.exists, launch.DEVICES), None)
     if device is None:
