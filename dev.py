@@ -7,7 +7,8 @@ python3 dev.py test-newest [ARGS]    a part of the tests on Python 3.12 or newer
                                      the newest JAX, in .venv-newest
 python3 dev.py lint                  ruff check, ruff format --check, mypy
 python3 dev.py install JOB [--all]   what that job needs, and not the job
-python3 dev.py bench [ARGS]          benchmarks.run: the tables of RESULTS.md
+python3 dev.py bench [ARGS]          benchmarks.run: the tables of RESULTS.md; with
+                                     --accelerator one run on the card at hand
 
 It needs a Python of 3.11 or newer and nothing else. ARGS go on to the job, which runs
 in this folder. The first run installs for a few minutes; the next ones start at once.
@@ -37,6 +38,7 @@ EXTRAS = {
     "lint": {"dev"},
     "bench": {"data", "plot", "torch", "video"},
 }
+NVIDIA = "/dev/nvidia0"  # where it is, the run on an accelerator needs JAX's plugin
 # A later -n in ARGS takes the place of this one; -n 0 runs all in one process.
 PYTEST = ["-m", "pytest", "-n", "2", "--dist", "worksteal"]
 COMMANDS = {
@@ -121,7 +123,9 @@ def use_newer_python(job, arguments):
 def wanted_extras(job, arguments):
     """The extras of pyproject.toml that a job needs."""
     slow = job == "test" and "--all" in arguments
-    return EXTRAS[job] | ({"torch"} if slow else set())
+    on_card = job == "bench" and "--accelerator" in arguments
+    card = {"cuda13"} if on_card and os.path.exists(NVIDIA) else set()
+    return EXTRAS[job] | ({"torch"} if slow else set()) | card
 
 
 def state():

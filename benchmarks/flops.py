@@ -13,7 +13,12 @@ def count_flops(function: Callable, *arguments: Any) -> int:
     Element-wise work, sums and softmax are left out, as papers do. Loops count once
     per trip. Arguments may be `jax.ShapeDtypeStruct`; nothing is computed.
     """
-    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
+    return count_in(jax.make_jaxpr(function)(*arguments))
+
+
+def count_in(traced: Any) -> int:
+    """The same of what JAX has traced, a `ClosedJaxpr`."""
+    return _count(traced.jaxpr)
 
 
 def _count(jaxpr) -> int:

@@ -37,7 +37,8 @@ class Peer(torch.nn.Module):
         joints = joints[:, 0]
         x = self.embed(joints)
         steps = joints.shape[1]
-        time = 2 * torch.arange(steps, dtype=joints.dtype) / steps - 1
+        counted = torch.arange(steps, dtype=joints.dtype, device=joints.device)
+        time = 2 * counted / steps - 1
         for number, stride in enumerate(self.config.strides):
             x = self.block(f"blocks/{number}", x, time, stride)
             time = time[::stride]
@@ -181,5 +182,5 @@ def _distances(joints):
 def _sinusoids(place, channels):
     count = -(-channels // 2)
     frequencies = torch.from_numpy(np.geomspace(0.25, 8.0, count) * 2 * np.pi)
-    angles = place[:, None] * frequencies.to(place.dtype)
+    angles = place[:, None] * frequencies.to(place)
     return torch.cat([angles.sin(), angles.cos()], -1)[:, :channels]

@@ -1,4 +1,7 @@
-"""Runs the benchmarks and writes their tables: `python3 dev.py bench`."""
+"""Runs the benchmarks and writes their tables: `python3 dev.py bench`.
+
+`--accelerator` is another run, on a card: see `benchmarks/accelerator`.
+"""
 
 import importlib
 import os
@@ -9,6 +12,7 @@ import sys
 from absl import app, flags
 
 from benchmarks import timing
+from benchmarks.accelerator import command as accelerator
 from gpsattn_jax import launch
 
 BENCHMARKS = {
@@ -34,16 +38,40 @@ _DATA_DIR = flags.DEFINE_string(
 )
 _WRITE = flags.DEFINE_bool("write", False, "Write the tables to benchmarks/RESULTS.md.")
 
+_ACCELERATOR = flags.DEFINE_bool(
+    "accelerator", False, "One prepared run on the accelerator at hand, instead."
+)
+_TINY = flags.DEFINE_bool("tiny", False, "Of it: small shapes, on a CPU as well.")
+_MINUTES = flags.DEFINE_float(
+    "minutes", 8.0, "Of it: after these no row is begun.", lower_bound=0.0
+)
+_FRESH = flags.DEFINE_bool("fresh", False, "Of it: measure again what is done.")
+_RESULTS_DIR = flags.DEFINE_string(
+    "results_dir", None, "Of it: folder of JSON and table; benchmarks/cards by default."
+)
+WITH_TABLES, WITH_ACCELERATOR = (
+    ("only", "seconds", "data_dir", "write"),
+    ("tiny", "minutes", "fresh", "results_dir"),
+)
+
 RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
 
 
-def main(_):
+def main(_) -> int:
     """Each benchmark in a process of its own, so that none warms another's memory."""
+    check_flags()
+    if _ACCELERATOR.value:
+        return accelerator.run(
+            _RESULTS_DIR.value,
+            tiny=_TINY.value,
+            minutes=_MINUTES.value,
+            fresh=_FRESH.value,
+        )
     if _DATA_DIR.value is not None:
         os.environ["GPSATTN_DATA_DIR"] = _DATA_DIR.value  # the other processes', too
     if _ONLY.value is not None:
         print(table(_ONLY.value), flush=True)
-        return
+        return 0
     tables = []
     for name in BENCHMARKS:
         command = [sys.executable, "-m", "benchmarks.run", f"--only={name}"]
@@ -53,6 +81,18 @@ def main(_):
         tables.append(done.stdout.strip())
     if _WRITE.value:
         replace_tables("\n\n".join(tables))
+    return 0
+
+
+def check_flags() -> None:
+    """Ends the process where a flag of the one run is given to the other."""
+    if _ACCELERATOR.value:
+        names, message = WITH_TABLES, "--{} does not go with --accelerator."
+    else:
+        names, message = WITH_ACCELERATOR, "--{} needs --accelerator."
+    for name in names:
+        if flags.FLAGS[name].present:
+            sys.exit(message.format(name))
 
 
 def table(name: str) -> str:

@@ -133,8 +133,8 @@ def seeds(request):
 
 @pytest.fixture(scope="session")
 def golden():
-    """The folder of arrays that the originals computed."""
-    return _folder(SHARED / "golden")
+    """The folder of arrays that the originals computed: see benchmarks/golden.py."""
+    return _folder(Path(os.environ.get("GPSATTN_GOLDEN_DIR") or SHARED / "golden"))
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,14 @@ def test_extras_of_each_job(dev):
     assert "torch" not in dev.wanted_extras("demo", ["--all"])
 
 
+def test_the_run_on_a_card_has_its_plugin(dev, monkeypatch, tmp_path):
+    monkeypatch.setattr(dev, "NVIDIA", str(tmp_path))
+    assert "cuda13" in dev.wanted_extras("bench", ["--accelerator"])
+    assert "cuda13" not in dev.wanted_extras("bench", [])
+    monkeypatch.setattr(dev, "NVIDIA", str(tmp_path / "none"))
+    assert "cuda13" not in dev.wanted_extras("bench", ["--accelerator"])
+
+
 def test_every_extra_exists(dev):
     named = set().union(*dev.EXTRAS.values())
     assert named <= set(PROJECT["optional-dependencies"])

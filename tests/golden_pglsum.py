@@ -1,12 +1,14 @@
 """PGL-SUM's golden files: arrays, configs, networks filled with their weights."""
 
 import functools
-import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import golden as files
+from benchmarks.golden import pglsum_options as options
+from benchmarks.golden import prefixed
 from gpsattn_jax import convert
 from gpsattn_jax.convert.pglsum import infer_config
 from gpsattn_jax.models import pglsum
@@ -31,24 +33,7 @@ SMALL = pglsum.Config(
 
 def read(golden, name):
     """(arrays by name, config) of a file."""
-    with np.load(golden / "pglsum" / f"{name}.npz") as file:
-        arrays = dict(file)
-    return arrays, json.loads(str(arrays.pop("config")))
-
-
-def prefixed(arrays, prefix):
-    """The arrays of one drawer of a file, without its name."""
-    names = [name for name in arrays if name.startswith(prefix)]
-    return {name.removeprefix(prefix): arrays[name] for name in names}
-
-
-def options(described):
-    """What names and shapes do not tell, for `convert.load`."""
-    return {
-        "position": described["pos_enc"],
-        "frequency": described.get("freq", 10_000.0),
-        "fusion": described.get("fusion", "add"),
-    }
+    return files.read("pglsum", name, golden)
 
 
 def load(arrays, described, **changes):

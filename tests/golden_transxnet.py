@@ -2,14 +2,15 @@
 
 import dataclasses
 import functools
-import json
 import re
-import zlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import golden as files
+from benchmarks.golden import made_weights
+from benchmarks.golden import prefixed as prefixed  # for those who read files here
 from gpsattn_jax.convert.files import flatten
 from gpsattn_jax.convert.torch_keys import fill, foreign_names, rename
 from gpsattn_jax.convert.transxnet_rules import network_rules
@@ -23,21 +24,12 @@ quick_jit = functools.partial(
 
 def read(golden, name):
     """(arrays by name, the constructor's arguments there)."""
-    with np.load(golden / "transxnet" / f"{name}.npz") as file:
-        arrays = dict(file)
-    return arrays, json.loads(str(arrays.pop("config_json", "{}")))
+    return files.read("transxnet", name, golden)
 
 
 def manifest(golden, letter):
     """Names and shapes of a published model's state dict, in its order."""
-    text = (golden / "transxnet" / f"manifest_{letter}.json").read_text()
-    return {name: tuple(shape) for name, shape, _ in json.loads(text)}
-
-
-def prefixed(arrays, prefix):
-    """The arrays of one drawer of a file, without its name."""
-    names = [name for name in arrays if name.startswith(prefix)]
-    return {name.removeprefix(prefix): arrays[name] for name in names}
+    return files.manifest(letter, golden)
 
 
 def channels_last(images):
@@ -109,46 +101,6 @@ def shapes_by_path(config):
     """The same from the network itself."""
     params, state = transxnet.build(config).shapes()
     return flatten({"params": params, "state": state})
-
-
-def made_weights(shapes, seed=0):
-    """Weights away from trivial values, each a function of its name and the seed."""
-    return {name: _made(name, shape, seed) for name, shape in shapes.items()}
-
-
-def _made(name, shape, seed):
-    if name.endswith("num_batches_tracked"):
-        return np.zeros((), np.int64)
-    n = np.random.RandomState(zlib.crc32(name.encode()) ^ seed).standard_normal(shape)
-    if name.endswith("running_mean"):
-        n = 0.3 * n
-    elif name.endswith("running_var"):
-        n = np.exp(0.3 * n)
-    elif "relative_pos_enc" in name:
-        n = 0.8 * n
-    elif "layer_scale" in name and name.endswith("weight"):
-        n = 0.6 + 0.2 * n
-    elif name.endswith("bias"):
-        n = 0.2 * n
-    elif len(shape) == 1:
-        n = 1 + 0.25 * n
-    else:
-        n = _gain(name) * n / np.sqrt(_fan(name, shape))
-    return n.astype(np.float32)
-
-
-def _fan(name, shape):
-    return np.prod(shape[2:] if name.endswith("local_unit.weight") else shape[1:])
-
-
-def _gain(name):
-    gains = {
-        "local_unit.proj.1.weight": 2,
-        ".q.weight": 1.5,
-        ".kv.weight": 1.5,
-        "pos_embed.weight": 0.5,
-    }
-    return next((gain for end, gain in gains.items() if name.endswith(end)), 1)
 
 
 def made_network(config):

@@ -94,7 +94,9 @@ def _by_platform(on_cpu, elsewhere, stride, padding, *arrays):
     """The one place that tells processors apart.
 
     No accelerator has measured the choice yet: what stands in for them is cuDNN's
-    convolution, and no loop of small steps.
+    convolution, and no loop of small steps. `python3 dev.py bench --accelerator`
+    measures all forms on the card at hand (rows "depthwise …", others / ours); where
+    another form is ahead of ours there, it belongs here, as `cuda=` or `tpu=`.
     """
     return jax.lax.platform_dependent(
         *arrays,

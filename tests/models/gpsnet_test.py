@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import gpsnet_restated as restated
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.models import gpsnet
-from tests import gpsnet_restated as restated
 from tests.golden_pglsum import quick_jit
 
 PARAMETERS = {"tiny": 378_904, "small": 828_352, "base": 4_056_872}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from benchmarks import gpsnet_restated as restated
 from gpsattn_jax.graphs import geodesic_distances
 from gpsattn_jax.modules import BatchNorm, Functional
 from gpsattn_jax.modules.joint_embedding import (
@@ -19,7 +20,6 @@ from gpsattn_jax.modules.joint_embedding import (
 from gpsattn_jax.modules.layers import Dense
 from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
 from gpsattn_jax.modules.temporal_conv import TemporalConv, thin
-from tests import gpsnet_restated as restated
 from tests.golden_pglsum import quick_jit
 
 HEADS, CHANNELS = 2, 6

@@ -85,7 +85,8 @@ def operate(
         return jax.lax.switch(chosen, branches)  # clamps: the last is for all above
 
     # On a CPU one image after the other, each computing its operation alone, took a
-    # fifth of the time; an accelerator wants the whole batch at once.
+    # fifth of the time; an accelerator wants the whole batch at once, which none has
+    # measured yet: `python3 dev.py bench --accelerator` does, both forms.
     return jax.lax.platform_dependent(
         levels,
         chosen,

@@ -62,6 +62,7 @@ def person(params, stats, config, joints, seen, time):
 
 
 def pooled_size(config):
+    """Channels that the head sees."""
     return config.widths[-1] * (2 if config.pooling == "mean_max" else 1)
 
 
@@ -292,20 +293,24 @@ def sinusoids(places, channels):
 
 
 def two_layers(params, x):
+    """Linear, ReLU, linear."""
     return dense(params["out"], np.maximum(dense(params["hidden"], x), 0))
 
 
 def dense(params, x):
+    """A linear layer."""
     return x @ params["kernel"] + params["bias"]
 
 
 def layer_norm(params, x):
+    """Over channels."""
     centred = x - x.mean(-1, keepdims=True)
     var = (centred**2).mean(-1, keepdims=True)
     return centred / np.sqrt(var + 1e-6) * params["scale"] + params["bias"]
 
 
 def softmax(logits, bias=()):
+    """Of a list of numbers, with a bias on each."""
     total = [a + b for a, b in zip(logits, bias, strict=True)] if bias else logits
     powers = [math.exp(logit - max(total)) for logit in total]
     return [power / sum(powers) for power in powers]
