@@ -290,8 +290,8 @@ def test_forms_of_the_depthwise_convolution_agree():
         forms = [
             jax.jit(kernels.backward_by(form, case))(x, filters)
             for form in (
-                kernels.depthwise._filter_gradient_by_tile,
-                kernels.depthwise._filter_gradient_by_tap,
+                kernels.depthwise._gradients_of_products,
+                kernels.depthwise._gradients_of_conv,
             )
         ]
         for one, other in zip(*forms, strict=True):

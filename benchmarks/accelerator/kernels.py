@@ -104,11 +104,8 @@ def measure_depthwise(
             filters,
         )
         return card.compared(ours, others, seconds)
-    for name, form in (
-        ("by tile", depthwise._filter_gradient_by_tile),
-        ("by tap", depthwise._filter_gradient_by_tap),
-    ):
-        others[name] = card.of(backward_by(form, case), x, filters)
+    products = backward_by(depthwise._gradients_of_products, case)
+    others["gradients of products"] = card.of(products, x, filters)
     return card.compared(ours, others, seconds)
 
 
@@ -125,15 +122,11 @@ def depthwise_arrays(case: on_cpus.Case, batch: int) -> tuple[jax.Array, jax.Arr
 
 
 def backward_by(form: Callable, case: on_cpus.Case) -> Callable:
-    """The whole pass, whose filters' gradient comes by a form."""
-    padding = case.size // 2
+    """The whole pass, whose gradients come by a form."""
 
     def run(x, filters):
         out = depthwise_conv(x, filters, stride=case.stride)
-        turned = depthwise._input_gradient(
-            out, filters, x.shape[1:3], case.stride, padding
-        )
-        return out, turned, form(x, filters, out, case.stride, padding)
+        return out, *form(x, filters, out, case.stride, case.size // 2)
 
     return run
 
