@@ -16,9 +16,20 @@ from gpsattn_jax.files import cache_folder
 
 ALLOCATORS = {"jemalloc": ("jemalloc",), "tcmalloc": ("tcmalloc_minimal", "tcmalloc")}
 PACKAGES = {"jemalloc": "libjemalloc2", "tcmalloc": "libtcmalloc-minimal4"}
-CHOICES = ("auto", *ALLOCATORS, "none")
+CHOICES = ("auto", *ALLOCATORS, "glibc", "none")
 # Freed pages are kept: given back, each call's temporaries would fault them in again.
 JEMALLOC = "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0"
+# The same of glibc takes all of these: big arrays from the heap, the one that grows
+# without bounds, which never shrinks; and huge pages.
+GLIBC = ":".join(
+    f"glibc.malloc.{name}={value}"
+    for name, value in {
+        "mmap_max": 0,
+        "arena_max": 1,
+        "trim_threshold": 1 << 46,
+        "hugetlb": 1,
+    }.items()
+)
 STARTED = "GPSATTN_ALLOCATOR_STARTED"  # set in the script that was started again
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")
@@ -39,10 +50,10 @@ def preload_allocator() -> None:
 
     XLA allocates each call's temporaries anew, and glibc gives them back to the kernel
     after it: up to half of a step's time goes into page faults. jemalloc and tcmalloc
-    keep them. The library must be on the system; nothing is downloaded.
+    keep them, if the system has one (nothing is downloaded); glibc can be told to.
 
-    `GPSATTN_ALLOCATOR` chooses: none, jemalloc, tcmalloc, or auto (the default), which
-    takes the first that is there.
+    `GPSATTN_ALLOCATOR` chooses: none, jemalloc, tcmalloc, glibc, or auto (the default),
+    which takes the first of the three that is there.
 
     Raises:
         ValueError: for another choice, or one that is not on the system.
@@ -57,32 +68,29 @@ def preload_allocator() -> None:
     loaded = loaded or STARTED in os.environ
     if choice == "none" or loaded or not _on_cpu_of_linux():
         return
-    names = tuple(ALLOCATORS) if choice == "auto" else (choice,)
-    libraries = {name: _find(name) for name in names}
-    found = next((name for name in names if libraries[name]), None)
-    if found is None:
-        package = PACKAGES[names[0]]
-        if choice != "auto":
-            raise ValueError(
-                f"GPSATTN_ALLOCATOR={choice}: the dynamic loader finds no lib{choice}. "
-                f"Debian's and Ubuntu's package is {package}."
-            )
-        if sys.stderr.isatty():
-            print(
-                f"With {package} installed (Debian, Ubuntu) steps on CPUs are faster; "
-                "GPSATTN_ALLOCATOR=none hides this line.",
-                file=sys.stderr,
-            )
+    names = (*ALLOCATORS, "glibc") if choice == "auto" else (choice,)
+    environments = {name: _environment(name, preloaded) for name in names}
+    found = next((name for name in names if environments[name]), None)
+    if found is not None:
+        environment = environments[found]
+        library = environment[STARTED]
+        print(
+            f"Memory from {library}; GPSATTN_ALLOCATOR=none for none.", file=sys.stderr
+        )
+        _start_again(environment)
         return
-    library = libraries[found]
-    environment = {
-        "LD_PRELOAD": " ".join([library, *preloaded.split()]),
-        STARTED: library,
-    }
-    if found == "jemalloc" and "MALLOC_CONF" not in os.environ:
-        environment["MALLOC_CONF"] = JEMALLOC
-    print(f"Memory from {library}; GPSATTN_ALLOCATOR=none for none.", file=sys.stderr)
-    _start_again(environment)
+    package = PACKAGES.get(names[0], "libc6")
+    if choice != "auto":
+        raise ValueError(
+            f"GPSATTN_ALLOCATOR={choice}: the dynamic loader finds no lib{choice}. "
+            f"Debian's and Ubuntu's package is {package}."
+        )
+    if sys.stderr.isatty():
+        print(
+            f"With {package} installed (Debian, Ubuntu) steps on CPUs are faster; "
+            "GPSATTN_ALLOCATOR=none hides this line.",
+            file=sys.stderr,
+        )
 
 
 def keep_programs() -> pathlib.Path | None:
@@ -117,7 +125,25 @@ def _on_cpu_of_linux():
     return on_cpu and sys.platform == "linux"
 
 
+def _environment(name: str, preloaded: str) -> dict[str, str]:
+    """What a process with that allocator needs; {} where it is not."""
+    library = _find(name)
+    if library is None:
+        return {}
+    found = {STARTED: library}
+    if name == "glibc":
+        others = os.environ.get("GLIBC_TUNABLES")
+        return found | {"GLIBC_TUNABLES": ":".join(filter(None, [GLIBC, others]))}
+    found["LD_PRELOAD"] = " ".join([library, *preloaded.split()])
+    if name == "jemalloc" and "MALLOC_CONF" not in os.environ:
+        found["MALLOC_CONF"] = JEMALLOC
+    return found
+
+
 def _find(name):
+    if name == "glibc":
+        version = platform.libc_ver()
+        return " ".join(version) if version[0] == "glibc" else None
     found = (ctypes.util.find_library(library) for library in ALLOCATORS[name])
     return next(filter(None, found), None)
 

@@ -1,6 +1,7 @@
 """What a script sets up before JAX starts: its allocator, its cache of programs."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -53,6 +54,39 @@ def test_the_first_that_is_there(started):
     assert [found["LD_PRELOAD"] for found in started] == ["libtcmalloc.so.4"]
 
 
+def test_glibc_is_told_to_keep_its_memory():
+    """Arrays of more than a heap's 64 MiB, which it would take from the kernel anew."""
+    code = """
+import resource
+from gpsattn_jax import launch
+launch._find = {"glibc": "glibc 2"}.get
+launch.preload_allocator()
+import numpy
+faults = []
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    numpy.ones(1 << 24, numpy.float64)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(faults[-1])
+"""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("another C library")
+    kept, given_back = (
+        run(code, GPSATTN_ALLOCATOR=choice) for choice in ("auto", "none")
+    )
+    assert "Memory from glibc 2" in kept.stderr
+    assert int(kept.stdout) < 100
+    assert int(given_back.stdout) > int(kept.stdout)
+
+
+def test_tunables_of_the_user_stay(started, monkeypatch):
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")
+    monkeypatch.setattr(launch, "_find", {"glibc": "glibc 2.36"}.get)
+    launch.preload_allocator()
+    assert started[0]["GLIBC_TUNABLES"].endswith(":glibc.malloc.check=1")
+    assert "LD_PRELOAD" not in started[0]
+
+
 def test_what_is_preloaded_stays(started, monkeypatch):
     monkeypatch.setenv("LD_PRELOAD", "libown.so")
     launch.preload_allocator()
@@ -75,7 +109,7 @@ def test_no_allocator(started, monkeypatch, name, value):
     ("choice", "message"),
     [
         ("jemalloc", "package is libjemalloc2"),
-        ("hoard", "must be one of auto, jemalloc, tcmalloc, none; got 'hoard'"),
+        ("hoard", "must be one of auto, jemalloc, tcmalloc, glibc, none; got 'hoard'"),
     ],
 )
 def test_an_allocator_that_cannot_be(started, monkeypatch, choice, message):
