@@ -15,6 +15,10 @@ import os
 
 from absl import flags
 
+from gpsattn_jax import launch
+
+launch.preload_allocator()  # before the imports that take their time
+
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
 from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, runs

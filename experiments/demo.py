@@ -5,6 +5,10 @@ python3 dev.py demo
 
 from absl import flags
 
+from gpsattn_jax import launch
+
+launch.preload_allocator()  # before the imports that take their time
+
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import gsanet
 

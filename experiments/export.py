@@ -8,6 +8,10 @@ python experiments/export.py --mode=check --source=runs/digits --output=digits.s
 
 from absl import flags
 
+from gpsattn_jax import launch
+
+launch.preload_allocator()  # before the imports that take their time
+
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, command_line, runs
 

@@ -13,6 +13,10 @@ python experiments/gpsnet.py --mode=report --workdir=runs/utkinect --data_dir=da
 Recognition as a sequence comes in: experiments/recognize_stream.py.
 """
 
+from gpsattn_jax import launch
+
+launch.preload_allocator()  # before the imports that take their time
+
 from gpsattn_jax.systems import SYSTEMS, command_line
 
 if __name__ == "__main__":

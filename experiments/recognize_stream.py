@@ -12,6 +12,10 @@ out says where the window ends, what it shows, and how likely that is.
 
 from absl import flags
 
+from gpsattn_jax import launch
+
+launch.preload_allocator()  # before the imports that take their time
+
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems import CHECKPOINTS, gpsnet
 from gpsattn_jax.systems.gpsnet import stream

@@ -6,6 +6,10 @@ python experiments/show_augmentations.py --output=augmentations.png --images=my_
 
 from absl import flags
 
+from gpsattn_jax import launch
+
+launch.preload_allocator()  # before the imports that take their time
+
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems.image_classifier import augmentation_report
 

@@ -21,6 +21,10 @@ import sys
 
 from absl import flags
 
+from gpsattn_jax import launch
+
+launch.preload_allocator()  # before the imports that take their time
+
 from gpsattn_jax import config_flags
 from gpsattn_jax.systems.video_summary import run as video_summary
 

@@ -72,10 +72,8 @@ def run(main: Callable[[list[str]], Any]) -> None:
             _hush_libraries()
         _print_any_name()
         try:
-            if sys.argv[0] in sys.orig_argv:  # not within another program
-                launch.preload_allocator()
-                if _PROGRAMS.value:
-                    launch.keep_programs()
+            if _PROGRAMS.value and launch.is_whole_process():
+                launch.keep_programs()
             with interrupts.interruptible("Interrupted."):
                 status = main(argv)
                 sys.stdout.flush()

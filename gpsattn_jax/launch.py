@@ -1,6 +1,6 @@
 """What a script sets up before JAX starts: its allocator, its cache of programs.
 
-Importing the library changes nothing; `config_flags.run` calls these.
+Importing the library changes nothing; scripts and `config_flags.run` call these.
 """
 
 import ctypes.util
@@ -35,6 +35,12 @@ LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")
 
 
+def is_whole_process() -> bool:
+    """Whether Python was started for this script: no other program runs it."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)  # with python -m
+    return sys.argv[0] in (*sys.orig_argv, getattr(module, "origin", None))
+
+
 def hush_xla() -> None:
     """Leaves XLA's own logs out, unless `TF_CPP_MIN_LOG_LEVEL` says otherwise.
 
@@ -53,15 +59,19 @@ def preload_allocator() -> None:
     keep them, if the system has one (nothing is downloaded); glibc can be told to.
 
     `GPSATTN_ALLOCATOR` chooses: none, jemalloc, tcmalloc, glibc, or auto (the default),
-    which takes the first of the three that is there.
+    which takes the first of the three that is there. A script that another program runs
+    in its own process stays.
 
     Raises:
-        ValueError: for another choice, or one that is not on the system.
+        SystemExit: for another choice, or one that is not on the system.
     """
+    if not is_whole_process():
+        return
     choice = os.environ.get("GPSATTN_ALLOCATOR", "auto")
     if choice not in CHOICES:
-        raise ValueError(
-            f"GPSATTN_ALLOCATOR must be one of {', '.join(CHOICES)}; got {choice!r}."
+        raise SystemExit(
+            f"Error: GPSATTN_ALLOCATOR must be one of {', '.join(CHOICES)}; "
+            f"got {choice!r}."
         )
     preloaded = os.environ.get("LD_PRELOAD", "")
     loaded = any(name in preloaded for name in (*ALLOCATORS, "mimalloc"))
@@ -81,9 +91,9 @@ def preload_allocator() -> None:
         return
     package = PACKAGES.get(names[0], "libc6")
     if choice != "auto":
-        raise ValueError(
-            f"GPSATTN_ALLOCATOR={choice}: the dynamic loader finds no lib{choice}. "
-            f"Debian's and Ubuntu's package is {package}."
+        raise SystemExit(
+            f"Error: GPSATTN_ALLOCATOR={choice}: the dynamic loader finds no "
+            f"lib{choice}. Debian's and Ubuntu's package is {package}."
         )
     if sys.stderr.isatty():
         print(

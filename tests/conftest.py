@@ -11,6 +11,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Programs that took less than a second to compile are most of all: a fifth of the time.
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Scripts would say where their memory comes from, and start twice.
+os.environ.setdefault("GPSATTN_ALLOCATOR", "none")
 
 import jax
 import pytest

@@ -10,6 +10,7 @@ import pytest
 
 from gpsattn_jax import launch
 
+IGNORED = ("LD_PRELOAD", "GPSATTN_ALLOCATOR")
 SCRIPT = """
 import os, sys
 from gpsattn_jax import launch
@@ -20,7 +21,7 @@ print(sys.argv[1:], os.environ["LD_PRELOAD"], os.environ["MALLOC_CONF"])
 
 
 def run(code, *arguments, **environment):
-    given = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
+    given = {key: value for key, value in os.environ.items() if key not in IGNORED}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env=given | {"JAX_PLATFORMS": "cpu"} | environment,
@@ -34,6 +35,7 @@ def run(code, *arguments, **environment):
 def started(monkeypatch):
     """The environments with which the script would have been started again."""
     found = []
+    monkeypatch.setattr(launch, "is_whole_process", lambda: True)
     monkeypatch.setattr(launch, "_start_again", found.append)
     monkeypatch.setattr(launch, "_find", {"tcmalloc": "libtcmalloc.so.4"}.get)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
@@ -114,7 +116,7 @@ def test_no_allocator(started, monkeypatch, name, value):
 )
 def test_an_allocator_that_cannot_be(started, monkeypatch, choice, message):
     monkeypatch.setenv("GPSATTN_ALLOCATOR", choice)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SystemExit, match=message):
         launch.preload_allocator()
 
 
