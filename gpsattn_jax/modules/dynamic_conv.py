@@ -11,8 +11,8 @@ from gpsattn_jax.kernels import (
     mix_kernels,
 )
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.layers import START
 from gpsattn_jax.modules.norms import BatchNorm, along_channels
+from gpsattn_jax.modules.starts import START
 
 
 class DynamicConv(nnx.Module):
