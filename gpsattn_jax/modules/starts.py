@@ -95,7 +95,7 @@ def _lecun_factor(shape):
 
 
 def _deviation(variance):
-    """In float32, as Flax computes it, to the last bit."""
+    """In float32, as Flax computes it."""
     return np.sqrt(np.float32(variance))
 
 
