@@ -16,8 +16,9 @@ from flax import nnx
 from gpsattn_jax.configs import Checked, Count, Rule
 from gpsattn_jax.kernels import depthwise_conv
 from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.modules.layers import HE_FAN_OUT, DepthwiseConv
+from gpsattn_jax.modules.layers import DepthwiseConv
 from gpsattn_jax.modules.norms import BatchNorm
+from gpsattn_jax.modules.starts import HE_FAN_OUT
 
 PER_STAGE = ("depths", "widths", "kernel_sizes", "strides", "expansions")
 EPSILON = 1e-3

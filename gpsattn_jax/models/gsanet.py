@@ -23,6 +23,7 @@ from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.modules.layers import check_images, conv
 from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
 from gpsattn_jax.modules.norms import BatchNorm
+from gpsattn_jax.modules.starts import draw_together, normal
 
 STEMS = ("imagenet", "small", "patch")
 
@@ -233,7 +234,7 @@ class GSAResNet(nnx.Module):
         self.head = nnx.Linear(
             channels,
             config.num_classes,
-            kernel_init=nnx.initializers.normal(0.01),
+            kernel_init=normal(0.01),
             rngs=rngs,
         )
 
@@ -331,7 +332,9 @@ def _build(config, mixers):
 
 
 def _make(config, mixers, rngs):
-    return GSAResNet(config, mixers, rngs=rngs)
+    network = GSAResNet(config, mixers, rngs=rngs)
+    draw_together(network, rngs.params())
+    return network
 
 
 def mixer_options(config: Config, side: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from flax import nnx
 
 from gpsattn_jax.kernels import attend
 from gpsattn_jax.modules.layers import check_heads
+from gpsattn_jax.modules.starts import LECUN
 
 # One head of one example: [T, D], [S, D], [S, E] -> [T, E].
 Kernel = Callable[[chex.Array, chex.Array, chex.Array], chex.Array]
@@ -41,11 +42,13 @@ class MultiHeadAttention(nnx.Module):
         check_heads("channels", channels, num_heads)
         head = (num_heads, channels // num_heads)
         self.query, self.key, self.value = (
-            nnx.LinearGeneral(channels, head, use_bias=False, rngs=rngs)
+            nnx.LinearGeneral(
+                channels, head, use_bias=False, kernel_init=LECUN, rngs=rngs
+            )
             for _ in range(3)
         )
         self.out = nnx.LinearGeneral(
-            head, channels, axis=(-2, -1), use_bias=False, rngs=rngs
+            head, channels, axis=(-2, -1), use_bias=False, kernel_init=LECUN, rngs=rngs
         )
         self.kernel = kernel
 

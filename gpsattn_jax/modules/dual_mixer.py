@@ -7,9 +7,10 @@ from flax import nnx
 
 from gpsattn_jax.kernels import gelu
 from gpsattn_jax.modules.dynamic_conv import DynamicConv
-from gpsattn_jax.modules.layers import START, Dense, DepthwiseConv
+from gpsattn_jax.modules.layers import Dense, DepthwiseConv
 from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.reduced_attention import ReducedAttention
+from gpsattn_jax.modules.starts import START
 
 
 class DualMixer(nnx.Module):

@@ -11,8 +11,9 @@ from gpsattn_jax.kernels import (
     mix_kernels,
 )
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.layers import START, Dense
+from gpsattn_jax.modules.layers import Dense
 from gpsattn_jax.modules.norms import BatchNorm, along_channels
+from gpsattn_jax.modules.starts import START
 
 
 class DynamicConv(nnx.Module):

@@ -8,8 +8,9 @@ from flax import nnx
 
 from gpsattn_jax.kernels import gelu
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.layers import START, Dense, DepthwiseConv
+from gpsattn_jax.modules.layers import Dense, DepthwiseConv
 from gpsattn_jax.modules.norms import BatchNorm
+from gpsattn_jax.modules.starts import START
 
 KERNEL_SIZES = (1, 3, 5, 7)
 

@@ -14,6 +14,7 @@ from gpsattn_jax.kernels.dtypes import accumulator
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import check_heads
 from gpsattn_jax.modules.norms import BatchNorm
+from gpsattn_jax.modules.starts import LECUN, normal
 
 NORMS = ("channel", "head", "none")
 
@@ -85,17 +86,15 @@ class GlobalSelfAttention(nnx.Module):
 
         key_dim, value_dim = key_channels // num_heads, value_channels // num_heads
         project = functools.partial(
-            nnx.LinearGeneral, channels, use_bias=False, rngs=rngs
+            nnx.LinearGeneral, channels, use_bias=False, kernel_init=LECUN, rngs=rngs
         )
         self.query = project((num_heads, key_dim))
         self.key = project((num_heads, key_dim)) if content else None
         self.value = project((num_heads, value_dim))
 
         def table():
-            shape = (2 * window - 1, key_dim)
-            return nnx.Param(
-                (0.02 if balanced else 1.0) * jax.random.normal(rngs.params(), shape)
-            )
+            start = normal(0.02 if balanced else 1.0)
+            return nnx.Param(start(rngs.params(), (2 * window - 1, key_dim)))
 
         self.column_table = table() if column else None
         self.row_table = table() if row else None
@@ -110,8 +109,12 @@ class GlobalSelfAttention(nnx.Module):
         )
         self.out = (
             nnx.LinearGeneral(
-                (num_heads, value_dim), out_channels, axis=(-2, -1), rngs=rngs
-            )
+                (num_heads, value_dim),
+                out_channels,
+                axis=(-2, -1),
+                kernel_init=LECUN,
+                rngs=rngs,
+            )  # fmt: skip
             if out_channels is not None
             else None
         )
@@ -239,7 +242,8 @@ def _project(x, kernels):
     present = [kernel for kernel in kernels if kernel is not None]
     flat = jnp.concatenate([k.reshape(k.shape[0], -1) for k in present], axis=1)
     ends = list(itertools.accumulate(k.shape[1] * k.shape[2] for k in present))
-    parts = iter(jnp.split(jnp.matmul(x, flat), ends[:-1], axis=-1))
+    out = jnp.matmul(x.reshape(-1, x.shape[-1]), flat)
+    parts = iter(jnp.split(out, ends[:-1], axis=-1))
     return [
         None
         if kernel is None

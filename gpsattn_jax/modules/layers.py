@@ -10,10 +10,7 @@ from flax import nnx
 from gpsattn_jax.kernels import depthwise_conv
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.norms import BatchNorm, along_channels
-
-# How kernels start: TransXNet's (its truncation at 2 never bites), and a ResNet's.
-START = nnx.initializers.normal(0.02)
-HE_FAN_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
+from gpsattn_jax.modules.starts import HE_FAN_OUT, START
 
 
 class Dense(nnx.Linear):

@@ -11,7 +11,7 @@ from flax import nnx
 from gpsattn_jax.kernels import content_attention
 from gpsattn_jax.modules.attention import MultiHeadAttention
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
-from gpsattn_jax.modules.layers import HE_FAN_OUT
+from gpsattn_jax.modules.starts import HE_FAN_OUT
 
 # (channels=…, rngs=…, and the network's options that it names) -> a module that maps
 # [B, H, W, C] to the same, called as `module(x, train=…, rngs=…)`.

@@ -7,8 +7,9 @@ from flax import nnx
 
 from gpsattn_jax.kernels import attend, attention_weights, gelu
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.layers import START, Dense, DepthwiseConv, check_heads
+from gpsattn_jax.modules.layers import Dense, DepthwiseConv, check_heads
 from gpsattn_jax.modules.norms import BatchNorm
+from gpsattn_jax.modules.starts import START
 
 
 class ReducedAttention(nnx.Module):

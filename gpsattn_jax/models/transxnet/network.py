@@ -1,7 +1,6 @@
 """TransXNet's network: a stem, stages of blocks, a head."""
 
 import functools
-import itertools
 import math
 from typing import Any
 
@@ -16,7 +15,6 @@ from gpsattn_jax.modules.dual_mixer import DualMixer
 from gpsattn_jax.modules.feedforward import MultiScaleFeedForward
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.layers import (
-    START,
     DepthwiseConv,
     LayerScale,
     PatchEmbed,
@@ -24,7 +22,7 @@ from gpsattn_jax.modules.layers import (
     drop_path,
 )
 from gpsattn_jax.modules.norms import GroupNorm
-from gpsattn_jax.stacks import path_name, shape_of_block
+from gpsattn_jax.modules.starts import START, draw_together
 
 
 class Block(nnx.Module):
@@ -211,35 +209,6 @@ def _make(config, rngs):
     network = TransXNet(config, rngs=rngs)
     draw_together(network, rngs.params())
     return network
-
-
-def draw_together(network: TransXNet, key: jax.Array) -> None:
-    """Starts all kernels from one draw: hundreds of draws take a minute to compile.
-
-    Kernels, and the dynamic convolutions' groups of biases, are normal(0.02). What the
-    parts drew for themselves is then unused, and compiled away.
-    """
-    params = nnx.state(network, nnx.Param)
-    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
-    drawn = [_is_drawn(path, leaf) for path, leaf in leaves]
-    sizes = [
-        leaf.size * chosen for (_, leaf), chosen in zip(leaves, drawn, strict=True)
-    ]
-    # The barrier: otherwise each kernel would make the whole draw again.
-    numbers = jax.lax.optimization_barrier(START(key, (sum(sizes),)))
-    places = itertools.accumulate(sizes, initial=0)
-    started = [
-        numbers[place : place + leaf.size].reshape(leaf.shape) if chosen else leaf
-        for (_, leaf), chosen, place in zip(leaves, drawn, places, strict=False)
-    ]
-    nnx.update(network, jax.tree.unflatten(tree, started))
-
-
-def _is_drawn(path, leaf):
-    whole = path_name(path)
-    name = next(n for n in reversed(whole.split("/")) if not n.startswith("value"))
-    groups = name == "bias" and len(shape_of_block(whole, leaf.shape)) > 1
-    return name in ("kernel", "kernels") or groups
 
 
 def _scale_branch(scale, branch):
