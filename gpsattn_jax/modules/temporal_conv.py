@@ -8,7 +8,7 @@ from flax import nnx
 from gpsattn_jax.kernels import temporal_conv
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import Dense
-from gpsattn_jax.modules.norms import along_channels
+from gpsattn_jax.modules.norms import along_rows
 
 
 class TemporalConv(nnx.Module):
@@ -48,7 +48,9 @@ class TemporalConv(nnx.Module):
             return temporal_conv(x, filters, stride=self.stride)
 
         x = jax.vmap(jax.vmap(line, in_axes=1, out_axes=1))(x)
-        return self.point(x + along_channels(self.bias[...].astype(x.dtype), x.ndim))
+        flat = x.reshape(-1, x.shape[-1])
+        flat = flat + along_rows(self.bias[...].astype(x.dtype), len(flat))
+        return self.point(flat.reshape(x.shape))
 
 
 def thin(x: chex.Array, stride: int) -> chex.Array:
