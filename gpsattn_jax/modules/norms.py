@@ -186,9 +186,14 @@ def along_rows(vector: chex.Array, rows: int) -> chex.Array:
 @along_rows.defjvp
 def _along_rows_jvp(rows, primals, tangents):
     (vector,), (tangent,) = primals, tangents
+    return along_rows(vector, rows), spread_by_product(tangent, rows)
+
+
+def spread_by_product(vector: chex.Array, rows: int) -> chex.Array:
+    """`along_rows` itself as a product: [C] -> [rows, C], to stand in other rules."""
     # Eight equal parts, whose sum is exact: a product with one row is a loop again.
-    ones, parts = jnp.ones((rows, 8), tangent.dtype), jnp.tile(tangent[None] / 8, (8, 1))
-    return along_rows(vector, rows), jnp.matmul(ones, parts)
+    parts = jnp.tile(vector[None] / 8, (8, 1))
+    return jnp.matmul(jnp.ones((rows, 8), vector.dtype), parts)
 
 
 def along_channels(vector: chex.Array, rank: int) -> chex.Array:
