@@ -9,7 +9,7 @@ from flax import nnx
 
 from gpsattn_jax.kernels import depthwise_conv
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.norms import BatchNorm, along_channels
+from gpsattn_jax.modules.norms import BatchNorm, along_channels, along_rows
 from gpsattn_jax.modules.starts import HE_FAN_OUT, START
 
 
@@ -17,12 +17,16 @@ class Dense(nnx.Linear):
     """`nnx.Linear`, which works on two axes alone: [..., C] -> [..., C'].
 
     The gradient of a kernel sums over all axes but the last. Over several of them XLA
-    makes transposed copies on CPUs; joined into one there is nothing to copy.
+    makes transposed copies on CPUs; joined into one there is nothing to copy. The
+    gradient of a bias is a product, too (see `along_rows`).
     """
 
     def __call__(self, inputs: chex.Array, out_sharding: Any = None) -> chex.Array:
         """Dense layer of the last axis."""
-        out = super().__call__(inputs.reshape(-1, inputs.shape[-1]), out_sharding)
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        out = jnp.matmul(flat, self.kernel[...], out_sharding=out_sharding)
+        if self.bias is not None:
+            out = out + along_rows(self.bias[...], len(out))
         return out.reshape(*inputs.shape[:-1], -1)
 
 

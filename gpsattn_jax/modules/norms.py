@@ -1,4 +1,6 @@
-"""Norms as PyTorch has them: batch norm, and group norm of one group."""
+"""Norms as PyTorch has them: batch, group (of one group) and layer norm."""
+
+import functools
 
 import chex
 import jax
@@ -151,6 +153,62 @@ class GroupNorm(nnx.Module):
         )
         offset = along_channels(self.bias[...], x.ndim) - mean * multiplier
         return (wide * multiplier + offset).astype(x.dtype)
+
+
+class LayerNorm(nnx.Module):
+    """Layer norm of the last axis: [..., C] -> [..., C].
+
+    The numbers of `nnx.LayerNorm` with two passes for the variance. Scale and bias have
+    their gradients by products (see `along_rows`).
+
+    Args:
+        channels: C.
+        epsilon: added to the variance.
+        rngs: unused; every module takes it.
+    """
+
+    def __init__(self, channels: int, *, epsilon: float = 1e-6, rngs: nnx.Rngs):
+        del rngs
+        self.scale = nnx.Param(jnp.ones((channels,)))
+        self.bias = nnx.Param(jnp.zeros((channels,)))
+        self.epsilon = epsilon
+
+    def __call__(self, x: chex.Array) -> chex.Array:
+        """Normalises each place by itself, in float32 at least."""
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = wide.reshape(-1, x.shape[-1])
+        mean = wide.mean(-1, keepdims=True)
+        centred = wide - mean
+        var = jnp.square(centred).mean(-1, keepdims=True)
+        scale, bias = (
+            along_rows(vector[...].astype(wide.dtype), len(wide))
+            for vector in (self.scale, self.bias)
+        )
+        out = centred * (jax.lax.rsqrt(var + self.epsilon) * scale) + bias
+        return out.reshape(x.shape).astype(x.dtype)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def along_rows(vector: chex.Array, rows: int) -> chex.Array:
+    """[C] -> [rows, C]; its gradient is a product with ones.
+
+    Where a plain sum over rows follows on other work, XLA on CPUs joins the two into a
+    loop over rows for each channel, without vectors: a third of a training step.
+    """
+    return jnp.broadcast_to(vector[None], (rows, vector.shape[0]))
+
+
+@along_rows.defjvp
+def _along_rows_jvp(rows, primals, tangents):
+    (vector,), (tangent,) = primals, tangents
+    return along_rows(vector, rows), spread_by_product(tangent, rows)
+
+
+def spread_by_product(vector: chex.Array, rows: int) -> chex.Array:
+    """`along_rows` itself as a product: [C] -> [rows, C], to stand in other rules."""
+    # Eight equal parts, whose sum is exact: a product with one row is a loop again.
+    parts = jnp.tile(vector[None] / 8, (8, 1))
+    return jnp.matmul(jnp.ones((rows, 8), vector.dtype), parts)
 
 
 def along_channels(vector: chex.Array, rank: int) -> chex.Array:

@@ -14,6 +14,7 @@ from gpsattn_jax.kernels import (
     geodesic_bias,
 )
 from gpsattn_jax.modules.layers import Dense, check_heads
+from gpsattn_jax.modules.norms import along_rows
 
 
 class _Heads(nnx.Module):
@@ -36,10 +37,8 @@ class _Heads(nnx.Module):
         kernel = jnp.concatenate([layer.kernel[...] for layer in layers], axis=1)
         bias = jnp.concatenate([jnp.asarray(layer.bias) for layer in layers])
         channels = x.shape[-1]
-        flat = (
-            x.reshape(-1, channels) @ kernel.astype(x.dtype)
-            + bias.astype(x.dtype)[None]
-        )
+        flat = x.reshape(-1, channels) @ kernel.astype(x.dtype)
+        flat = flat + along_rows(bias.astype(x.dtype), len(flat))
         parts = jnp.split(flat.reshape(*x.shape[:-1], -1), 3, axis=-1)
         for code in codes:
             if code is not None:

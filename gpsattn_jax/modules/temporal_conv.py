@@ -1,5 +1,7 @@
 """A depthwise separable convolution along time."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ from flax import nnx
 from gpsattn_jax.kernels import temporal_conv
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import Dense
-from gpsattn_jax.modules.norms import along_channels
+from gpsattn_jax.modules.norms import along_rows, spread_by_product
 
 
 class TemporalConv(nnx.Module):
@@ -42,13 +44,38 @@ class TemporalConv(nnx.Module):
         """Convolves; places where the mask [B, T, V] is False count as zeros."""
         if mask is not None:
             x = jnp.where(mask[..., None], x, 0)
-        filters = self.kernel[...].astype(x.dtype)
+        x = convolve(x, self.kernel[...].astype(x.dtype), self.stride)
+        flat = x.reshape(-1, x.shape[-1])
+        flat = flat + along_rows(self.bias[...].astype(x.dtype), len(flat))
+        return self.point(flat.reshape(x.shape))
 
-        def line(x):
-            return temporal_conv(x, filters, stride=self.stride)
 
-        x = jax.vmap(jax.vmap(line, in_axes=1, out_axes=1))(x)
-        return self.point(x + along_channels(self.bias[...].astype(x.dtype), x.ndim))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def convolve(x: chex.Array, filters: chex.Array, stride: int) -> chex.Array:
+    """`temporal_conv` of every joint: [B, T, V, C], [K, C] -> [B, T', V, C].
+
+    The filters' gradient is by products, for the reason given at `along_rows`.
+    """
+
+    def line(x):
+        return temporal_conv(x, filters, stride=stride)
+
+    return jax.vmap(jax.vmap(line, in_axes=1, out_axes=1))(x)
+
+
+@convolve.defjvp
+def _convolve_jvp(stride, primals, tangents):
+    (x, filters), (x_tangent, filters_tangent) = primals, tangents
+    out, change = (convolve(array, filters, stride) for array in (x, x_tangent))
+    size, rows = len(filters), out.size // out.shape[-1]
+    edge = size // 2
+    padded = jnp.pad(x, ((0, 0), (edge, edge), (0, 0), (0, 0)))
+    last = padded.shape[1] - size
+    for k in range(size):
+        window = padded[:, k : k + last + 1 : stride].reshape(rows, -1)
+        term = window * spread_by_product(filters_tangent[k], rows)
+        change = change + term.reshape(out.shape)
+    return out, change
 
 
 def thin(x: chex.Array, stride: int) -> chex.Array:

@@ -12,6 +12,7 @@ from gpsattn_jax.kernels import gelu
 from gpsattn_jax.models.gpsnet.config import Config
 from gpsattn_jax.models.gpsnet.skeleton import skeleton_parts
 from gpsattn_jax.modules.layers import Dense, drop_path
+from gpsattn_jax.modules.norms import LayerNorm
 from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
 from gpsattn_jax.modules.temporal_conv import TemporalConv, thin
 
@@ -179,6 +180,6 @@ def _codes(parts, width, rngs):
     return nnx.Param(start(rngs.params(), (int(parts.max()) + 1, width)))
 
 
-def layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def layer_norm(width: int, rngs: nnx.Rngs) -> LayerNorm:
     """A norm over channels, as everywhere in the network."""
-    return nnx.LayerNorm(width, epsilon=1e-6, use_fast_variance=False, rngs=rngs)
+    return LayerNorm(width, rngs=rngs)
