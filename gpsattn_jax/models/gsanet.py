@@ -25,6 +25,7 @@ from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
 from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.starts import draw_together, normal
 
+UNROLL = 6  # blocks; for a group of GSA-ResNet-50 a loop compiles no faster
 STEMS = ("imagenet", "small", "patch")
 
 
@@ -223,7 +224,7 @@ class GSAResNet(nnx.Module):
                 channels = config.expansion * width
                 side = -(-side // stride)
         make = functools.partial(_make_block, config, mixers)
-        self.blocks = Blocks(make, blocks, rngs=rngs)
+        self.blocks = Blocks(make, blocks, unroll=UNROLL, rngs=rngs)
         self.ends = [
             sum(config.layers[:group]) for group in range(1, 1 + len(config.layers))
         ]

@@ -31,8 +31,8 @@ class Block(nnx.Module):
 class Chain(nnx.Module):
     """All of them; by themselves if `single`."""
 
-    def __init__(self, single=False, remat=False, *, rngs):
-        self.blocks = Blocks(Block, WIDTHS, rngs=rngs)
+    def __init__(self, single=False, remat=False, unroll=1, *, rngs):
+        self.blocks = Blocks(Block, WIDTHS, unroll=unroll, rngs=rngs)
         self.single, self.remat = single, remat
 
     def __call__(self, x, *, train=False, rngs=None):
@@ -76,10 +76,10 @@ def test_neighbours_that_are_alike_share_arrays():
     assert shapes["blocks/4-5/norm/scale"] == (2, 6)
 
 
-@pytest.mark.parametrize("remat", [False, True])
-def test_stacked_training_is_that_of_the_blocks_one_by_one(x, remat):
+@pytest.mark.parametrize("how", [{}, {"remat": True}, {"unroll": 2}], ids=str)
+def test_stacked_training_is_that_of_the_blocks_one_by_one(x, how):
     params, state = chain().init(jax.random.key(0))
-    found = step(chain(remat=remat), params, state, x)
+    found = step(chain(**how), params, state, x)
     wanted = step(chain(single=True), params, state, x)
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(wanted))
     jax.tree.map(
@@ -105,6 +105,15 @@ def test_single_blocks_are_those_of_the_chain(x):
         jax.tree.map(np.testing.assert_array_equal, other, wanted)
     with pytest.raises(IndexError):
         blocks[len(WIDTHS)]
+
+
+def test_few_blocks_are_no_loop(x):
+    params, state = chain().shapes()
+    loops = []
+    for unroll in (1, 2, 3):
+        run = functools.partial(step, chain(unroll=unroll))
+        loops.append(jax.jit(run).lower(params, state, x).as_text().count("while"))
+    assert loops[0] > loops[1] > loops[2] == 0
 
 
 def test_every_block_starts_by_itself():

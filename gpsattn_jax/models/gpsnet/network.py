@@ -20,6 +20,7 @@ from gpsattn_jax.modules.layers import Dense
 from gpsattn_jax.modules.temporal_conv import thin, thin_mask
 
 EMBEDDING_SIZE = 64  # hidden width of the inputs' embeddings
+UNROLL = 2  # blocks: a loop over a pair of them gains nothing
 
 
 @functools.lru_cache(maxsize=32)
@@ -67,7 +68,7 @@ class GPSNet(nnx.Module):
             )
         ]
         make = functools.partial(_make_block, config, distances)
-        self.blocks = Blocks(make, sizes, rngs=rngs)
+        self.blocks = Blocks(make, sizes, unroll=UNROLL, rngs=rngs)
         rates = np.linspace(0, config.drop_path, len(config.widths))
         self.rates = tuple(rates.tolist()) if config.drop_path else None
         self.strides = config.strides
