@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.timing import interleaved
+from benchmarks import timing
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.models import gpsnet
 from gpsattn_jax.modules import temporal_conv
@@ -34,6 +34,7 @@ HEAD = (
     "grouped / ours",
     "PyTorch ms",
     "PyTorch / ours",
+    *timing.COLUMNS,
 )
 PARTS = 4  # of a training batch, see systems/gpsnet/setups.py
 
@@ -83,7 +84,8 @@ def row(name: str, what: str, batch: int, seconds: float) -> tuple[str, ...]:
     peer = torch_peer(config, joints, what == "training")
     if peer is not None:
         candidates["torch"] = peer
-    times = interleaved(candidates, seconds=seconds)
+    costs = timing.costs(candidates | timing.matmul(), seconds=seconds)
+    times = {key: cost.ms for key, cost in costs.items()}
 
     def cells(candidate):
         if candidate not in times:
@@ -101,6 +103,7 @@ def row(name: str, what: str, batch: int, seconds: float) -> tuple[str, ...]:
         f"{first:.1f}",
         *cells("grouped"),
         *cells("torch"),
+        *timing.columns(costs),
     )
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.timing import interleaved
+from benchmarks import timing
 from gpsattn_jax import convert
 from gpsattn_jax.kernels import attend
 
@@ -23,6 +23,7 @@ HEAD = (
     "full / ours",
     "temp MiB, ours",
     "temp MiB, full",
+    *timing.COLUMNS,
 )
 
 
@@ -49,14 +50,14 @@ def row(size: int, batch: int, name: str, seconds: float) -> tuple[str, ...]:
         full = jax.jit(full_attention).lower(params, x).compile()
         candidates["full"] = lambda: jax.block_until_ready(full(params, x))
         temp["full"] = megabytes(full)
-    times = interleaved(candidates, seconds=seconds)
+    costs = timing.costs(candidates | timing.matmul(), seconds=seconds)
 
     def milliseconds(candidate):
-        return f"{times[candidate]:.1f}" if candidate in times else "-"
+        return f"{costs[candidate].ms:.1f}" if candidate in costs else "-"
 
     def ratio(candidate):
-        found = candidate in times
-        return f"{times[candidate] / times['ours']:.2f}" if found else "-"
+        found = candidate in costs
+        return f"{costs[candidate].ms / costs['ours'].ms:.2f}" if found else "-"
 
     return (
         str(size),
@@ -69,6 +70,7 @@ def row(size: int, batch: int, name: str, seconds: float) -> tuple[str, ...]:
         ratio("full"),
         f"{temp['ours']:.1f}",
         f"{temp['full']:.1f}" if "full" in temp else "-",
+        *timing.columns(costs),
     )
 
 

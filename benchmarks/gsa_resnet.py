@@ -1,12 +1,11 @@
 """A whole GSA-ResNet-50 training step at 224 px: compile time, time, memory."""
 
 import resource
-import statistics
 import time
 
 import jax
 
-from benchmarks import steps
+from benchmarks import steps, timing
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.training.config import TrainConfig
 
@@ -20,23 +19,23 @@ HEAD = (
     "images/s",
     "temp MiB",
     "peak process MiB",
+    *timing.COLUMNS,
 )
 
 
 def rows(seconds: float):
     """A row for each precision that the device is made for: the cells of HEAD."""
-    del seconds
     model = gsanet.VARIANTS["50"]
     batch_size = 8 if steps.on_cpu() else 64
-    yield row("GSA-ResNet-50, AdamW step", model, batch_size, "float32")
+    yield row("GSA-ResNet-50, AdamW step", model, batch_size, "float32", seconds)
     if not steps.on_cpu():
-        yield row("GSA-ResNet-50, AdamW step", model, batch_size, "bfloat16")
+        yield row("GSA-ResNet-50, AdamW step", model, batch_size, "bfloat16", seconds)
 
 
 def row(
-    name: str, model: gsanet.Config, batch_size: int, precision: str
+    name: str, model: gsanet.Config, batch_size: int, precision: str, seconds: float
 ) -> tuple[str, ...]:
-    """One row: eight steps, of which the first two warm up."""
+    """One row: the step alone, in turns with a product of matrices."""
     config = TrainConfig(precision=precision)
     key = jax.random.key(0)
     state = steps.make_state(model, config)
@@ -45,13 +44,13 @@ def row(
     start = time.perf_counter()
     compiled = step.lower(state, batch, key).compile()
     compile_seconds = time.perf_counter() - start
-    times = []
-    for _ in range(8):
-        start = time.perf_counter()
+
+    def run():
+        nonlocal state  # the last one was donated
         state, metrics = compiled(state, batch, key)
         jax.block_until_ready((state, metrics))
-        times.append(time.perf_counter() - start)
-    median = statistics.median(times[2:])
+
+    costs = timing.costs({"ours": run, **timing.matmul()}, seconds=seconds)
     temp = compiled.memory_analysis().temp_size_in_bytes / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return (
@@ -60,8 +59,9 @@ def row(
         str(model.image_size),
         str(batch_size),
         f"{compile_seconds:.0f}",
-        f"{1e3 * median:.0f}",
-        f"{batch_size / median:.1f}",
+        f"{costs['ours'].ms:.0f}",
+        f"{1e3 * batch_size / costs['ours'].ms:.1f}",
         f"{temp:.0f}",
         f"{peak:.0f}",
+        *timing.columns(costs),
     )

@@ -6,6 +6,7 @@
 import importlib
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -19,9 +20,9 @@ BENCHMARKS = {
     "gsa_module": "GSA module, C = 256, 8 heads, float32",
     "gsa_resnet": "GSA-ResNet-50, a training step",
     "depthwise": "Depthwise convolution, forward and backward, float32",
-    "transxnet": "TransXNet, float32, in units of its own matmul floor",
-    "pglsum": "PGL-SUM, time and memory by length, float32",
-    "gpsnet": "GPS-Net, training and recognition, float32",
+    "transxnet": "TransXNet, float32, beside PyTorch",
+    "pglsum": "PGL-SUM, time by length, float32, beside PyTorch",
+    "gpsnet": "GPS-Net, training and recognition, float32, beside PyTorch",
     "video_evaluation": "Evaluation of video summaries, on the host",
     "efficientnet_lite": "EfficientNet-Lite0, the extractor of frame features",
     "shot_bounds": "Shots found in a montage, and what a summary keeps",
@@ -70,17 +71,17 @@ def main(_) -> int:
     if _DATA_DIR.value is not None:
         os.environ["GPSATTN_DATA_DIR"] = _DATA_DIR.value  # the other processes', too
     if _ONLY.value is not None:
-        print(table(_ONLY.value), flush=True)
+        text = table(_ONLY.value)
+        print(text, flush=True)
+        if _WRITE.value:
+            replace_table(text)
         return 0
-    tables = []
     for name in BENCHMARKS:
         command = [sys.executable, "-m", "benchmarks.run", f"--only={name}"]
         command.append(f"--seconds={_SECONDS.value}")
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        print(done.stdout, flush=True)
-        tables.append(done.stdout.strip())
-    if _WRITE.value:
-        replace_tables("\n\n".join(tables))
+        command += ["--write"] if _WRITE.value else []
+        subprocess.run(command, check=True)
+        print(flush=True)
     return 0
 
 
@@ -112,13 +113,27 @@ def cells(row) -> str:
     return f"| {' | '.join(row)} |"
 
 
-def replace_tables(text: str) -> None:
-    """Puts the tables between the marks in RESULTS.md; what people wrote stays."""
+def replace_table(text: str) -> None:
+    """Puts a table in the place of its older one in RESULTS.md, or after the others.
+
+    What people wrote, outside the marks, stays. Every table is written when it is done,
+    so that a run that is interrupted loses one.
+
+    Args:
+        text: begins with the table's title, as "## GSA module".
+    """
     before, after = "<!-- tables -->", "<!-- end of tables -->"
     whole = RESULTS.read_text() if RESULTS.exists() else f"{before}\n{after}\n"
     head, rest = whole.split(before)
-    tail = rest.split(after)[1]
-    RESULTS.write_text(f"{head}{before}\n\n{text}\n\n{after}{tail}")
+    tables, tail = rest.split(after)
+    by_title = {
+        table.splitlines()[0]: table.strip()
+        for table in re.split(r"^(?=## )", tables, flags=re.MULTILINE)
+        if table.strip()
+    }
+    by_title[text.splitlines()[0]] = text.strip()
+    tables = "\n\n".join(by_title.values())
+    RESULTS.write_text(f"{head}{before}\n\n{tables}\n\n{after}{tail}")
 
 
 if __name__ == "__main__":

@@ -43,15 +43,16 @@ def test_a_set_that_is_not_there_is_left_out(monkeypatch, tmp_path, capsys):
     assert "imagenette_128_train.zip" in capsys.readouterr().err
 
 
-def test_tables_replace_tables_and_nothing_else(run, monkeypatch, tmp_path):
+def test_a_table_replaces_its_older_one_and_nothing_else(run, monkeypatch, tmp_path):
     results = tmp_path / "RESULTS.md"
-    results.write_text(
-        "Before.\n<!-- tables -->\nold\n<!-- end of tables -->\nAfter.\n"
-    )
+    text = "Before.\n<!-- tables -->\n\n{}\n\n<!-- end of tables -->\nAfter.\n"
+    results.write_text(text.format("## A\nold\n\n## B\nalso old"))
     monkeypatch.setattr(run, "RESULTS", results)
-    run.replace_tables("new")
-    assert results.read_text() == (
-        "Before.\n<!-- tables -->\n\nnew\n\n<!-- end of tables -->\nAfter.\n"
+    run.replace_table("## A\nnew")
+    assert results.read_text() == text.format("## A\nnew\n\n## B\nalso old")
+    run.replace_table("## C\nnew")
+    assert results.read_text() == text.format(
+        "## A\nnew\n\n## B\nalso old\n\n## C\nnew"
     )
 
 
