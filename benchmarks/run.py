@@ -33,7 +33,7 @@ BENCHMARKS = {
 }
 
 _ONLY = flags.DEFINE_enum("only", None, sorted(BENCHMARKS), "Run one of them.")
-_SECONDS = flags.DEFINE_float("seconds", 6.0, "Time spent on a row.")
+_SECONDS = flags.DEFINE_float("seconds", 4.0, "Time spent on a row.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of data sets; $GPSATTN_DATA_DIR by default."
 )
