@@ -15,7 +15,11 @@ from collections.abc import Mapping
 from gpsattn_jax.files import cache_folder
 
 ALLOCATORS = {"jemalloc": ("jemalloc",), "tcmalloc": ("tcmalloc_minimal", "tcmalloc")}
-PACKAGES = {"jemalloc": "libjemalloc2", "tcmalloc": "libtcmalloc-minimal4"}
+PACKAGES = {
+    "jemalloc": "libjemalloc2",
+    "tcmalloc": "libtcmalloc-minimal4",
+    "glibc": "libc6",
+}
 CHOICES = ("auto", *ALLOCATORS, "glibc", "none")
 # Freed pages are kept: given back, each call's temporaries would fault them in again.
 JEMALLOC = "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0"
@@ -79,17 +83,18 @@ def preload_allocator() -> None:
     if choice == "none" or loaded or not _on_cpu_of_linux():
         return
     names = (*ALLOCATORS, "glibc") if choice == "auto" else (choice,)
-    environments = {name: _environment(name, preloaded) for name in names}
-    found = next((name for name in names if environments[name]), None)
-    if found is not None:
-        environment = environments[found]
-        library = environment[STARTED]
+    # One after the other: to look for a library takes a process.
+    environment = next(
+        filter(None, (_environment(name, preloaded) for name in names)), None
+    )
+    if environment is not None:
         print(
-            f"Memory from {library}; GPSATTN_ALLOCATOR=none for none.", file=sys.stderr
+            f"Memory from {environment[STARTED]}; GPSATTN_ALLOCATOR=none for none.",
+            file=sys.stderr,
         )
         _start_again(environment)
         return
-    package = PACKAGES.get(names[0], "libc6")
+    package = PACKAGES[names[0]]
     if choice != "auto":
         raise SystemExit(
             f"Error: GPSATTN_ALLOCATOR={choice}: the dynamic loader finds no "

@@ -114,7 +114,7 @@ class GlobalSelfAttention(nnx.Module):
                 axis=(-2, -1),
                 kernel_init=LECUN,
                 rngs=rngs,
-            )  # fmt: skip
+            )
             if out_channels is not None
             else None
         )

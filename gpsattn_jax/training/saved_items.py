@@ -10,8 +10,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from gpsattn_jax.reader_errors import open_regular, shorten
+from gpsattn_jax.stacks import path_name
 from gpsattn_jax.training.checksums import STEP_FILES, Damaged
-from gpsattn_jax.training.optimizers import path_name
 
 _JSON = {"metrics": "metrics", "metadata": "metadata", "position": "metadata"}
 _MOST_BYTES = 2**26  # of JSON
