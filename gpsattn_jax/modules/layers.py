@@ -63,7 +63,8 @@ class DepthwiseConv(nnx.Module):
         out = depthwise_conv(x, self.kernel[...], stride=self.stride)
         if self.bias is None:
             return out
-        return out + along_channels(self.bias[...], out.ndim)
+        flat = out.reshape(-1, out.shape[-1]) + self.bias[...][None]  # as in `Dense`
+        return flat.reshape(out.shape)
 
 
 class PatchEmbed(nnx.Module):
