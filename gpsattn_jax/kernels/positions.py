@@ -10,6 +10,8 @@ from collections.abc import Callable
 import chex
 import jax.numpy as jnp
 
+from gpsattn_jax.kernels.sines import sine
+
 Bias = Callable[..., chex.Array]
 
 
@@ -106,7 +108,7 @@ def _sine_or_cosine(angle, columns, length):
 
     A pair is complete if its second column lies within the sequence.
     """
-    waves = jnp.where(columns % 2 == 0, jnp.sin(angle), jnp.cos(angle))
+    waves = sine(angle, columns % 2)
     return jnp.where(columns // 2 < length // 2, waves, 0)
 
 
