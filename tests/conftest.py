@@ -164,6 +164,24 @@ def gsa_pytorch(request, torch):
     return _package("gsa_pytorch", request.config)
 
 
+@pytest.fixture(scope="session")
+def timm(request, torch):
+    """PyTorch Image Models: public code of ConViT, lambda layers and CoAtNet.
+
+    It imports torchvision, whose build for the index belongs to another build of torch
+    than the CPU's: without its two operators, which are never called here, the import
+    fails. They are declared as the import expects them.
+    """
+    boxes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+    if "torchvision" not in sys.modules:
+        global _TORCHVISION  # goes when the library does
+        _TORCHVISION = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            if not hasattr(torch.ops.torchvision, name):
+                _TORCHVISION.define(name + boxes)
+    return _package("timm", request.config)
+
+
 @pytest.fixture
 def x64():
     """Double precision while the test runs, for numerical gradients."""

@@ -13,12 +13,20 @@ Attention by distance
     relative_attention  along one line, by a table of distances (GSA-Net)
     relative_weights    its weights
     axial_attention     along many lines that share a table
+    position_sensitive_attention  softmax along one line, three tables (Axial-DeepLab)
+    grid_attention      softmax over a map, a number for each offset (CoAtNet)
+    gated_attention     between contents and places, by a gate (ConViT)
+    lambda_attention    a linear function for each place (LambdaNetworks)
 Positions as a bias on the logits
     POSITION_BIASES     the three below, by name
     absolute_bias       PGL-SUM's sinusoids of rows
     relative_bias       PGL-SUM's sinusoids of distances
     no_bias             zero everywhere
     geodesic_bias       a learned number for each distance on a graph (GPS-Net)
+    POSITION_ENCODINGS  other networks', by name: the three below
+    rotary_2d           turns queries and keys by their pixel's place
+    alibi_bias          a penalty that grows with the distance
+    grid_bias           a learned number for each offset on a map (Swin, CoAtNet)
 Convolutions
     depthwise_conv      each channel of a map by itself, filters shared or by example
     temporal_conv       each channel of a sequence by itself
@@ -51,9 +59,14 @@ from gpsattn_jax.kernels.blocked import attend_blocked
 from gpsattn_jax.kernels.channel import channel_attention, channel_weights
 from gpsattn_jax.kernels.content import content_attention, content_weights
 from gpsattn_jax.kernels.depthwise import depthwise_conv
+from gpsattn_jax.kernels.encodings import POSITION_ENCODINGS, alibi_bias, rotary_2d
+from gpsattn_jax.kernels.gated import gated_attention
 from gpsattn_jax.kernels.gelu import gelu
+from gpsattn_jax.kernels.grid import grid_attention, grid_bias
+from gpsattn_jax.kernels.lambdas import lambda_attention
 from gpsattn_jax.kernels.mixing import mix_kernels
 from gpsattn_jax.kernels.pooling import adaptive_average_pool
+from gpsattn_jax.kernels.position_sensitive import position_sensitive_attention
 from gpsattn_jax.kernels.positions import (
     POSITION_BIASES,
     absolute_bias,
@@ -69,8 +82,10 @@ from gpsattn_jax.kernels.temporal import temporal_conv
 
 __all__ = [
     "POSITION_BIASES",
+    "POSITION_ENCODINGS",
     "absolute_bias",
     "adaptive_average_pool",
+    "alibi_bias",
     "attend",
     "attend_blocked",
     "attention_weights",
@@ -80,15 +95,21 @@ __all__ = [
     "content_attention",
     "content_weights",
     "depthwise_conv",
+    "gated_attention",
     "gelu",
     "geodesic_bias",
+    "grid_attention",
+    "grid_bias",
     "join_segments",
+    "lambda_attention",
     "mix_kernels",
     "no_bias",
+    "position_sensitive_attention",
     "relative_attention",
     "relative_bias",
     "relative_weights",
     "resize_bicubic",
+    "rotary_2d",
     "split_segments",
     "temporal_conv",
 ]

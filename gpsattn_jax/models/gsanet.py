@@ -38,7 +38,8 @@ class Config(Checked):
         widths: bottleneck width of each group; a group's output is `expansion` wider.
         expansion: see `widths`.
         mixers: what mixes the pixels in each group's blocks, keys of `MIXERS`: "gsa",
-            "conv" (3x3), "softmax", "content", or a name given to `build`.
+            "conv" (3x3), "softmax", "content", "gated" (ConViT), "lambda", "axial"
+            (Axial-DeepLab), "grid" (CoAtNet), or a name given to `build`.
         num_heads: heads of each attention.
         image_size: side of the images in pixels; sets the reach of the relative tables.
             Larger images run too: distances outside the tables then weigh 0.

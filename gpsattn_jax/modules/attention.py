@@ -11,7 +11,7 @@ from gpsattn_jax.modules.layers import check_heads
 from gpsattn_jax.modules.starts import LECUN
 
 # One head of one example: [T, D], [S, D], [S, E] -> [T, E].
-Kernel = Callable[[chex.Array, chex.Array, chex.Array], chex.Array]
+Kernel = Callable[..., chex.Array]
 
 
 class MultiHeadAttention(nnx.Module):
@@ -57,6 +57,14 @@ class MultiHeadAttention(nnx.Module):
     ) -> chex.Array:
         """Every place gathers from all places of its example."""
         places = x.reshape(len(x), -1, x.shape[-1])
-        heads = jax.vmap(self.kernel, in_axes=1, out_axes=1)
         parts = (layer(places) for layer in (self.query, self.key, self.value))
-        return self.out(jax.vmap(heads)(*parts)).reshape(x.shape)
+        kernel, by_head = self._kernel_of_a_head(x.shape[1:-1])
+        own = len(by_head)
+        heads = jax.vmap(kernel, in_axes=(1, 1, 1, *(0,) * own), out_axes=1)
+        examples = jax.vmap(heads, in_axes=(0, 0, 0, *(None,) * own))
+        return self.out(examples(*parts, *by_head)).reshape(x.shape)
+
+    def _kernel_of_a_head(self, shape):
+        """What each head calls for places of a shape, and arrays [N, …] it adds."""
+        del shape
+        return self.kernel, ()

@@ -10,7 +10,10 @@ from flax import nnx
 
 from gpsattn_jax.kernels import content_attention
 from gpsattn_jax.modules.attention import MultiHeadAttention
+from gpsattn_jax.modules.axial_attention import AxialAttention
 from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
+from gpsattn_jax.modules.lambda_layer import LambdaLayer
+from gpsattn_jax.modules.map_attention import GatedAttention, GridAttention
 from gpsattn_jax.modules.starts import HE_FAN_OUT
 
 # (channels=…, rngs=…, and the network's options that it names) -> a module that maps
@@ -46,6 +49,10 @@ MIXERS: dict[str, Mixer] = {
     "gsa": GlobalSelfAttention,
     "softmax": MultiHeadAttention,
     "content": functools.partial(MultiHeadAttention, kernel=content_attention),
+    "gated": GatedAttention,
+    "lambda": LambdaLayer,
+    "axial": AxialAttention,
+    "grid": GridAttention,
 }
 
 

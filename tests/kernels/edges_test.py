@@ -30,6 +30,7 @@ REFUSED = {
     "relative_attention": "R",
     "relative_weights": "R",
     "axial_attention": "R",
+    "position_sensitive_attention": "R",
     "resize_bicubic": "TS",
     "temporal_conv": "K",
 }
@@ -72,7 +73,7 @@ def test_nobody_to_see_is_zero(name):
 
 
 # Kernels that move numbers and compute none keep their dtype.
-MOVED = {"split_segments", "join_segments", "geodesic_bias"}
+MOVED = {"split_segments", "join_segments", "geodesic_bias", "grid_bias"}
 
 
 # A learned bias of integers is refused, see below.

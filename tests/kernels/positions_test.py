@@ -9,7 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gpsattn_jax.kernels import POSITION_BIASES, absolute_bias, relative_bias
+from gpsattn_jax.kernels import (
+    POSITION_BIASES,
+    POSITION_ENCODINGS,
+    absolute_bias,
+    relative_bias,
+)
 from tests.kernels import reference
 
 LENGTHS = (1, 2, 3, 8, 13)
@@ -115,3 +120,27 @@ def test_single_precision_serves_an_hour_of_video(bias):
         wide = bias(jnp.asarray(rows), jnp.asarray(columns), 7200, channels=1024)
     assert narrow.dtype == np.float32 and wide.dtype == np.float64
     np.testing.assert_allclose(narrow, wide, atol=3e-3)
+
+
+def test_alibi_grows_with_the_distance():
+    place = jnp.arange(4)
+    found = POSITION_ENCODINGS["alibi"](place[:, None], place[None], slope=0.5)
+    expected = [[-0.5 * abs(t - s) for s in range(4)] for t in range(4)]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_rotary_products_depend_on_offsets_alone():
+    query, key = np.random.default_rng(0).standard_normal((2, 1, 8), np.float32)
+    rotate = functools.partial(POSITION_ENCODINGS["rotary_2d"], shape=(3, 4))
+    turned_query, turned_key = (rotate(jnp.tile(x, (12, 1))) for x in (query, key))
+    products = (turned_query @ turned_key.T).reshape(3, 4, 3, 4)
+    np.testing.assert_allclose(products[0, 0, 1, 2], products[1, 1, 2, 3], rtol=1e-5)
+    assert abs(products[0, 0, 1, 2] - products[0, 0, 2, 1]) > 1e-3
+
+
+def test_rotary_needs_four_channels_for_each_band():
+    with pytest.raises(ValueError, match=r"^x must have a multiple of 4 channels"):
+        POSITION_ENCODINGS["rotary_2d"](jnp.ones((6, 6)), shape=(2, 3))
+    message = "x must have the 2 x 2 = 4 pixels of the map; got 6."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        POSITION_ENCODINGS["rotary_2d"](jnp.ones((6, 8)), shape=(2, 2))

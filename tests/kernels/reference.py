@@ -303,3 +303,88 @@ def gather(weights, value):
 
 def dot(left, right):
     return sum(float(a) * float(b) for a, b in zip(left, right, strict=True))
+
+
+def offset_row(table, height, width, t, s):
+    """The row of a table [Rh, Rw, …] for the offset from pixel t to s; 0 outside."""
+    down, right = s // width - t // width, s % width - t % width
+    i, j = down + table.shape[0] // 2, right + table.shape[1] // 2
+    if 0 <= i < table.shape[0] and 0 <= j < table.shape[1]:
+        return table[i, j]
+    return np.zeros(table.shape[2:])
+
+
+def grid_bias(table, *, shape):
+    """One number for each pair of pixels."""
+    pixels = shape[0] * shape[1]
+    out = np.zeros((pixels, pixels))
+    for t, s in np.ndindex(out.shape):
+        out[t, s] = offset_row(table, *shape, t, s)
+    return out
+
+
+def grid_attention(query, key, value, table, *, shape, scale=None):
+    """softmax_s(scale * query_t . key_s + table[s - t]), then a weighted sum."""
+    return attend(query, key, value, grid_bias(table, shape=shape), scale=scale)
+
+
+def gated_attention(query, key, value, position, gate, *, scale=None):
+    """Content's and position's weights, mixed by a sigmoid."""
+    share = 1 / (1 + math.exp(-gate))
+    contents = attention_weights(query, key, scale=scale)
+    nothing = np.zeros((len(query), 1)), np.zeros((len(key), 1))
+    places = attention_weights(*nothing, position)
+    return gather((1 - share) * contents + share * places, value)
+
+
+def lambda_attention(query, key, value, table, *, shape):
+    """For each place a matrix of its own, spelled out, then applied to its query."""
+    spread, out = np.zeros(key.shape), np.zeros((len(query), value.shape[1]))
+    for d in range(key.shape[1]):
+        numbers = [math.exp(number - max(key[:, d])) for number in key[:, d]]
+        spread[:, d] = np.array(numbers) / sum(numbers)
+    for t in range(len(query)):
+        function = np.zeros((key.shape[1], value.shape[1]))
+        for s in range(len(key)):
+            row = spread[s] + offset_row(table, *shape, t, s)
+            function += np.outer(row, value[s])
+        out[t] = [dot(query[t], column) for column in function.T]
+    return out
+
+
+def position_sensitive_attention(
+    query, key, value, query_table, key_table, value_table, *, scale=1.0
+):
+    """Every place, every place it sees: three products, then one weighted sum."""
+    length, middle = len(query), len(query_table) // 2
+
+    def at(table, distance):
+        place = middle + distance
+        return table[place] if 0 <= place < len(table) else np.zeros(table.shape[1])
+
+    out = np.zeros((length, value.shape[1]))
+    for t in range(length):
+        logits = [
+            dot(query[t], key[s])
+            + dot(query[t], at(query_table, s - t))
+            + dot(key[s], at(key_table, s - t))
+            for s in range(length)
+        ]
+        numbers = [math.exp(scale * (logit - max(logits))) for logit in logits]
+        for s in range(length):
+            out[t] += numbers[s] / sum(numbers) * (value[s] + at(value_table, s - t))
+    return out
+
+
+def rotary_2d(x, *, shape, frequency=10_000.0):
+    """Each pair of channels turned as a complex number."""
+    half, out = x.shape[1] // 2, np.zeros(x.shape)
+    for t in range(len(x)):
+        places = t // shape[1], t % shape[1]
+        for pair in range(half):
+            place, band = places[pair // (half // 2)], pair % (half // 2)
+            angle = place * frequency ** (-2 * band / half)
+            number = complex(*x[t, 2 * pair : 2 * pair + 2])
+            number *= complex(math.cos(angle), math.sin(angle))
+            out[t, 2 * pair : 2 * pair + 2] = number.real, number.imag
+    return out

@@ -82,6 +82,9 @@ MIX = {"logits": "K K G C", "kernels": "K K G C"}
 SHARED = {"x": "B H W C", "filters": "K K C"}
 PER_EXAMPLE = {"x": "B H W C", "filters": "B K K C"}
 HEADS = {"query": "N T D", "key": "N S D", "value": "N S E"}
+SQUARE = {"query": "6 D", "key": "6 D", "value": "6 E"}  # of a map of 2 x 3
+LINE = {"query": "T D", "key": "T D", "value": "T E", "query_table": "R D"}
+LINE |= {"key_table": "R D", "value_table": "R E"}
 CHANNEL_WEIGHTS = {"query": "S D", "key": "S E", "temperature": ""}
 CHANNELS = {"query": "S D", "key": "S E", "value": "S E", "temperature": ""}
 DISTANCES = np.array([[0, 1, 4], [1, 0, 3], [4, 3, 0]], np.int32)
@@ -187,6 +190,61 @@ KERNELS = {
         RELATIVE,
         "T T",
         out_dtype="float32",
+    ),
+    "position_sensitive_attention": Row(
+        kernels.position_sensitive_attention,
+        reference.position_sensitive_attention,
+        LINE,
+        "T E",
+    ),
+    "position_sensitive_attention scaled": Row(
+        kernels.position_sensitive_attention,
+        reference.position_sensitive_attention,
+        LINE | {"query_table": "3 D", "key_table": "3 D", "value_table": "3 E"},
+        "T E",
+        options={"scale": 0.7},  # and tables that are a local window
+    ),
+    "gated_attention": Row(
+        kernels.gated_attention,
+        reference.gated_attention,
+        ATTEND | {"position": "T S", "gate": ""},
+        "T E",
+        options={"scale": 0.7},
+    ),
+    "grid_attention": Row(
+        kernels.grid_attention,
+        reference.grid_attention,
+        SQUARE | {"table": "3 5"},
+        "6 E",
+        options={"shape": (2, 3), "scale": 0.7},
+    ),
+    "grid_bias of a large map": Row(
+        kernels.grid_bias,
+        reference.grid_bias,
+        {"table": "3 3"},
+        "12 12",
+        options={"shape": (3, 4)},
+    ),
+    "lambda_attention": Row(
+        kernels.lambda_attention,
+        reference.lambda_attention,
+        SQUARE | {"table": "3 5 D"},
+        "6 E",
+        options={"shape": (2, 3)},
+    ),
+    "lambda_attention of a small table": Row(
+        kernels.lambda_attention,
+        reference.lambda_attention,
+        SQUARE | {"table": "1 3 D"},
+        "6 E",
+        options={"shape": (3, 2)},
+    ),
+    "rotary_2d": Row(
+        kernels.rotary_2d,
+        reference.rotary_2d,
+        {"x": "6 8"},
+        "6 8",
+        options={"shape": (2, 3), "frequency": 100.0},
     ),
     "mix_kernels": Row(kernels.mix_kernels, reference.mix_kernels, MIX, "K K C"),
     "adaptive_average_pool": Row(
@@ -306,7 +364,8 @@ KERNELS = {
     ),
 }
 # Functions of indices and lengths, in positions_test.py; their table.
-NO_ROWS = {"absolute_bias", "no_bias", "relative_bias", "POSITION_BIASES"}
+NO_ROWS = {"absolute_bias", "alibi_bias", "no_bias", "relative_bias"}
+NO_ROWS |= {"POSITION_BIASES", "POSITION_ENCODINGS"}
 
 
 def cast(arrays, dtype):
