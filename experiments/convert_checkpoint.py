@@ -21,7 +21,7 @@ launch.preload_allocator()  # before the imports that take their time
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
-from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, runs
+from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, run_files, runs
 
 _SYSTEM = flags.DEFINE_enum(
     "system", None, sorted(SYSTEMS), "Whose network it is; found in the source."
@@ -68,7 +68,11 @@ def main(_):
     run = SYSTEMS[system].face().restore(source, _CHECKPOINT.value, **averaged)
     model = run.config.model
     print(f"{source}, step {run.step}: {rewrite.describe(system, model, run.params)}")
-    rewrite.write(system, output, model, run.params, run.state, to=_TO.value)
+    if _TO.value == "ours":  # with the run's settings: it can stand for the workdir
+        run_files.write_run(output, system, run)
+        print(f"Written to {output}.")
+    else:
+        rewrite.write(system, output, model, run.params, run.state, to=_TO.value)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
     evaluation  scores and baselines
     visualize   pictures (needs the extra `plot`)
     systems     each network's whole journey: train, evaluate, predict, report
+    pretrained  trained networks by name
 
 A room is imported when it is first asked for: `gpsattn_jax.kernels.attend`.
 """
@@ -19,8 +20,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "convert", "data", "evaluation", "kernels", "models", "modules", "systems",
-    "training", "visualize",
+    "convert", "data", "evaluation", "kernels", "models", "modules", "pretrained",
+    "systems", "training", "visualize",
 )  # fmt: skip
 
 

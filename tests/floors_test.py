@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "kernels", "data", "evaluation", "training", "visualize",
         "modules", "models", "convert",
     },
+    "pretrained": {"systems"},
 }  # fmt: skip
 # What a room may know of another, and nothing else of it.
 PARTS = {"convert": {"data": "gpsattn_jax.data.files."}}

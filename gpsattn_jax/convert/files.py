@@ -42,7 +42,13 @@ def read(
     }, metadata
 
 
-def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
+def save(
+    path: Source,
+    params: dict,
+    state: dict,
+    config: Any = None,
+    facts: Mapping[str, str] | None = None,
+) -> None:
     """Writes a network's arrays as one `.safetensors` file that `load` reads.
 
     Args:
@@ -51,6 +57,7 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
         state: likewise.
         config: optional dataclass that the network was built from, or options as a
             dict; kept in the file, so that `load` can build the network again.
+        facts: what else the file's metadata shall say.
 
     Raises:
         ValueError: if the path does not end in `.safetensors`.
@@ -62,7 +69,7 @@ def save(path: Source, params: dict, state: dict, config: Any = None) -> None:
         name: np.asarray(array, order="C")
         for name, array in flatten({"params": params, "state": state}).items()
     }
-    metadata = {"format": "gpsattn_jax"}
+    metadata = {"format": "gpsattn_jax", **(facts or {})}
     if config is not None:
         fields = config if isinstance(config, dict) else dataclasses.asdict(config)
         metadata["config"] = json.dumps(fields)

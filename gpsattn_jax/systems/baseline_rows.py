@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import pathlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpsattn_jax.files import replaced
+from gpsattn_jax.systems.named_networks import results_folder
 
 Rows = dict[str, Any]  # by title: a figure, or figures by their name
 
@@ -33,7 +33,7 @@ def kept_rows(
         compute: gives the rows.
         what: the baselines' names, for the line that says what takes its time.
     """
-    path = pathlib.Path(workdir) / FILE
+    path = results_folder(workdir) / FILE
     kept = _read(path)
     entry = kept.get(mark)
     if isinstance(entry, dict) and entry.get("sum") == _sum(entry.get("rows")):

@@ -15,6 +15,7 @@ MODES = ("train", "evaluate", "predict", "report", "export")
 
 # Flags that only some modes take; a system has some of them.
 FLAG_MODES = {
+    "weights": ("evaluate", "predict", "report", "export"),
     "checkpoint": ("evaluate", "predict", "report", "export"),
     "split": ("train",),
     "seeds": ("train",),
@@ -87,7 +88,13 @@ def _define_flags(system, face):
         "setup", system.setup, sorted(face.SETUPS), "train: the setup to start from."
     )
     flags.DEFINE_enum("mode", "train", MODES, "What to do.")
-    flags.DEFINE_string("workdir", None, "Checkpoints and logs.", required=True)
+    flags.DEFINE_string("workdir", None, "Checkpoints and logs.")
+    flags.DEFINE_string(
+        "weights", None,
+        "evaluate, predict, report, export: in place of a workdir, a file of a run, or "
+        "a name of gpsattn_jax.pretrained.",
+    )  # fmt: skip
+    flags.mark_flags_as_mutual_exclusive(["workdir", "weights"], required=True)
     flags.DEFINE_string(
         "data_dir", None, "Folder of data sets; $GPSATTN_DATA_DIR by default."
     )
@@ -181,7 +188,8 @@ def _main(system, face, machine):
         "the checkpoint's own settings are used.",
         allowed=(FOLDER,) * other_data,
     )
-    source = given.workdir, given.checkpoint
+    workdir = given.workdir if given.weights is None else given.weights
+    source = workdir, given.checkpoint
     averaged = {"averaged": True} if given.ema else {}
     if mode == "evaluate":
         folder = {"folder": given[FOLDER].value} if other_data else {}
@@ -198,11 +206,11 @@ def _main(system, face, machine):
         face.predict(trained_run, given[name].value, given.output, **own)
     elif mode == "report":
         options = averaged | beside | where
-        face.report(given.workdir, given.output, given.checkpoint, **options)
+        face.report(workdir, given.output, given.checkpoint, **options)
     else:
         output = given.output or ARTEFACT
         own = _own(system, "persons", "steps")
-        face.export(given.workdir, output, given.checkpoint, **averaged, **own,
+        face.export(workdir, output, given.checkpoint, **averaged, **own,
                     platforms=given.platforms, tolerance=given.tolerance)  # fmt: skip
 
 

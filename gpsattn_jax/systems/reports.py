@@ -12,7 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gpsattn_jax.files import write_json
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.named_networks import results_folder
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.logs import read_metrics
 from gpsattn_jax.visualize import figures, page
 from gpsattn_jax.visualize.curves import learning_curves
@@ -30,7 +31,9 @@ def report_folder(
     Raises:
         NotADirectoryError: if something else is there.
     """
-    path = pathlib.Path(workdir) / "report" if folder is None else pathlib.Path(folder)
+    path = (
+        results_folder(workdir) / "report" if folder is None else pathlib.Path(folder)
+    )
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{path}: the report needs a folder.")
     return path
@@ -72,8 +75,8 @@ def learning(
     words: str,
     *,
     validation: bool = True,
-) -> Drawing:
-    """Curves of a run's metrics by step.
+) -> Drawings:
+    """Curves of a run's metrics by step; nothing of a file, which keeps none.
 
     Args:
         workdir: of the run.
@@ -81,10 +84,12 @@ def learning(
         words: what they show.
         validation: whether the curves of evaluation belong to it.
     """
+    if not (pathlib.Path(workdir) / "metrics.jsonl").is_file():
+        return {}
     lines = read_metrics(pathlib.Path(workdir))
     if not validation:
         lines = [{n: v for n, v in line.items() if "/" not in n} for line in lines]
-    return learning_curves(lines, metrics), words
+    return {"Learning": (learning_curves(lines, metrics), words)}
 
 
 def accuracy_section(

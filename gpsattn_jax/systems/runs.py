@@ -1,6 +1,5 @@
 """Trained runs: the record of one, how it is opened, what a new one starts from."""
 
-import dataclasses
 import os
 import pathlib
 import sys
@@ -10,18 +9,16 @@ from typing import Any
 import jax
 
 from gpsattn_jax import convert
-from gpsattn_jax.configs import from_dict
 from gpsattn_jax.convert.graft import Fit, fit_relative_table
 from gpsattn_jax.convert.recognition import recognize
 from gpsattn_jax.convert.rewrite import config_of
-from gpsattn_jax.convert.saved import check_bounds
 from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.reader_errors import readable
-from gpsattn_jax.systems import CHECKPOINTS
+from gpsattn_jax.systems import CHECKPOINTS, named_networks, run_files
 from gpsattn_jax.systems.grids import grid_folders
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import open_checkpoints
-from gpsattn_jax.training.sharding import Placement, place
+from gpsattn_jax.training.sharding import place
 
 # What follows a workdir in `--init_from=runs/mine:best`: arguments of `restore`.
 CHOICES: dict[str, dict[str, Any]] = {
@@ -29,31 +26,6 @@ CHOICES: dict[str, dict[str, Any]] = {
     "best": {"choose": "best", "averaged": None},
     "averaged": {"choose": "latest", "averaged": True},
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedRun:
-    """A trained network, and what it was trained on.
-
-    Attributes:
-        config: of the run.
-        step: of the checkpoint.
-        network: the network.
-        params: its parameters.
-        state: its batch statistics.
-        placement: the devices it is on.
-        class_names: a name for each class; empty where there are none.
-        facts: what else is known from the training data, such as a skeleton's layout.
-    """
-
-    config: Any
-    step: int
-    network: Functional
-    params: dict
-    state: dict
-    placement: Placement
-    class_names: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def restore(
@@ -73,7 +45,9 @@ def restore(
         system: whose run it must be.
         config_class: of a whole run.
         build: the network's config -> the network.
-        workdir: where the run was trained.
+        workdir: where the run was trained; or a file that `run_files.write_run` made,
+            or the name of a network that comes with the package. These two have one
+            checkpoint.
         choose: "latest" checkpoint, the "best" one, or the newest one that is "whole".
         averaged: take the moving averages of the weights; None takes those by which
             the best checkpoint was chosen.
@@ -94,22 +68,20 @@ def restore(
         raise FileNotFoundError(
             f"{workdir} holds {len(grid)} runs; name one, such as {grid[0]}."
         )
+    path = named_networks.find(workdir)
+    if path.is_file():
+        if averaged:
+            raise ValueError(f"{path}: the averaged weights are asked of a workdir.")
+        return run_files.read_run(path, system, config_class, build, facts, machine)
     placement = place(machine)
-    with open_checkpoints(workdir) as checkpoints:
+    with open_checkpoints(path) as checkpoints:
         step = _choose(checkpoints, choose)
         settings = checkpoints.metadata(step)
-        path = checkpoints.metadata_file(step)
-        if settings.get("system") != system:
-            trained_by = f"{settings.get('system')!s:.60}"
-            raise ValueError(f"{workdir} must be a run of {system}; got {trained_by}.")
-        with readable(path, "record of a run's settings"):
-            del settings["system"]
-            known = {n: _fact(settings, n, read) for n, read in (facts or {}).items()}
-            if isinstance(settings.get("model"), dict):
-                check_bounds(settings["model"], "model")
-            config: Any = from_dict(config_class, settings)
-            network = build(config.model)
-            shapes = [placement.shapes(tree) for tree in network.shapes()]
+        config, network, known = run_files.open_settings(
+            checkpoints.metadata_file(step), settings, system, config_class, build,
+            facts,
+        )  # fmt: skip
+        shapes = [placement.shapes(tree) for tree in network.shapes()]
         if averaged is None:
             by_averages = config.train.best_metric.startswith("ema/")
             averaged = choose == "best" and by_averages
@@ -120,14 +92,6 @@ def restore(
         params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
     names = known.pop("class_names", ())
     return TrainedRun(config, step, network, params, state, placement, names, known)
-
-
-def _fact(settings, name, read):
-    """What is known beside the config; taken out of the settings."""
-    try:
-        return read(settings.pop(name))
-    except (TypeError, LookupError, AttributeError) as error:
-        raise ValueError(f"{name}: {error!r:.80}") from error
 
 
 def _choose(checkpoints, choose):
@@ -152,7 +116,7 @@ def find_system(source: str | os.PathLike) -> str:
         FileNotFoundError: if there is no such run or file.
         ValueError: if the file does not say whose weights it holds.
     """
-    path = pathlib.Path(source)
+    path = named_networks.find(source)
     if not path.is_dir():
         return recognize(path)
     grid = grid_folders(path)
@@ -169,7 +133,8 @@ def find_start(init_from: str) -> tuple[pathlib.Path, dict[str, Any] | None]:
     """What `--init_from` names: a file, or a run and which of its weights.
 
     Args:
-        init_from: a file; or a workdir, perhaps with one of `CHOICES` behind a colon.
+        init_from: a file, or a network's name; or a workdir, perhaps with one of
+            `CHOICES` behind a colon.
 
     Returns:
         (path, arguments of `restore`, or None for a file).
@@ -191,7 +156,7 @@ def find_start(init_from: str) -> tuple[pathlib.Path, dict[str, Any] | None]:
         raise ValueError(
             f"init_from chooses :{choice} of a run; {workdir} is no run's workdir."
         )
-    return pathlib.Path(init_from), None
+    return named_networks.find(init_from), None
 
 
 def initial_weights(

@@ -10,7 +10,8 @@ from gpsattn_jax.systems.export.check import finish
 from gpsattn_jax.systems.export.models import Model, network_model
 from gpsattn_jax.systems.gpsnet.clips import network_inputs
 from gpsattn_jax.systems.gpsnet.run import NAME, restore
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.named_networks import find
+from gpsattn_jax.systems.run_files import TrainedRun, holds_run
 
 
 def export(
@@ -25,7 +26,7 @@ def export(
     """Writes a run as an artefact, see `run_model`, and checks it in a fresh process.
 
     Args:
-        source: workdir of a trained run.
+        source: workdir of a trained run, or what stands for one.
         output: the artefact.
         choose: "latest" checkpoint, or the "best".
         averaged: see `gpsnet.restore`.
@@ -36,7 +37,8 @@ def export(
         FileNotFoundError: if there is no such run.
         ValueError: if `source` is a file of weights, which knows no classes.
     """
-    if os.path.isfile(source):
+    path = find(source)
+    if path.is_file() and not holds_run(path):
         raise ValueError(
             f"{source}: GPS-Net is exported from a run's workdir; a file of weights "
             "knows neither classes nor frames."

@@ -48,8 +48,7 @@ def report(
         plain = baselines([config], data_dir, workdir=workdir)
         rows = {name: share for name, (share,) in plain.items()}
     rows[tables.TITLE] = classification.accuracy(shares, clips.labels)
-    drawings: reports.Drawings = {
-        "Learning": _learning(workdir, parts),
+    drawings: reports.Drawings = _learning(workdir, parts) | {
         "Mistakes": (
             confusion_figure(tables.confusion([found]), clips.class_names),
             "Test clips by label and prediction.",

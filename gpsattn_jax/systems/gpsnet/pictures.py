@@ -13,7 +13,7 @@ from gpsattn_jax.models.gpsnet import skeleton_parts
 from gpsattn_jax.stacks import unstack
 from gpsattn_jax.systems.gpsnet.clips import network_inputs
 from gpsattn_jax.systems.reports import Drawings, examples_to_show
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.visualize import figures
 from gpsattn_jax.visualize.skeletons import (
     channel_attention_figure,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from gpsattn_jax.data.skeletons.clip_folder import read_clips
 from gpsattn_jax.data.skeletons.gaps import interpolated
 from gpsattn_jax.systems.gpsnet.run import probabilities
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.systems.tables import (
     Predictions,
     check_output,

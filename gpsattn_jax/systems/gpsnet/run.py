@@ -18,7 +18,7 @@ from gpsattn_jax.models import gpsnet
 from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.gpsnet.clips import augment, config_for, network_inputs
 from gpsattn_jax.systems.gpsnet.setups import Config
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit

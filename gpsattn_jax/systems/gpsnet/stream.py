@@ -23,7 +23,7 @@ from gpsattn_jax.data.skeletons.stream import (
 )
 from gpsattn_jax.systems.gpsnet.run import probabilities
 from gpsattn_jax.systems.gpsnet.windows import LEAST, TINY, windows
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 
 STANDARD_INPUT = "-"
 

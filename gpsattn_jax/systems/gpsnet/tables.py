@@ -16,6 +16,7 @@ from gpsattn_jax.systems.gpsnet.baselines import baselines
 from gpsattn_jax.systems.gpsnet.run import probabilities, restore
 from gpsattn_jax.systems.gpsnet.setups import Config
 from gpsattn_jax.systems.grids import run_folders
+from gpsattn_jax.systems.named_networks import results_folder
 from gpsattn_jax.systems.tables import mean_sd, print_accuracies, print_table
 from gpsattn_jax.training.config import Machine
 
@@ -94,7 +95,7 @@ def evaluate(
     head, cells = class_table(final)
     of_all = f" of all {len(final)} runs" if len(final) > 1 else ""
     print_table(f"Test clips{of_all} by class, shares in %", cells, head)
-    _draw_confusion(final, pathlib.Path(workdir) / "confusion.png")
+    _draw_confusion(final, results_folder(workdir) / "confusion.png")
     return final
 
 
@@ -115,7 +116,7 @@ def evaluate_run(
     names, best = clips.class_names, shares.argmax(-1)
     rows = zip(clips.names, clips.labels, best, strict=True)
     write_json(
-        workdir / "evaluation.json",
+        results_folder(workdir) / "evaluation.json",
         {
             "step": run.step,
             "accuracy": _accuracy(found),

@@ -7,7 +7,7 @@ from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.systems.image_classifier.page import images_to_show
 from gpsattn_jax.systems.image_classifier.run import normalize
 from gpsattn_jax.systems.reports import Drawings
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.visualize.attention import attention_figure
 
 WORDS = (

@@ -6,7 +6,7 @@ from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.systems.gsanet.setups import Config
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 
 
 def title(config: Config) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,8 @@ from gpsattn_jax.systems.export.check import finish
 from gpsattn_jax.systems.export.models import Model, network_model
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.image_classifier.run import normalize, restore
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.named_networks import find
+from gpsattn_jax.systems.run_files import TrainedRun, holds_run
 
 
 def export(
@@ -92,10 +92,10 @@ def open_model(
         ValueError: if the source is unreadable or another system's, or an option is
             for the other kind of source.
     """
-    path = pathlib.Path(source)
+    path = find(source)
     if not path.exists():
         raise FileNotFoundError(f"{path}: neither a workdir nor a file of weights.")
-    if path.is_dir():
+    if path.is_dir() or holds_run(path):
         if size is not None:
             raise ValueError(f"size is for files of weights; {path} is a run.")
         run = restore(system, path, choose, averaged=averaged)

@@ -62,12 +62,11 @@ def report(
         f"{len(test)} test images, used for nothing else; checkpoint of step "
         f"{run.step}."
     )
-    drawings: reports.Drawings = {
-        "Learning": reports.learning(
-            workdir,
-            ("loss", "accuracy"),
-            "Loss and accuracy by step; the training loss has smoothed labels.",
-        ),
+    drawings: reports.Drawings = reports.learning(
+        workdir,
+        ("loss", "accuracy"),
+        "Loss and accuracy by step; the training loss has smoothed labels.",
+    ) | {
         "Mistakes": (
             confusion_figure(counts, test.class_names),
             "Test images by label and prediction.",

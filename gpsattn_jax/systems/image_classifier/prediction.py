@@ -18,7 +18,7 @@ from gpsattn_jax.data.images.sets import evaluation_crop
 from gpsattn_jax.files import replaced, write_json
 from gpsattn_jax.progress import ProgressBar
 from gpsattn_jax.systems.image_classifier.run import batch_size, class_logits
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.systems.tables import (
     Predictions,
     check_output,

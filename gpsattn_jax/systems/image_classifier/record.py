@@ -9,7 +9,7 @@ import numpy as np
 from gpsattn_jax.convert.graft import Fit, fit_relative_table
 from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 
 Draw = Callable[[TrainedRun, Images, np.ndarray], dict[str, Any]]
 

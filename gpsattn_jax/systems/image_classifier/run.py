@@ -24,7 +24,7 @@ from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.progress import with_progress
 from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit

@@ -107,7 +107,7 @@ def evaluate(
         name = f"{system.title(run.config)} (ours)"
         found = score_test_images(run, data_dir, folder)
         rows.setdefault(name, []).append(found["accuracy"])
-        if run.config.train.ema_decay:
+        if run.config.train.ema_decay and (one / "checkpoints").is_dir():
             averaged = restore(system, one, choose, averaged=True, machine=machine)
             accuracy = score_test_images(averaged, data_dir, folder)["accuracy"]
             rows.setdefault(f"{name}, averaged weights", []).append(accuracy)

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 
 from gpsattn_jax.systems.export.check import finish
 from gpsattn_jax.systems.export.models import Model, network_model
+from gpsattn_jax.systems.named_networks import find
 from gpsattn_jax.systems.pglsum.run import NAME, restore
 from gpsattn_jax.systems.pglsum.videos import file_width
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun, holds_run
 
 STEPS = 320  # of the longest video, unless another number is asked for
 
@@ -27,7 +28,7 @@ def export(
     """Writes a run as an artefact, see `run_model`, and checks it in a fresh process.
 
     Args:
-        source: workdir of a trained run.
+        source: workdir of a trained run, or what stands for one.
         output: the artefact.
         choose: "latest" checkpoint, or the "best".
         averaged: take the moving averages of the weights.
@@ -38,7 +39,8 @@ def export(
         FileNotFoundError: if there is no such run.
         ValueError: if `source` is a file of weights, which knows no features.
     """
-    if os.path.isfile(source):
+    path = find(source)
+    if path.is_file() and not holds_run(path):
         raise ValueError(
             f"{source}: PGL-SUM is exported from a run's workdir; a file of weights "
             "does not know how features were prepared."

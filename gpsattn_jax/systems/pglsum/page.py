@@ -53,7 +53,7 @@ def report(
         rows = rows | tables.baselines(found.videos, data, workdir=workdir)
     table = tables.table({title: [row] for title, row in rows.items()})
     words = "Loss, and Kendall's tau, by step."
-    drawings = {"Learning": reports.learning(workdir, ("loss", "tau"), words)}
+    drawings = reports.learning(workdir, ("loss", "tau"), words)
     for video in found.videos:
         heading = f"{video.name}: {video.title}" if video.title else video.name
         drawings[heading] = draw_video(video, found.scores[video.name]), WORDS

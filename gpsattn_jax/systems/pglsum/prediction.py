@@ -12,7 +12,7 @@ from gpsattn_jax.data.videos.videos import Video
 from gpsattn_jax.systems.pglsum.run import score_steps
 from gpsattn_jax.systems.pglsum.scores import summary_of
 from gpsattn_jax.systems.pglsum.videos import load_videos
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.systems.tables import check_output, path_list, write_table
 
 

@@ -25,7 +25,7 @@ from gpsattn_jax.systems.pglsum.videos import (
     network_inputs,
     split_videos,
 )
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit

@@ -12,7 +12,7 @@ import numpy as np
 from gpsattn_jax.data.videos.videos import Video
 from gpsattn_jax.files import write_json
 from gpsattn_jax.progress import with_progress
-from gpsattn_jax.systems import grids, tables
+from gpsattn_jax.systems import grids, named_networks, tables
 from gpsattn_jax.systems.baseline_rows import content_mark, kept_rows
 from gpsattn_jax.systems.pglsum.paper_protocol import paper_rows
 from gpsattn_jax.systems.pglsum.prediction import describe
@@ -131,10 +131,12 @@ def evaluate_run(
 ) -> Evaluation:
     """One run on its test videos; writes its `evaluation.json`."""
     run = restore(workdir, choose, averaged=averaged, machine=machine)
+    trained_here = (workdir / "checkpoints").is_dir()
     titles = {"best": "best on validation", "latest": "last step"}
     title = titles.get(choose, "newest whole step")
+    title = title if trained_here else f"step {run.step}"
     found = _evaluation(run, workdir, title, data_dir)
-    if found.config.protocol == "paper":
+    if found.config.protocol == "paper" and trained_here:
         return dataclasses.replace(found, rows=paper_rows(workdir))
     return found
 
@@ -172,7 +174,7 @@ def _evaluation(run, folder, title, data_dir):
     }
     means = mean_scores([row["metrics"] for row in details.values()])
     content = {"step": run.step, "means": means, "videos": details}
-    write_json(folder / "evaluation.json", content)
+    write_json(named_networks.results_folder(folder) / "evaluation.json", content)
     return Evaluation(config, test, scores, {f"PGL-SUM (ours), {title}": means})
 
 

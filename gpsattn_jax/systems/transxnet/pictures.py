@@ -12,7 +12,7 @@ from gpsattn_jax.models.transxnet.views import Views, viewer
 from gpsattn_jax.systems.image_classifier.page import images_to_show
 from gpsattn_jax.systems.image_classifier.run import normalize
 from gpsattn_jax.systems.reports import Drawings
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.visualize.dynamic_kernels import kernels_figure
 from gpsattn_jax.visualize.overlays import overlay_figure
 

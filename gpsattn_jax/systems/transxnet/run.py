@@ -10,7 +10,7 @@ from gpsattn_jax.convert.graft import Fit
 from gpsattn_jax.data.images.sources import Images
 from gpsattn_jax.models import transxnet
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.systems.transxnet.setups import Config
 
 

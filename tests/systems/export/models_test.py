@@ -19,7 +19,7 @@ from gpsattn_jax.systems.export import artefacts, inspection
 from gpsattn_jax.systems.export import check as export_check
 from gpsattn_jax.systems.export import models as export
 from gpsattn_jax.systems.image_classifier.artefact import classifier_model, open_model
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training import TrainConfig
 from gpsattn_jax.training.sharding import place
 from tests.scripts import run_script

@@ -15,7 +15,7 @@ from gpsattn_jax.systems.export import artefacts, check
 from gpsattn_jax.systems.export import models as export
 from gpsattn_jax.systems.pglsum import artefact
 from gpsattn_jax.systems.pglsum.setups import DataConfig
-from gpsattn_jax.systems.runs import TrainedRun
+from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.sharding import place
 from tests.data.videos.annotated_videos import annotated
 from tests.golden_pglsum import made_network
