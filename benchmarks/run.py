@@ -18,6 +18,7 @@ from gpsattn_jax import launch
 
 BENCHMARKS = {
     "gsa_module": "GSA module, C = 256, 8 heads, float32",
+    "mixers": "Mixers of all eight schemes, C = 64, 4 heads, float32",
     "gsa_resnet": "GSA-ResNet-50, a training step",
     "depthwise": "Depthwise convolution, forward and backward, float32",
     "transxnet": "TransXNet, float32, beside PyTorch",

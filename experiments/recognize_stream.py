@@ -20,9 +20,8 @@ from gpsattn_jax import config_flags
 from gpsattn_jax.systems import CHECKPOINTS, gpsnet
 from gpsattn_jax.systems.gpsnet import stream
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Of a trained run.")
-_WEIGHTS = flags.DEFINE_string(
-    "weights", None, "In its place a file of a run, or a name of a network."
+config_flags.define_workdir(
+    "Of a trained run.", "In its place a file of a run, or a name of a network."
 )
 _CLIP = flags.DEFINE_string(
     "clip", None, "A clip's file, or - for standard input.", required=True
@@ -35,10 +34,9 @@ config_flags.define(stream.Config)
 def main(_):
     """Recognises until the sequence ends; all of it is in `systems/`."""
     config = config_flags.override(stream.Config())
-    run = gpsnet.restore(_WORKDIR.value or _WEIGHTS.value, _CHECKPOINT.value)
+    run = gpsnet.restore(flags.FLAGS.workdir or flags.FLAGS.weights, _CHECKPOINT.value)
     stream.print_stream(run, _CLIP.value, config, as_json=_JSON.value)
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_mutual_exclusive(["workdir", "weights"], required=True)
     config_flags.run(main)

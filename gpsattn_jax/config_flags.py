@@ -156,6 +156,28 @@ def _parse(argv):
         raise _stop(_plain(str(error))) from None
 
 
+def define_workdir(of_runs: str, of_weights: str) -> None:
+    """Flags `--workdir` and `--weights`, of which one must be given.
+
+    Args:
+        of_runs: help of the first.
+        of_weights: help of the second.
+    """
+    flags.DEFINE_string("workdir", None, of_runs)
+    flags.DEFINE_string("weights", None, of_weights)
+
+    def one_of_them(found):
+        if found["workdir"] is None and found["weights"] is None:
+            raise flags.ValidationError(f"--workdir is missing: {of_runs}")
+        if None not in found.values():
+            raise flags.ValidationError(
+                "--weights stands in the place of --workdir; give one of them."
+            )
+        return True
+
+    flags.register_multi_flags_validator(["workdir", "weights"], one_of_them)
+
+
 def _with_home(argument):
     """`--workdir=~/runs`: shells leave the ~ as it is behind an equals sign."""
     flag, equals, value = argument.partition("=")
@@ -166,6 +188,7 @@ def _with_home(argument):
 
 def _plain(text):
     """Absl's words for a required flag that is missing, in ours."""
+    text = re.sub(r"^flags workdir=.*?, weights=.*?: ", "", text)
 
     def words(found):
         return f"--{found[1]} is missing: {flags.FLAGS[found[1]].help}"

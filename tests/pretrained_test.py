@@ -188,8 +188,11 @@ def test_a_report_of_a_file_has_no_learning_curves(tmp_path, monkeypatch, file):
     ("flags", "words"),
     [
         (["--weights=gsanet-digits"], "--weights is for --mode=evaluate"),
-        (["--weights=gsanet-digits", "--workdir=w"], "workdir"),
-        ([], "workdir"),
+        (
+            ["--weights=gsanet-digits", "--workdir=w"],
+            "Error: --weights stands in the place of --workdir; give one of them.",
+        ),
+        ([], "Error: --workdir is missing: Checkpoints and logs."),
         (["--mode=evaluate", "--weights=gsanet-nothing"], "gsanet-nothing"),
     ],
 )

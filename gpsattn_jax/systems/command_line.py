@@ -88,13 +88,11 @@ def _define_flags(system, face):
         "setup", system.setup, sorted(face.SETUPS), "train: the setup to start from."
     )
     flags.DEFINE_enum("mode", "train", MODES, "What to do.")
-    flags.DEFINE_string("workdir", None, "Checkpoints and logs.")
-    flags.DEFINE_string(
-        "weights", None,
+    config_flags.define_workdir(
+        "Checkpoints and logs.",
         "evaluate, predict, report, export: in place of a workdir, a file of a run, or "
         "a name of gpsattn_jax.pretrained.",
-    )  # fmt: skip
-    flags.mark_flags_as_mutual_exclusive(["workdir", "weights"], required=True)
+    )
     flags.DEFINE_string(
         "data_dir", None, "Folder of data sets; $GPSATTN_DATA_DIR by default."
     )
