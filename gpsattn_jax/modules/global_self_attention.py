@@ -133,10 +133,17 @@ class GlobalSelfAttention(nnx.Module):
             for layer in (self.query, self.key, self.value)
         ]
         groups = 1 if train else self._groups(x)
+
+        def together(x, kernels):
+            return self._heads(x, kernels, lambda y: self._affine(y, train=train))
+
         if groups == 1:
-            out = self._heads(x, kernels, lambda y: self._affine(y, train=train))
-        else:
-            out = self._heads_in_groups(x, kernels, groups)
+            out = together(x, kernels)
+        else:  # by what the program is compiled for, which may not be this machine
+            in_groups = functools.partial(self._heads_in_groups, groups=groups)
+            out = jax.lax.platform_dependent(
+                x, kernels, cpu=in_groups, default=together
+            )
         out = out.transpose(0, 2, 3, 1, 4)  # [B, H, W, N, E]
         return out.reshape(*x.shape[:3], -1) if self.out is None else self.out(out)
 
@@ -179,14 +186,14 @@ class GlobalSelfAttention(nnx.Module):
         return out.swapaxes(0, 1).reshape(x.shape[0], -1, *out.shape[3:])
 
     def _groups(self, x):
-        """Into how many groups of heads inference is split, for memory's sake.
+        """Into how many groups of heads inference is split on a CPU, for memory's sake.
 
         Measured on two CPU cores: such groups stay in the cache, and all temporary
         memory below the 32 MiB from which on glibc gives pages back after each call, to
         be faulted in at the next. An accelerator has no use for it.
         """
         positional = self.column_table is not None or self.row_table is not None
-        if not positional or jax.default_backend() != "cpu":
+        if not positional:
             return 1
         batch, height, width, _ = x.shape
         num_heads = self.query.kernel.shape[1]
