@@ -18,11 +18,13 @@ from gpsattn_jax.systems.planning.costs import (
     count_costs,
 )
 from gpsattn_jax.systems.planning.programs import Programs
+from gpsattn_jax.systems.planning.sources import Source, count_sources
 from gpsattn_jax.systems.planning.topologies import Topology
 from gpsattn_jax.training.ahead import state_shapes
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.sharding import place
 
+HEAVIEST = 20  # lines of code that a plan names
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _REFUSED = re.compile(r"[Uu]sed ([\d.]+)([KMGT]?)i?B? of ([\d.]+)([KMGT]?)i?B? hbm")
 
@@ -85,6 +87,7 @@ class Plan:
         loops_once: XLA's own figures, {"flops", "accessed"}.
         loops: trips of each loop.
         collectives: by kind.
+        sources: lines of our code with the most traffic.
         bound: the least time of a run; None for CPUs.
         lower_seconds: tracing took.
         compile_seconds: XLA took.
@@ -107,6 +110,7 @@ class Plan:
     loops_once: Mapping[str, float]
     loops: tuple[int, ...]
     collectives: Mapping[str, Collective]
+    sources: tuple[Source, ...]
     bound: Bound | None
     lower_seconds: float
     compile_seconds: float
@@ -157,6 +161,7 @@ def make_plan(
         "loops_once": {},
         "loops": (),
         "collectives": {},
+        "sources": (),
         "bound": None,
     }
     if compiled is not None:
@@ -211,7 +216,8 @@ def _facts(compiled, topology, limit):
         sizes.temp_size_in_bytes,
         sizes.generated_code_size_in_bytes,
     )
-    program = hlo.parse(compiled.as_text())
+    text = compiled.as_text()
+    program = hlo.parse(text)
     costs = count_costs(program)
     collectives = count_collectives(program, len(topology.devices))
     once = compiled.cost_analysis()
@@ -221,6 +227,7 @@ def _facts(compiled, topology, limit):
         "loops_once": {"flops": once["flops"], "accessed": once["bytes accessed"]},
         "loops": tuple(program.loops),
         "collectives": collectives,
+        "sources": tuple(count_sources(program, text)[:HEAVIEST]),
         "bound": find_bound(costs, collectives, topology),
     }
 

@@ -3,6 +3,7 @@
 from gpsattn_jax.systems.planning.plan import Plan
 
 LARGEST = 12  # parameters with a line of their own
+HEAVIEST = 8  # lines of code, by their traffic
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 COUNTS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 HEAD = (
@@ -149,7 +150,12 @@ def _costs(plan):
             f"{time_text(bound.memory)}, links {time_text(bound.links)})"
         ]
     exchanged = _collectives_text(plan)
-    return [*found, f"Collectives: {exchanged or 'none'}"]
+    found += [f"Collectives: {exchanged or 'none'}", "", "Most traffic:"]
+    for source in plan.sources[:HEAVIEST]:
+        share = source.memory / max(costs.memory, 1)
+        traffic = count_text(source.memory)
+        found.append(f"  {share:6.1%} {traffic:>9}B  {source.line}")
+    return found
 
 
 def _collectives_text(plan):
