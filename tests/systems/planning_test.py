@@ -493,19 +493,36 @@ ENTRY %main (a: bf16[5,4,80,64], b: bf16[5,4,80,64]) -> f32[5,4,80,80] {
 
 
 def test_a_tpu_s_text_is_read():
-    """Trips stand in the condition, a batched matmul is a dilated convolution, and
-    what is in vector memory, S(1), is no traffic of HBM."""
+    """Trips stand in the condition, a batched matmul is a dilated convolution, rows
+    are filled up to 128, and what is in vector memory, S(1), is no traffic of HBM."""
     program = hlo.parse(TPU_TEXT)
     assert program.loops == [12]
     costs = count_costs(program)
     assert costs.flops == 2 * 5 * 4 * 80 * 80 * 64
-    product = 2 * 5 * 4 * 80 * 64 * 2 + 5 * 4 * 80 * 80 * 4
-    assert costs.memory == product + 4  # and the zero that is broadcast
+    product = 2 * 5 * 4 * 80 * 128 * 2 + 5 * 4 * 80 * 128 * 4
+    assert costs.memory == product + 512  # and the zero that is broadcast
     assert costs.accessed == costs.memory + 8 * 128 * 4 * (1 + 12 * 2)
     (kind, found), *others = count_collectives(program, 8).items()
     assert kind == "all-reduce" and not others
     size = 12 * 8 * 128 * 4
     assert found == Collective(12, size, pytest.approx(size * 2 * 3 / 4))
+
+
+@pytest.mark.parametrize(
+    ("layout", "padded"),
+    [
+        ("{2,1,0}", 6 * 14 * 32),
+        ("{2,1,0:T(8,128)(2,1)}", 6 * 16 * 128),
+        ("{0,2,1:T(8,128)S(1)}", 14 * 32 * 128),
+        ("{1,0,2:T(256)}", 6 * 256 * 32),
+    ],
+)
+def test_a_tile_s_padding_is_counted(layout, padded):
+    text = TPU_TEXT.replace(
+        "bf16[5,4,80,64]{3,2,1,0:T(8,128)(2,1)}", "bf16[6,14,32]" + layout
+    )
+    array = hlo.parse(text).computations["main"][0].results[0]
+    assert array.size == 6 * 14 * 32 * 2 and array.padded == padded * 2
 
 
 GROUPS = """HloModule m

@@ -2,7 +2,8 @@
 
 XLA's own `cost_analysis` counts the body of a loop once, however often it runs, and
 counts what stays in a TPU's vector memory as if HBM were read; here loops count by
-their trips, and HBM by itself.
+their trips, and HBM by itself. A TPU moves whole tiles: padding counts, as in XLA's
+figures.
 """
 
 import dataclasses

@@ -25,18 +25,34 @@ class Array:
         dtype: as XLA writes it, "bf16".
         shape: its lengths.
         on_chip: whether it is kept in a TPU's own vector memory, not in HBM.
+        order: its axes, the fastest one first; empty for the usual order.
+        tile: lengths of which a TPU's fastest axes are made multiples, slowest first.
     """
 
     dtype: str
     shape: tuple[int, ...]
     on_chip: bool = False
+    order: tuple[int, ...] = ()
+    tile: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
-        """Bytes, without padding."""
+        """Bytes without padding."""
+        return math.ceil(math.prod(self.shape) * self._each)
+
+    @property
+    def padded(self) -> int:
+        """Bytes with a TPU's padding: a row of 32 values takes the place of 128."""
+        lengths = [self.shape[axis] for axis in self.order] or [*self.shape[::-1]]
+        for place, multiple in enumerate(self.tile[::-1]):
+            if place < len(lengths):
+                lengths[place] = -(-lengths[place] // multiple) * multiple
+        return math.ceil(math.prod(lengths) * self._each)
+
+    @property
+    def _each(self):
         bits = re.search(r"\d+", self.dtype)
-        each = BYTES.get(self.dtype, int(bits[0]) / 8 if bits else 4)
-        return math.ceil(math.prod(self.shape) * each)
+        return BYTES.get(self.dtype, int(bits[0]) / 8 if bits else 4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +79,11 @@ class Instruction:
     def size(self) -> int:
         """Bytes of the result."""
         return sum(array.size for array in self.results)
+
+    @property
+    def padded(self) -> int:
+        """Bytes of the result with padding."""
+        return sum(array.padded for array in self.results)
 
     def called(self) -> list[str]:
         """Names of the computations that it calls once, but no loop's."""
@@ -162,8 +183,20 @@ def _instruction(match):
 
 def _arrays(text):
     for dtype, lengths, layout in _ARRAY.findall(text):
-        shape = tuple(int(n.lstrip("<=")) for n in lengths.split(",") if n)
-        yield Array(dtype, shape, re.search(r"S\([1-9]\)", layout) is not None)
+        shape = _whole_numbers(lengths.replace("<=", ""))
+        order, _, tiling = layout.strip("{}").partition(":")
+        tile = re.match(r"T\(([\d,]+)\)", tiling)
+        yield Array(
+            dtype,
+            shape,
+            on_chip=re.search(r"S\([1-9]\)", tiling) is not None,
+            order=_whole_numbers(order),
+            tile=_whole_numbers(tile[1]) if tile else (),
+        )
+
+
+def _whole_numbers(text):
+    return tuple(int(number) for number in text.split(",") if number)
 
 
 def _closing(text, start):

@@ -33,7 +33,9 @@ def touched(
     operands = [by_name[name] for name in instruction.operands if name in by_name]
     if kind == "slice-start":  # (what it cuts, the part, …)
         source, part = instruction.results[:2]
-        yield from ((part.size, on_chip) for on_chip in (source.on_chip, part.on_chip))
+        yield from (
+            (part.padded, on_chip) for on_chip in (source.on_chip, part.on_chip)
+        )
         return
     if kind == "copy-start":  # (the copy, its source, …)
         yield from _sizes(instruction.results[:2])
@@ -67,7 +69,7 @@ def _inside(fusion, program):
     root = next(i for i in instructions if i.is_root)
     writes = None
     if root.kind == "dynamic-update-slice":
-        writes = by_name[root.operands[1]].size
+        writes = by_name[root.operands[1]].padded
     return [reads.get(n) for n in range(len(fusion.operands))], writes
 
 
@@ -77,7 +79,7 @@ def _part_read(parameter, instructions, by_name):
     total = 0.0
     for user in users:
         if user.kind in CUTS and user.operands[0] == parameter.name:
-            total += user.size
+            total += user.padded
         elif user.kind == "bitcast":
             part = _part_read(user, instructions, by_name)
             if part is None:
@@ -89,7 +91,7 @@ def _part_read(parameter, instructions, by_name):
 
 
 def _limited(arrays, part):
-    size = sum(array.size for array in arrays)
+    size = sum(array.padded for array in arrays)
     if part is None or part >= size:
         yield from _sizes(arrays)
     elif arrays:
@@ -97,4 +99,4 @@ def _limited(arrays, part):
 
 
 def _sizes(arrays):
-    yield from ((array.size, array.on_chip) for array in arrays)
+    yield from ((array.padded, array.on_chip) for array in arrays)
