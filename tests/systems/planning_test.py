@@ -243,7 +243,9 @@ def test_what_does_not_fit_is_tried_otherwise_in_order(monkeypatch, needs, count
         assert config.model.remat == ("--model.remat" in changes)
         assert (machine.sharding == "fsdp") == ("--sharding=fsdp" in changes)
         memory = plan.Memory(0, 0, 0, 0, limit, needed=2.0 ** (30 - len(made)))
-        return types.SimpleNamespace(memory=memory, changes=changes, mesh={"data": 16})
+        return types.SimpleNamespace(
+            memory=memory, changes=changes, mesh={"data": 16}, what=what
+        )
 
     monkeypatch.setattr(fitting, "make_plan", make_plan)
     fitting.fit_plan(

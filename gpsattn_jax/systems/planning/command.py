@@ -1,6 +1,7 @@
 """The command line of a plan: a system's own flags, devices that may be absent."""
 
 import functools
+import pathlib
 import re
 import sys
 from typing import Any
@@ -71,6 +72,7 @@ def _define_flags(name):
         "memory", None, "GiB of a device, instead of the chip's.", lower_bound=0.0
     )
     flags.DEFINE_string("json", None, "A file for all of it, as JSON.")
+    flags.DEFINE_string("hlo", None, "A file for the compiled program's text.")
     flags.DEFINE_bool("table", False, "Rows of a Markdown table, instead of the text.")
     flags.DEFINE_float(
         "lock_timeout", 600.0, "Seconds to wait for libtpu's lock.", lower_bound=0.0
@@ -115,6 +117,8 @@ def _plan(make, config, topology):
     devices = open_topology(topology, given.lock_timeout)
     machine = Machine(mesh=given.mesh, sharding=given.sharding)
     options: dict[str, Any] = {"what": given.what, "limit": limit}
+    if given.hlo:
+        options["keep"] = pathlib.Path(given.hlo).write_text
     if not given.fit:
         return make_plan(make(config), devices, machine, **options)
 

@@ -43,9 +43,8 @@ def fit_plan(
     topology: Topology,
     machine: Machine,
     *,
-    what: str,
-    limit: float | None,
     say: Callable[[str], None],
+    **options: Any,
 ) -> Plan:
     """The first plan that fits: as asked, or by the first of `choices` that does.
 
@@ -54,22 +53,19 @@ def fit_plan(
         config: as asked.
         topology: the devices.
         machine: as asked.
-        what: train or evaluate.
-        limit: see `make_plan`.
         say: is told of each plan that does not fit.
+        **options: of `make_plan`.
 
     Returns:
         The plan; the last one where none fits.
     """
-    plan = make_plan(make(config), topology, machine, what=what, limit=limit)
+    plan = make_plan(make(config), topology, machine, **options)
     least = plan.mesh["data"] * config.train.accumulate
-    for other, place, flags in choices(config, machine, what, least):
+    for other, place, flags in choices(config, machine, plan.what, least):
         if plan.memory.fits is not False:
             break
         say(f"{' '.join(plan.changes) or 'As asked'}: {_short(plan)}")
-        plan = make_plan(
-            make(other), topology, place, what=what, limit=limit, changes=flags
-        )
+        plan = make_plan(make(other), topology, place, **options, changes=flags)
     return plan
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -133,6 +133,7 @@ def make_plan(
     what: str = "train",
     limit: float | None = None,
     changes: tuple[str, ...] = (),
+    keep: Callable[[str], None] = lambda text: None,
 ) -> Plan:
     """Compiles a run's program for a topology; nothing of it is allocated or run.
 
@@ -143,6 +144,7 @@ def make_plan(
         what: train or evaluate.
         limit: bytes of a device; the chip's by default.
         changes: for the plan's own record.
+        keep: is given the compiled program's text.
 
     Raises:
         ValueError: if mesh, batch and devices do not fit each other.
@@ -165,7 +167,9 @@ def make_plan(
         "bound": None,
     }
     if compiled is not None:
-        facts = _facts(compiled, topology, limit)
+        text = compiled.as_text()
+        keep(text)
+        facts = _facts(compiled, text, topology, limit)
     size = programs.batch_size(what, placement)
     parameters, optimizer, averages = _state(programs, placement, what)
     precision = programs.config.train.precision if what == "train" else "float32"
@@ -206,7 +210,7 @@ def _compile(lowered):
         jax.config.update("jax_enable_compilation_cache", cached)
 
 
-def _facts(compiled, topology, limit):
+def _facts(compiled, text, topology, limit):
     """What a compiled program says of itself."""
     sizes = compiled.memory_analysis()
     outputs = sizes.output_size_in_bytes - sizes.alias_size_in_bytes
@@ -216,7 +220,6 @@ def _facts(compiled, topology, limit):
         sizes.temp_size_in_bytes,
         sizes.generated_code_size_in_bytes,
     )
-    text = compiled.as_text()
     program = hlo.parse(text)
     costs = count_costs(program)
     collectives = count_collectives(program, len(topology.devices))
