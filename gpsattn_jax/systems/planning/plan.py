@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from gpsattn_jax.kernels.platforms import traced_for
 from gpsattn_jax.stacks import path_name
 from gpsattn_jax.systems.planning import hlo
 from gpsattn_jax.systems.planning.bounds import Bound, find_bound
@@ -151,7 +152,8 @@ def make_plan(
     """
     placement = place(machine, topology.devices)
     start = time.monotonic()
-    lowered = programs.lower(what, placement)
+    with traced_for(topology.devices[0].platform):
+        lowered = programs.lower(what, placement)
     lowered_at = time.monotonic()
     if limit is None and topology.chip is not None:
         limit = topology.chip.memory * topology.share
