@@ -73,13 +73,15 @@ def axial_attention_of_heads(
     check_shapes(query=(query, "L T C"), value=(value, "L T F"))
     lines, length = query.shape[:2]
 
-    def heads(array):  # [L, T, N D] -> [L, N, T, D]
-        return array.reshape(*array.shape[:2], num_heads, -1).swapaxes(1, 2)
+    def heads(array):  # [L, T, N D] -> [L N, T, D]
+        parted = array.reshape(*array.shape[:2], num_heads, -1).swapaxes(1, 2)
+        return parted.reshape(-1, *parted.shape[2:])
 
     @jax.checkpoint
     def attend(query, value, table):
-        by_head = jax.vmap(relative_attention, in_axes=(0, 0, None))
-        out = jax.vmap(by_head, in_axes=(0, 0, None))(heads(query), heads(value), table)
+        by_line = jax.vmap(relative_attention, in_axes=(0, 0, None))
+        out = by_line(heads(query), heads(value), table)
+        out = out.reshape(-1, num_heads, *out.shape[1:])
         return out.swapaxes(1, 2).reshape(value.shape)
 
     size = 4 * num_heads * lines * length * length

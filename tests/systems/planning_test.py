@@ -178,15 +178,14 @@ def test_work_is_what_the_step_asks_for(planned, system):
     )  # fmt: skip
     traced = jax.make_jaxpr(step)(state, batch, jax.random.key(0))
     # XLA leaves out products with one term, and what nothing needs.
-    print(plan["costs"]["flops"] * DEVICES / count_in(traced))
-    assert plan["costs"]["flops"] * DEVICES == pytest.approx(count_in(traced), rel=0.25)
+    assert plan["costs"]["flops"] * DEVICES == pytest.approx(count_in(traced), rel=0.1)
     assert plan["costs"]["accessed"] >= plan["loops_once"]["accessed"] * 0.8
 
 
 def test_traffic_is_told_by_line_of_code(planned):
     found = planned["pglsum"]
     lines = [source["line"] for source in found.plan["sources"]]
-    assert any("kernels/blocked.py" in line for line in lines)
+    assert any("modules/positional_attention.py" in line for line in lines)
     assert any(line.endswith(", gradient") for line in lines)
     sizes = [source["memory"] for source in found.plan["sources"]]
     assert sizes == sorted(sizes, reverse=True)
