@@ -1,5 +1,7 @@
 """Relative attention along many lines at once: what axial attention is made of."""
 
+from collections.abc import Callable
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -39,8 +41,20 @@ def axial_attention(
     lines, length = query.shape[:2]
     attend = jax.checkpoint(jax.vmap(relative_attention, in_axes=(0, 0, None)))
     parts = min(lines, -(-4 * lines * length * length // tile_bytes))
+    return in_parts(attend, query, value, table, parts)
+
+
+def in_parts(
+    attend: Callable[..., chex.Array],
+    query: chex.Array,
+    value: chex.Array,
+    table: chex.Array,
+    parts: int,
+) -> chex.Array:
+    """`attend(query, value, table)`, so many parts of the lines one after the other."""
     if parts <= 1:
         return attend(query, value, table)
+    lines = len(query)
     each = -(-lines // parts)
     parts = -(-lines // each)
     filled = [(0, parts * each - lines), (0, 0), (0, 0)]  # the last part is filled up

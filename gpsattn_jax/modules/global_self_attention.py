@@ -11,6 +11,11 @@ from flax import nnx
 
 from gpsattn_jax.kernels import axial_attention, content_attention
 from gpsattn_jax.kernels.dtypes import accumulator
+from gpsattn_jax.kernels.lanes import (
+    axial_attention_of_heads,
+    content_attention_of_heads,
+)
+from gpsattn_jax.kernels.platforms import platform
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import check_heads
 from gpsattn_jax.modules.norms import BatchNorm
@@ -132,6 +137,11 @@ class GlobalSelfAttention(nnx.Module):
             None if layer is None else layer.kernel[...]
             for layer in (self.query, self.key, self.value)
         ]
+        if platform() == "tpu":
+            out = self._in_lanes(x, kernels, train=train)
+            if self.out is None:
+                return out
+            return self.out(out.reshape(*x.shape[:3], *self.value.kernel.shape[1:]))
         groups = 1 if train else self._groups(x)
         if groups == 1:
             out = self._heads(x, kernels, lambda y: self._affine(y, train=train))
@@ -155,6 +165,44 @@ class GlobalSelfAttention(nnx.Module):
         if self.column_table is not None or self.row_table is not None:
             out += self._position(query, value, affine)
         return out
+
+    def _in_lanes(self, x, kernels, *, train):
+        """All branches and heads as a TPU wants them: [B, H, W, C] -> [B, H, W, N E].
+
+        The same numbers as of `_heads`, see `kernels.lanes`.
+        """
+        num_heads = kernels[0].shape[1]
+        query, key, value = _project_flat(x, kernels)
+        out: Any = 0
+        if key is not None:
+            looking = self._softmax_of_heads(query, num_heads)
+            pixels = (a.reshape(len(a), -1, a.shape[-1]) for a in (looking, key, value))
+            attend = functools.partial(content_attention_of_heads, num_heads=num_heads)
+            out += jax.vmap(attend)(*pixels).reshape(value.shape)
+        if self.column_table is not None:
+            columns = query.swapaxes(1, 2), value.swapaxes(1, 2)  # [B, W, H, …]
+            value = _lines_in_lanes(*columns, self.column_table[...], num_heads)
+            if self.norm is not None:
+                parted = value.reshape(*value.shape[:3], num_heads, -1)
+                seen = parted if self.shared_norm else value
+                multiplier, offset = (
+                    jnp.tile(vector, num_heads) if self.shared_norm else vector
+                    for vector in self.norm.affine(seen, train=train)
+                )
+                multiplier, offset = (v[None, None, None] for v in (multiplier, offset))
+                value = (value * multiplier + offset).astype(value.dtype)
+            value = value.swapaxes(1, 2)
+        if self.row_table is not None:
+            value = _lines_in_lanes(query, value, self.row_table[...], num_heads)
+        positional = self.column_table is not None or self.row_table is not None
+        return out + value if positional else out
+
+    def _softmax_of_heads(self, query, num_heads):
+        if not self.query_softmax:
+            return query
+        wide = query.astype(accumulator(query))
+        parted = wide.reshape(*query.shape[:3], num_heads, -1)
+        return jax.nn.softmax(parted, axis=-1).reshape(query.shape).astype(query.dtype)
 
     def _heads_in_groups(self, x, kernels, groups):
         """`_heads` with running statistics, one group of heads after the other.
@@ -186,7 +234,7 @@ class GlobalSelfAttention(nnx.Module):
         be faulted in at the next. An accelerator has no use for it.
         """
         positional = self.column_table is not None or self.row_table is not None
-        if not positional or jax.default_backend() != "cpu":
+        if not positional or platform() != "cpu":
             return 1
         batch, height, width, _ = x.shape
         num_heads = self.query.kernel.shape[1]
@@ -235,7 +283,17 @@ class GlobalSelfAttention(nnx.Module):
 
 
 def _project(x, kernels):
-    """[B, H, W, C] by kernels [C, N, D] (or None) -> arrays [B, N, H, W, D].
+    """[B, H, W, C] by kernels [C, N, D] (or None) -> arrays [B, N, H, W, D]."""
+    return [
+        None
+        if flat is None
+        else flat.reshape(*x.shape[:3], *kernel.shape[1:]).transpose(0, 3, 1, 2, 4)
+        for flat, kernel in zip(_project_flat(x, kernels), kernels, strict=True)
+    ]
+
+
+def _project_flat(x, kernels):
+    """[B, H, W, C] by kernels [C, N, D] (or None) -> arrays [B, H, W, N D].
 
     One matmul for all three; split, so that the gradient is one concatenation.
     """
@@ -245,13 +303,16 @@ def _project(x, kernels):
     out = jnp.matmul(x.reshape(-1, x.shape[-1]), flat)
     parts = iter(jnp.split(out, ends[:-1], axis=-1))
     return [
-        None
-        if kernel is None
-        else next(parts)
-        .reshape(*x.shape[:3], *kernel.shape[1:])
-        .transpose(0, 3, 1, 2, 4)
+        None if kernel is None else next(parts).reshape(*x.shape[:3], -1)
         for kernel in kernels
     ]
+
+
+def _lines_in_lanes(query, value, table, num_heads):
+    """`axial_attention_of_heads` along axis 2: [B, L, T, N D], [B, L, T, N E]."""
+    lines, values = (array.reshape(-1, *array.shape[2:]) for array in (query, value))
+    out = axial_attention_of_heads(lines, values, table, num_heads)
+    return out.reshape(value.shape)
 
 
 def _along_lines(query, value, table):

@@ -1,7 +1,7 @@
 """The four systems: a row for each, which commands and tests read.
 
 A system is a folder here. Its face has the same names everywhere: `SETUPS`, `Config`,
-`train`, `restore`, `evaluate`, `predict`, `report`, `export`.
+`train`, `restore`, `evaluate`, `predict`, `report`, `export`, `programs`.
 """
 
 import dataclasses
@@ -27,6 +27,7 @@ class System:
         checkpoint: that its command opens by default: latest or best.
         flags: of its command, beside those that all commands have.
         export_flags: of experiments/export.py, likewise.
+        plan_flags: of experiments/plan.py, likewise.
         scores_weights: whether `evaluate_weights` scores a file of weights as it is.
     """
 
@@ -37,6 +38,7 @@ class System:
     checkpoint: str = "latest"
     flags: tuple[str, ...] = ()
     export_flags: tuple[str, ...] = ()
+    plan_flags: tuple[str, ...] = ()
     scores_weights: bool = False
 
 
@@ -75,6 +77,7 @@ SYSTEMS = {
         axes=("split", "seed", "stream"),
         flags=("fuse", "persons"),
         export_flags=("persons",),
+        plan_flags=("classes", "persons"),
     ),
     "gsanet": System(
         face=_gsanet,
@@ -91,6 +94,7 @@ SYSTEMS = {
         checkpoint="best",
         flags=("steps",),
         export_flags=("steps",),
+        plan_flags=("steps",),
         scores_weights=True,
     ),
     "transxnet": System(

@@ -23,7 +23,7 @@ from gpsattn_jax.training.reports import Reports
 from gpsattn_jax.training.settings import check_settings
 from gpsattn_jax.training.sharding import any_process, place
 from gpsattn_jax.training.state import Network, TrainState, copy, init_state
-from gpsattn_jax.training.step import train_step
+from gpsattn_jax.training.step import step_program
 from gpsattn_jax.training.workdir_lock import locked
 
 Evaluate = Callable[[Any, Any], dict[str, float]]
@@ -247,16 +247,8 @@ def _save_alone(checkpoints, state, position, settings):
 
 def _compiled_step(shardings, network, loss, optimizer, config):
     """The step, compiled; the new state stays where the old one was."""
-    step = functools.partial(
-        train_step, network=network, loss=loss, optimizer=optimizer, config=config
-    )
-    return compiled_once(
-        step,
-        what="the training step",
-        varying=(1,),
-        donate_argnums=0,
-        out_shardings=(shardings, None),
-    )
+    step, options = step_program(network, loss, optimizer, config, shardings)
+    return compiled_once(step, what="the training step", varying=(1,), **options)
 
 
 def _compiled_augment(augment, seed):

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chex
@@ -109,13 +109,7 @@ class Placement:
         Raises:
             ValueError: if the devices, or parts of the batch, cannot share it evenly.
         """
-        devices = self.mesh.shape["data"]
-        if batch_size % (devices * accumulate):
-            of_parts = f" and {accumulate} parts" if accumulate > 1 else ""
-            raise ValueError(
-                f"train.batch_size must be a multiple of the {devices} devices along "
-                f"data{of_parts}; got {batch_size}."
-            )
+        self.check_batch(batch_size, accumulate)
         held = self.batch_sharding.addressable_devices_indices_map((batch_size,))
         parts = [index[0].indices(batch_size) for index in held.values() if index]
         first, last = min(p[0] for p in parts), max(p[1] for p in parts)
@@ -125,6 +119,16 @@ class Placement:
                 f"first: got {', '.join(self.mesh.axis_names)}."
             )
         return slice(first, last)
+
+    def check_batch(self, batch_size: int, accumulate: int = 1) -> None:
+        """Raises ValueError if devices and parts of a batch cannot share it evenly."""
+        devices = self.mesh.shape["data"]
+        if batch_size % (devices * accumulate):
+            of_parts = f" and {accumulate} parts" if accumulate > 1 else ""
+            raise ValueError(
+                f"train.batch_size must be a multiple of the {devices} devices along "
+                f"data{of_parts}; got {batch_size}."
+            )
 
     def put(self, batch: Any) -> Any:
         """This process's rows of a batch -> arrays of the global batch."""
@@ -147,8 +151,15 @@ class Placement:
         )
 
 
-def place(machine: Machine | None = None) -> Placement:
+def place(
+    machine: Machine | None = None, devices: Sequence[Any] | None = None
+) -> Placement:
     """The placement that a machine's flags ask for; joins the other processes first.
+
+    Args:
+        machine: of one process and all its devices by default.
+        devices: of the mesh, also ones that are absent, to be compiled for; all that
+            there are if None.
 
     Raises:
         ValueError: if the mesh does not fit the devices there are.
@@ -156,19 +167,22 @@ def place(machine: Machine | None = None) -> Placement:
     """
     machine = Machine() if machine is None else machine
     _join(machine)
-    devices = jax.device_count()
-    parts = (machine.mesh or f"data:{devices}").split(",")
+    devices = jax.devices() if devices is None else devices
+    parts = (machine.mesh or f"data:{len(devices)}").split(",")
     axes = {name: int(size) for name, size in (part.split(":") for part in parts)}
     if len(axes) < len(parts):
         raise ValueError(f"mesh must name each axis once; got {machine.mesh!r}.")
     axes = axes if "data" in axes else {"data": 1} | axes
-    if math.prod(axes.values()) != devices:
+    if math.prod(axes.values()) != len(devices):
         raise ValueError(
-            f"mesh must have as many places as there are devices, {devices}; "
+            f"mesh must have as many places as there are devices, {len(devices)}; "
             f"got {machine.mesh!r}."
         )
     mesh = jax.make_mesh(
-        tuple(axes.values()), tuple(axes), axis_types=(AxisType.Auto,) * len(axes)
+        tuple(axes.values()),
+        tuple(axes),
+        axis_types=(AxisType.Auto,) * len(axes),
+        devices=devices,
     )
     return Placement(mesh, RULES[machine.sharding])
 

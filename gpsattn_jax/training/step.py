@@ -1,5 +1,7 @@
 """One step of training: a pure function of arrays."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -69,6 +71,28 @@ def train_step(
     metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
     new = TrainState(state.step + 1, params, model_state, opt_state)
     return new._replace(ema=_average(state.ema, new, config.ema_decay)), metrics
+
+
+def step_program(
+    network: Network,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    config: TrainConfig,
+    shardings: Any,
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """What a run compiles, and a plan of one: the step, and options of `jax.jit`.
+
+    Args:
+        network: see `train_step`, as are the three after it.
+        loss: likewise.
+        optimizer: likewise.
+        config: likewise.
+        shardings: of the state; the new one takes the old one's place and memory.
+    """
+    step = functools.partial(
+        train_step, network=network, loss=loss, optimizer=optimizer, config=config
+    )
+    return step, {"donate_argnums": 0, "out_shardings": (shardings, None)}
 
 
 def to_precision(tree: chex.ArrayTree, precision: str) -> Any:

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from gpsattn_jax.kernels import lanes
+from gpsattn_jax.kernels.platforms import traced_for
 from gpsattn_jax.modules import Functional, GlobalSelfAttention
+from gpsattn_jax.modules import global_self_attention as module_file
 from tests.kernels import reference
 
 HEIGHT, WIDTH, CHANNELS = 3, 4, 6
@@ -125,6 +128,39 @@ def test_evaluation_agrees_with_the_twin(options):
 @pytest.mark.parametrize("name", IN_TRAINING)
 def test_training_agrees_with_the_twin(name):
     check(CASES[name], train=True)
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
+def test_a_tpu_s_form_agrees_with_the_twin(options):
+    with traced_for("tpu"):
+        check(options, train=False)
+
+
+@pytest.mark.parametrize("name", IN_TRAINING)
+def test_a_tpu_s_form_trains_alike(name, monkeypatch):
+    """Outputs, statistics and gradients, with lines in parts of which one is short."""
+    in_tiles = functools.partial(lanes.axial_attention_of_heads, tile_bytes=400)
+    monkeypatch.setattr(module_file, "axial_attention_of_heads", in_tiles)
+    network = build(**CASES[name])
+    params, state = shaken(network)
+
+    def results(platform):
+        def loss(params, x):
+            out, after = network.apply(params, state, x, train=True)
+            return jnp.square(out).sum(), (out, after)
+
+        with traced_for(platform):
+            gradient = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
+            return gradient(params, images())
+
+    text = str(jax.make_jaxpr(lambda: results("tpu"))())
+    assert "scan[" in text
+
+    def alike(found, expected):
+        close = 2e-5 * max(1.0, float(jnp.abs(expected).max()))
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=close)
+
+    jax.tree.map(alike, results("tpu"), results("cpu"))
 
 
 def check(options, *, train):

@@ -7,6 +7,7 @@ from typing import Any
 from gpsattn_jax.data.skeletons.load import num_splits
 from gpsattn_jax.models.gpsnet import STREAMS
 from gpsattn_jax.systems.gpsnet.artefact import export
+from gpsattn_jax.systems.gpsnet.planning import programs
 from gpsattn_jax.systems.gpsnet.prediction import predict
 from gpsattn_jax.systems.gpsnet.run import probabilities, restore, train
 from gpsattn_jax.systems.gpsnet.setups import SETUPS, Config
@@ -14,8 +15,8 @@ from gpsattn_jax.systems.gpsnet.tables import evaluate
 
 __all__ = [
     "SETUPS", "STREAMS", "Config",
-    "evaluate", "export", "num_splits", "predict", "probabilities", "report",
-    "restore", "train",
+    "evaluate", "export", "num_splits", "predict", "probabilities", "programs",
+    "report", "restore", "train",
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from gpsattn_jax.data.skeletons.layouts import Layout
 from gpsattn_jax.data.skeletons.load import load_parts
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.models import gpsnet
+from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.gpsnet.clips import augment, config_for, network_inputs
 from gpsattn_jax.systems.gpsnet.setups import Config
@@ -151,11 +152,17 @@ def _probabilities(network, config, params, state, clips, placement):
 
 @functools.cache
 def _forward(network, config):
+    return compiled_once(make_forward(network, config))
+
+
+def make_forward(network: Functional, config: Config) -> Callable[..., jax.Array]:
+    """(params, state, a batch's inputs) -> probabilities of the classes."""
+
     def forward(params, state, inputs):
         logits, _ = network.apply(params, state, **network_inputs(config, inputs))
         return jax.nn.softmax(logits)
 
-    return compiled_once(forward)
+    return forward
 
 
 def _check(config):

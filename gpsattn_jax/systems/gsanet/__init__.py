@@ -9,7 +9,8 @@ from gpsattn_jax.systems.image_classifier import predict, probabilities
 
 __all__ = [
     "SETUPS", "SYSTEM", "Config",
-    "evaluate", "export", "predict", "probabilities", "report", "restore", "train",
+    "evaluate", "export", "predict", "probabilities", "programs", "report", "restore",
+    "train",
 ]  # fmt: skip
 
 train = partial(image_classifier.train, SYSTEM)
@@ -17,3 +18,4 @@ restore = partial(image_classifier.restore, SYSTEM)
 evaluate = partial(image_classifier.evaluate, SYSTEM)
 report = partial(image_classifier.report, SYSTEM)
 export = partial(image_classifier.export, SYSTEM)
+programs = partial(image_classifier.programs, SYSTEM)

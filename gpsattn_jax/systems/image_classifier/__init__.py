@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from gpsattn_jax.systems.image_classifier.artefact import export
+from gpsattn_jax.systems.image_classifier.planning import programs
 from gpsattn_jax.systems.image_classifier.prediction import predict
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.image_classifier.run import probabilities, restore, train
@@ -12,7 +13,8 @@ from gpsattn_jax.systems.image_classifier.tables import evaluate
 
 __all__ = [
     "ImageClassifier",
-    "evaluate", "export", "predict", "probabilities", "report", "restore", "train",
+    "evaluate", "export", "predict", "probabilities", "programs", "report", "restore",
+    "train",
 ]  # fmt: skip
 
 

@@ -11,10 +11,14 @@ import jax
 import numpy as np
 
 from gpsattn_jax.configs import default_values, upgraded
-from gpsattn_jax.data.batches import Batches, in_order
+from gpsattn_jax.data.batches import Batch, Batches, in_order
 from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.images import sets as image_sets
-from gpsattn_jax.data.images.augment.recipe import augment_batch, left_for_device
+from gpsattn_jax.data.images.augment.recipe import (
+    AugmentConfig,
+    augment_batch,
+    left_for_device,
+)
 from gpsattn_jax.data.images.labelled_sets import LabelledSets, class_list
 from gpsattn_jax.data.images.sets import DataConfig
 from gpsattn_jax.data.images.sources import Images, ImageSet
@@ -31,6 +35,8 @@ from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import cross_entropy
 from gpsattn_jax.training.predict import predict
 from gpsattn_jax.training.sharding import Placement, place
+
+TOGETHER = 256  # images that are asked for in one batch
 
 
 def train(
@@ -82,7 +88,7 @@ def train(
             evaluate,
             config.train,
             workdir,
-            augment=functools.partial(_augment, config, recipe, len(class_names)),
+            augment=functools.partial(augment, config, recipe, len(class_names)),
             settings=dataclasses.asdict(config)
             | {"class_names": class_names, "system": system.name},
             upgrade=functools.partial(upgraded, system.config_class),
@@ -219,8 +225,10 @@ def normalize(config: DataConfig, images: jax.Array) -> jax.Array:
     return (images - mean) / std
 
 
-def _augment(config, recipe, num_classes, batch, key):
-    """What training does to a batch, and the normalisation."""
+def augment(
+    config: Any, recipe: AugmentConfig, num_classes: int, batch: Batch, key: jax.Array
+) -> Batch:
+    """What training does to a batch, and the normalisation; pure."""
     batch = augment_batch(recipe, batch, key, num_classes)
     images = normalize(config.data, batch["inputs"]["images"])
     return {**batch, "inputs": {**batch["inputs"], "images": images}}
@@ -229,7 +237,7 @@ def _augment(config, recipe, num_classes, batch, key):
 def batch_size(count: int, placement: Placement) -> int:
     """Examples of a batch where each of `count` is asked for once."""
     devices = placement.mesh.shape["data"]
-    return -(-min(256, count) // devices) * devices
+    return -(-min(TOGETHER, count) // devices) * devices
 
 
 def _probabilities(forward, params, state, images, placement, title=""):
@@ -255,12 +263,18 @@ def class_logits(network: Functional, data: DataConfig) -> Callable[..., jax.Arr
 
 @functools.cache
 def _forward(network, data):
+    return compiled_once(make_forward(network, data))
+
+
+def make_forward(network: Functional, data: DataConfig) -> Callable[..., jax.Array]:
+    """(params, state, {"images"}) -> probabilities of the classes."""
+
     def forward(params, state, inputs):
         images = normalize(data, inputs["images"])
         logits, _ = network.apply(params, state, images=images)
         return jax.nn.softmax(logits)
 
-    return compiled_once(forward)
+    return forward
 
 
 def _check(config, images):

@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from gpsattn_jax.systems.pglsum.artefact import export
+from gpsattn_jax.systems.pglsum.planning import programs
 from gpsattn_jax.systems.pglsum.prediction import predict
 from gpsattn_jax.systems.pglsum.run import restore, score_steps, train
 from gpsattn_jax.systems.pglsum.setups import SETUPS, Config
@@ -13,8 +14,8 @@ from gpsattn_jax.systems.pglsum.videos import num_splits
 
 __all__ = [
     "SETUPS", "Config",
-    "evaluate", "evaluate_weights", "export", "num_splits", "predict", "report",
-    "restore", "score_steps", "train",
+    "evaluate", "evaluate_weights", "export", "num_splits", "predict", "programs",
+    "report", "restore", "score_steps", "train",
 ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -172,11 +172,17 @@ def score_videos(
 
 @functools.cache
 def _forward(network):
+    return compiled_once(make_forward(network))
+
+
+def make_forward(network: Functional) -> Callable[..., jax.Array]:
+    """(params, state, {"features", "length"}) -> scores [B, T]."""
+
     def forward(params, state, inputs):
         scores, _ = network.apply(params, state, **inputs)
         return scores
 
-    return compiled_once(forward)
+    return forward
 
 
 def _initial(config):

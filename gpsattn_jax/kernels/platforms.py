@@ -1,0 +1,28 @@
+"""Which kind of processor a program is traced for, where a form is chosen by it."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+import jax
+
+_TRACED_FOR: contextvars.ContextVar[str] = contextvars.ContextVar("traced_for")
+
+
+def platform() -> str:
+    """cpu, gpu or tpu: what `traced_for` says, else where JAX runs."""
+    return _TRACED_FOR.get(None) or jax.default_backend()
+
+
+@contextlib.contextmanager
+def traced_for(name: str) -> Iterator[None]:
+    """While it lasts, programs are traced for a processor that may be absent.
+
+    Args:
+        name: as JAX calls it; "tpu".
+    """
+    token = _TRACED_FOR.set(name)
+    try:
+        yield
+    finally:
+        _TRACED_FOR.reset(token)
