@@ -8,6 +8,7 @@ import dataclasses
 import math
 import os
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from jax.sharding import PartitionSpec as P
 
 from gpsattn_jax.stacks import path_name, shape_of_block
 from gpsattn_jax.training.config import Machine
+from gpsattn_jax.training.launchers import find_launcher
 
 Spec = P | Callable[[tuple[int, ...]], P]
 
@@ -191,6 +193,9 @@ def _join(machine):
     if machine.distributed == "off" or jax.distributed.is_initialized():
         return
     named: dict[str, Any] = {}
+    started_by = ""
+    if machine.distributed == "auto":
+        started_by = f" {find_launcher()}:"
     if machine.distributed == "manual":
         named = {
             "coordinator_address": machine.coordinator,
@@ -209,5 +214,12 @@ def _join(machine):
         )
     except (ValueError, RuntimeError) as error:
         raise OSError(
-            f"distributed={machine.distributed}: the processes did not meet: {error}"
+            f"distributed={machine.distributed}:{started_by} the processes did not "
+            f"meet: {' '.join(str(error).split())}"
         ) from error
+    if started_by and jax.process_index() == 0:
+        print(
+            f"distributed=auto:{started_by} {jax.process_count()} processes of "
+            f"{jax.local_device_count()} devices met.",
+            file=sys.stderr,
+        )

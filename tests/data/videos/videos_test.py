@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gpsattn_jax.data.videos.feature_transforms import transform_video, unit_length
 from gpsattn_jax.data.batches import Batches
+from gpsattn_jax.data.videos.feature_transforms import transform_video, unit_length
 from gpsattn_jax.data.videos.videos import SHORTEST, VideoSet, bucket, by_number
 from tests.data.videos.annotated_videos import annotated
 
