@@ -182,6 +182,18 @@ def on_every_process(array: chex.Array) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(array, tiled=True))
 
 
+def in_turn(tree: Any) -> Any:
+    """The same arrays, which are ready where programs might overtake each other.
+
+    On CPUs, programs that do not wait for each other's arrays start in any order. Where
+    both talk to other processes, two processes may each wait in another one, for good:
+    a step in one, the question whether to stop in the other.
+    """
+    if jax.process_count() > 1 and jax.default_backend() == "cpu":
+        return jax.block_until_ready(tree)
+    return tree
+
+
 def any_process(flag: bool) -> bool:
     """Whether the flag is set on any process; all of them must ask together."""
     if jax.process_count() == 1:

@@ -14,7 +14,7 @@ from gpsattn_jax.training.interrupts import Interrupts
 from gpsattn_jax.training.logs import Profile
 from gpsattn_jax.training.nonfinite import NotFinite, describe_batch, names_of
 from gpsattn_jax.training.reports import Reports
-from gpsattn_jax.training.sharding import any_process
+from gpsattn_jax.training.sharding import any_process, in_turn
 from gpsattn_jax.training.state import TrainState
 from gpsattn_jax.training.whole_steps import note
 
@@ -58,7 +58,7 @@ class Steps:
             self.profile.before(step)
             state, metrics = self.advance(state, self._batch(step, state), self.key)
             done = step + 1
-            reports.add(done, metrics)
+            reports.add(done, in_turn(metrics))
             stop = _should_stop(self.interrupts.requested, done, config)
             scored = done == config.num_steps or done % config.evaluate_every == 0
             if not (scored or stop):

@@ -35,13 +35,15 @@ def start(data, *jobs, devices=1, **flags):
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
     given = [f"--{name}={value}" for name, value in flags.items()]
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(data), *jobs, *given],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    number = flags.get("process_id", 0)
+    # A file, since a pipe that nobody reads yet would stop a process when it is full.
+    with (data / f"said-{number}.txt").open("w") as said:
+        return subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(data), *jobs, *given],
+            env=environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def run_all(data, *jobs, processes=1, devices=1):
@@ -56,7 +58,9 @@ def run_all(data, *jobs, processes=1, devices=1):
         start(data, *jobs, devices=devices, process_id=number, **together)
         for number in range(processes)
     ]
-    texts = [process.communicate(timeout=1800)[0] for process in started]
+    for process in started:
+        process.wait(timeout=1800)
+    texts = [(data / f"said-{number}.txt").read_text() for number in range(processes)]
     for process, text in zip(started, texts, strict=True):
         assert process.returncode == 0, text[-4000:]
     lines = [
