@@ -6,7 +6,8 @@ from typing import Any
 import chex
 import numpy as np
 
-from gpsattn_jax.training.sharding import Placement, in_turn, on_every_process
+from gpsattn_jax.training.processes import in_turn
+from gpsattn_jax.training.sharding import Placement, on_every_process
 
 
 def predict(

@@ -6,9 +6,7 @@ and the batch are (GSPMD), so that batch norms see the global batch.
 
 import dataclasses
 import math
-import os
 import re
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 
 from gpsattn_jax.stacks import path_name, shape_of_block
 from gpsattn_jax.training.config import Machine
-from gpsattn_jax.training.launchers import find_launcher
+from gpsattn_jax.training.processes import introduce, join
 
 Spec = P | Callable[[tuple[int, ...]], P]
 
@@ -157,7 +155,7 @@ def place(machine: Machine | None = None) -> Placement:
         OSError: if the other processes cannot be found.
     """
     machine = Machine() if machine is None else machine
-    _join(machine)
+    join(machine)
     devices = jax.device_count()
     parts = (machine.mesh or f"data:{devices}").split(",")
     axes = {name: int(size) for name, size in (part.split(":") for part in parts)}
@@ -172,6 +170,7 @@ def place(machine: Machine | None = None) -> Placement:
     mesh = jax.make_mesh(
         tuple(axes.values()), tuple(axes), axis_types=(AxisType.Auto,) * len(axes)
     )
+    introduce(mesh)
     return Placement(mesh, RULES[machine.sharding])
 
 
@@ -182,56 +181,8 @@ def on_every_process(array: chex.Array) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(array, tiled=True))
 
 
-def in_turn(tree: Any) -> Any:
-    """The same arrays, which are ready where programs might overtake each other.
-
-    On CPUs, programs that do not wait for each other's arrays start in any order. Where
-    both talk to other processes, two processes may each wait in another one, for good:
-    a step in one, the question whether to stop in the other.
-    """
-    if jax.process_count() > 1 and jax.default_backend() == "cpu":
-        return jax.block_until_ready(tree)
-    return tree
-
-
 def any_process(flag: bool) -> bool:
     """Whether the flag is set on any process; all of them must ask together."""
     if jax.process_count() == 1:
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
-
-
-def _join(machine):
-    if machine.distributed == "off" or jax.distributed.is_initialized():
-        return
-    named: dict[str, Any] = {}
-    started_by = ""
-    if machine.distributed == "auto":
-        started_by = f" {find_launcher()}:"
-    if machine.distributed == "manual":
-        named = {
-            "coordinator_address": machine.coordinator,
-            "num_processes": machine.num_processes,
-            "process_id": machine.process_id,
-            # JAX by itself listens on every interface of the machine.
-            "coordinator_bind_address": os.environ.get(
-                "JAX_COORDINATOR_BIND_ADDRESS", machine.coordinator
-            ),
-        }
-    try:
-        jax.distributed.initialize(
-            **named,
-            initialization_timeout=machine.meeting_timeout,
-            heartbeat_timeout_seconds=machine.heartbeat_timeout,
-        )
-    except (ValueError, RuntimeError) as error:
-        raise OSError(
-            f"distributed={machine.distributed}:{started_by} the processes did not "
-            f"meet: {' '.join(str(error).split())}"
-        ) from error
-    if started_by and jax.process_index() == 0:
-        print(
-            f"distributed=auto:{started_by} {jax.process_count()} processes of "
-            f"{jax.local_device_count()} devices met.",
-            file=sys.stderr,
-        )

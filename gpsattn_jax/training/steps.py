@@ -13,8 +13,9 @@ from gpsattn_jax.training.config import Machine, TrainConfig
 from gpsattn_jax.training.interrupts import Interrupts
 from gpsattn_jax.training.logs import Profile
 from gpsattn_jax.training.nonfinite import NotFinite, describe_batch, names_of
+from gpsattn_jax.training.processes import in_turn
 from gpsattn_jax.training.reports import Reports
-from gpsattn_jax.training.sharding import any_process, in_turn
+from gpsattn_jax.training.sharding import any_process
 from gpsattn_jax.training.state import TrainState
 from gpsattn_jax.training.whole_steps import note
 
