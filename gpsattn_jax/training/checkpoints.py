@@ -110,10 +110,14 @@ class Checkpoints:
         self._set_aside(later, "damaged")
 
     def set_later_aside(self, step: int) -> None:
-        """Moves the steps after one, from which the run goes on, likewise.
+        """Moves the steps after one, from which the run goes on, likewise."""
+        self._set_aside([other for other in self.steps() if other > step], "later")
+
+    def check_kept(self, step: int) -> None:
+        """Makes sure that a run can go on from a step.
 
         Raises:
-            ValueError: if there is no such step, or it is damaged; all of them stay.
+            ValueError: if there is no such step, or it is damaged.
         """
         steps = self.steps()
         if step not in steps:
@@ -125,7 +129,6 @@ class Checkpoints:
         damage = self._whole.damage(step)
         if damage is not None:
             raise Damaged(f"{damage} {self._whole.offer(step)}")
-        self._set_aside(steps[steps.index(step) + 1 :], "later")
 
     def has_item(self, step: int, name: str) -> bool:
         """Whether something was saved at a step."""

@@ -20,7 +20,7 @@ from gpsattn_jax.training.nonfinite import NotFinite, gradient_finder
 from gpsattn_jax.training.optimizers import make_optimizer
 from gpsattn_jax.training.reports import Reports
 from gpsattn_jax.training.sharding import place
-from gpsattn_jax.training.start import check, note_extension, set_aside, start
+from gpsattn_jax.training.start import check, note_extension, start
 from gpsattn_jax.training.state import Network, TrainState, init_state
 from gpsattn_jax.training.step import train_step
 from gpsattn_jax.training.steps import BatchSource, Evaluate, Steps
@@ -109,8 +109,7 @@ def fit(
         _open(config, workdir) as checkpoints,
         Interrupts() as interrupts,
     ):
-        set_aside(checkpoints, machine)
-        before = check(checkpoints, settings, upgrade, defaults, extend=machine.extend)
+        before = check(checkpoints, settings, upgrade, defaults, machine)
         begin = functools.partial(
             start, create, initial, batches, checkpoints, placement
         )

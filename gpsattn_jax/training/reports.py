@@ -65,7 +65,7 @@ class Reports:
             FloatingPointError: if they are not finite.
         """
         if not _is_finite(scores):
-            raise FloatingPointError(f"Not finite at step {done}: {scores}.")
+            raise FloatingPointError(f"Not finite at step {done}, evaluated: {scores}.")
         if self._log is not None:
             self._log.write(done, {f"evaluation/{k}": v for k, v in scores.items()})
             line = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())

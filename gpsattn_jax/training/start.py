@@ -17,56 +17,52 @@ from gpsattn_jax.training.state import TrainState, copy, no_steps_skipped
 from gpsattn_jax.training.whole_steps import note
 
 
-def set_aside(checkpoints: Checkpoints, machine: Machine) -> None:
-    """Moves the checkpoints that a run shall not go on from; a line tells each.
-
-    Raises:
-        ValueError: if none is left, or there is none at `machine.resume`.
-    """
-    if machine.whole:
-        checkpoints.set_damaged_aside()
-    if machine.resume is not None:
-        checkpoints.set_later_aside(machine.resume)
-
-
 def check(
     checkpoints: Checkpoints,
     settings: Mapping[str, Any],
     upgrade: Callable[[dict[str, Any]], dict[str, Any]],
     defaults: Mapping[str, Any] | None,
-    *,
-    extend: bool = False,
+    machine: Machine,
 ) -> int | None:
-    """Compares a run's settings with those of the newest checkpoint.
+    """Compares a run's settings with those of the checkpoint that it goes on from.
+
+    Then moves those that it does not go on from into another folder, a line for each.
 
     Args:
         checkpoints: of the run.
         settings: of this call.
         upgrade: see `fit`.
         defaults: see `fit`.
-        extend: whether the run may have more steps than before.
+        machine: says which checkpoint, and whether the run may have more steps.
 
     Returns:
         How many steps it had before, if it is extended.
 
     Raises:
-        ValueError: if the checkpoint belongs to other settings.
+        ValueError: if the checkpoint belongs to other settings, or there is none that
+            is whole at `machine.resume`.
         FileNotFoundError: if there is none to be extended.
     """
-    latest = checkpoints.latest()
-    if latest is None:
-        if extend:
+    if machine.whole:
+        checkpoints.set_damaged_aside()
+    if machine.resume is not None:
+        checkpoints.check_kept(machine.resume)
+    step = checkpoints.latest() if machine.resume is None else machine.resume
+    if step is None:
+        if machine.extend:
             raise FileNotFoundError(f"{checkpoints.folder}: there is no run to extend.")
         return None
-    saved = checkpoints.metadata(latest)
-    with readable(checkpoints.metadata_file(latest), "record of a run's settings"):
+    saved = checkpoints.metadata(step)
+    with readable(checkpoints.metadata_file(step), "record of a run's settings"):
         saved = upgrade(saved)
     if defaults is None:
         defaults = {"train": default_values(TrainConfig)}
     before = check_settings(
-        saved, settings, checkpoints.folder, defaults, extend=extend
+        saved, settings, checkpoints.folder, defaults, extend=machine.extend
     )
-    return before.get(NUM_STEPS) if extend else None
+    if machine.resume is not None:
+        checkpoints.set_later_aside(machine.resume)
+    return before.get(NUM_STEPS) if machine.extend else None
 
 
 def start(

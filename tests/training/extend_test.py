@@ -167,6 +167,19 @@ def largest_of(workdir, step):
     return max((p for p in files if p.is_file()), key=lambda p: p.stat().st_size)
 
 
+def test_other_settings_are_refused_before_anything_moves(workdir):
+    """Of an extended run, earlier steps belong to the shorter one."""
+    run(workdir, LONGER, options=EXTEND)
+    kept = steps_of(workdir)
+    with pytest.raises(ValueError, match="num_steps was 20, is 30.* there is --extend"):
+        run(workdir, LONGER, options=from_step(10))
+    assert steps_of(workdir) == kept
+    assert not (workdir / "checkpoints-later").exists()
+    again = {"machine": Machine(extend=True, resume=10)}
+    assert int(run(workdir, LONGER, options=again).step) == 30
+    assert steps_of(workdir)[-1] == 30
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_stop_says_to_leave_the_flag_away(workdir):
     with pytest.raises(KeyboardInterrupt, match="the same command without --resume"):

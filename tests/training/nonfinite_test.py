@@ -245,7 +245,9 @@ def test_a_search_that_fails_hides_nothing(tmp_path):
 
 
 def test_scores_that_are_not_finite_name_their_step(tmp_path):
-    with pytest.raises(FloatingPointError, match=r"^Not finite at step 5: {'acc.*}\.$"):
+    with pytest.raises(
+        FloatingPointError, match=r"^Not finite at step 5, evaluated: {'.*}\.$"
+    ):
         run(tmp_path, scores=[float("nan")])
 
 
