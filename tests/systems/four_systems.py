@@ -132,17 +132,19 @@ def main():
         process_id=given.process_id,
         heartbeat_timeout=600,  # this machine may be busy
     )
+    found = {}
     for job in given.jobs:
         kind, workdir, *steps = job.split(":")
         for name, config in configs(given.data).items():
             folder = pathlib.Path(workdir) / name
             if kind == "evaluate":
-                found = evaluate(name, folder, given.data, machine)
-                print("found", json.dumps({"name": name, "job": job} | found))
+                found[name] = evaluate(name, folder, given.data, machine)
                 continue
             extended = dataclasses.replace(machine, extend=kind == "extend")
             train(name, config, int(steps[0]), folder, given.data, extended)
             print("done", kind, name, flush=True)
+    # Not printed, where the libraries' lines would come in between.
+    (given.data / f"found-{given.process_id}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def start(data, *jobs, devices=1, **flags):
 
 
 def run_all(data, *jobs, processes=1, devices=1):
-    """What each of some processes printed, and found in its evaluations."""
+    """What each of some processes found in its evaluations."""
     together = {}
     if processes > 1:
         with socket.socket() as free:
@@ -63,14 +63,8 @@ def run_all(data, *jobs, processes=1, devices=1):
     texts = [(data / f"said-{number}.txt").read_text() for number in range(processes)]
     for process, text in zip(started, texts, strict=True):
         assert process.returncode == 0, text[-4000:]
-    lines = [
-        [line.removeprefix("found ") for line in text.splitlines() if "found {" in line]
-        for text in texts
-    ]
-    return [
-        {row["name"]: row for row in map(json.loads, of_process)}
-        for of_process in lines
-    ]
+    paths = [data / f"found-{number}.json" for number in range(processes)]
+    return [json.loads(path.read_text()) for path in paths]
 
 
 @pytest.fixture(scope="module")
