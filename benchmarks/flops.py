@@ -21,17 +21,38 @@ def count_in(traced: Any) -> int:
     return _count(traced.jaxpr)
 
 
+def matmul_bytes(function: Callable, *arguments: Any) -> int:
+    """Bytes that matmuls and convolutions read and write, each operand once.
+
+    What a step moves if all else were fused into them. Likewise by trips.
+    """
+    return _sum(jax.make_jaxpr(function)(*arguments).jaxpr, _operand_bytes)
+
+
 def _count(jaxpr) -> int:
+    return _sum(jaxpr, _flops)
+
+
+def _sum(jaxpr, measure) -> int:
     total = 0
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            total += _dot_flops(equation)
-        elif equation.primitive.name == "conv_general_dilated":
-            total += _conv_flops(equation)
+        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
+            total += measure(equation)
         else:
             trips = equation.params.get("length", 1)
-            total += trips * sum(_count(inner) for inner in _inner_jaxprs(equation))
+            inner = _inner_jaxprs(equation)
+            total += trips * sum(_sum(one, measure) for one in inner)
     return total
+
+
+def _flops(equation):
+    is_dot = equation.primitive.name == "dot_general"
+    return _dot_flops(equation) if is_dot else _conv_flops(equation)
+
+
+def _operand_bytes(equation):
+    arrays = [v.aval for v in (*equation.invars, *equation.outvars)]
+    return sum(array.size * array.dtype.itemsize for array in arrays)
 
 
 def _inner_jaxprs(equation):

@@ -46,6 +46,12 @@ def by_block(rule: Callable[[str], Any], name: str) -> list[Any]:
     return [rule(block) for block in block_names(name) or [name]]
 
 
+def along_stack(name: str, array: Any) -> list[tuple[str, Any]]:
+    """(name, array) of each block of a stack, or of the array itself."""
+    names = block_names(name)
+    return [(name, array)] if names is None else [*zip(names, array, strict=True)]
+
+
 def shape_of_block(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape without the blocks' axis, if the array is a stack."""
     return shape if block_names(name) is None else shape[1:]

@@ -2,10 +2,13 @@
 
 import importlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import flags
+from absl import flags as absl_flags
 
+from benchmarks import flops, on_paper
 from gpsattn_jax.models import gsanet, transxnet
 from tests import golden_pglsum, golden_transxnet
 
@@ -13,11 +16,11 @@ from tests import golden_pglsum, golden_transxnet
 @pytest.fixture(scope="module")
 def run():
     """benchmarks.run, whose flags go again, so that nothing else meets them."""
-    before = set(flags.FLAGS)
+    before = set(absl_flags.FLAGS)
     module = importlib.import_module("benchmarks.run")
     yield module
-    for name in set(flags.FLAGS) - before:
-        delattr(flags.FLAGS, name)
+    for name in set(absl_flags.FLAGS) - before:
+        delattr(absl_flags.FLAGS, name)
 
 
 def test_each_has_a_head_and_rows(run):
@@ -92,3 +95,40 @@ def test_the_peer_of_pglsum_is_the_official_network(golden, torch, shared):
         with torch.no_grad():
             found = peer(torch.from_numpy(arrays["input"])).numpy()
         assert np.abs(found - arrays["output"][0]).max() < 5e-6
+
+
+def test_bytes_of_matmuls_count_each_operand_and_every_trip():
+    def function(x, weight):
+        def step(carry, _):
+            return jnp.tanh(carry @ weight), None
+
+        return jax.lax.scan(step, x, length=3)[0]
+
+    shapes = [jax.ShapeDtypeStruct(s, jnp.bfloat16) for s in ((4, 8), (8, 8))]
+    assert flops.matmul_bytes(function, *shapes) == 3 * 2 * (32 + 64 + 32)
+    assert flops.count_flops(function, *shapes) == 3 * 2 * 4 * 8 * 8
+
+
+def test_figures_on_paper_scale_as_they_should():
+    """Twice the chips: half the work of each, and as long a wait for batch norms."""
+    facts = {
+        "bytes of gradients, float32": 4e6,
+        "batch norms": 10,
+        on_paper.FLOPS: 2.0,
+        on_paper.EXAMPLE_BYTES: 5.0,
+        on_paper.WEIGHT_BYTES: 1.0,
+        on_paper.READ_BYTES: 0.5,
+        on_paper.READ_RATE: 100.0,
+    }
+    few, many = (on_paper.on_chips(facts, 64, chips) for chips in (8, 16))
+    assert few["GFLOP a step and chip (forward x 3)"] == 3 * 2.0 * 8
+    assert few["ms of compute"] == pytest.approx(2 * many["ms of compute"])
+    memory = "GB of memory a step and chip, at the least (forward x 3)"
+    assert few[memory] == pytest.approx(3 * (5 * 8 + 1) / 1e3)
+    waits = "ms of batch norms that wait for each other"
+    assert few[waits] == many[waits] == pytest.approx(2 * 10 * on_paper.HOP * 1e3)
+    sent = "MB that a chip sends for the gradients"
+    assert few[sent] == pytest.approx(2 * 7 / 8 * 4)
+    rate = "examples/s at those bounds, all chips"
+    assert few[rate] < many[rate] < 2 * few[rate]
+    assert few["cores that read so many"] == few[rate] / 100

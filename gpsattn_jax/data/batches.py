@@ -18,7 +18,8 @@ class Source(Protocol):
         """The examples at places [k] as {"inputs": {…}, "targets": {…}}.
 
         Seeds [k], one for each example, are given in training: a source that crops
-        while it decodes draws from them.
+        while it decodes draws from them. A source that pads examples to a common size
+        has `batch_rows(places, seeds, rows)`, too: rows of a batch, as large as in it.
         """
 
 
@@ -93,17 +94,28 @@ class Batches:
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step, counted from the start of the run."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        start = place * self._batch_size
-        places = self._permutation(epoch)[start : start + self._batch_size]
+        places = self._places(step)
         first = step * self._batch_size
         seeds = np.arange(first, first + self._batch_size) + (self._seed << 40)
-        return self._source.batch(places[self._rows], seeds[self._rows])
+        return _rows_of(self._source, places, seeds, self._rows)
 
     def position(self, step: int) -> dict[str, int]:
         """Where the data stands before a step."""
         epoch, place = divmod(step, self.steps_per_epoch)
         return {"epoch": epoch, "batch": place, "examples": len(self._source)}
+
+    def examples(self, step: int) -> list[str]:
+        """The names of a step's examples, of all processes, in the batch's order.
+
+        Where the source gives them no names, they are their places in it.
+        """
+        name = getattr(self._source, "name", str)
+        return [name(int(place)) for place in self._places(step)]
+
+    def _places(self, step):
+        epoch, place = divmod(step, self.steps_per_epoch)
+        start = place * self._batch_size
+        return self._permutation(epoch)[start : start + self._batch_size]
 
     def _permutation(self, epoch):
         known, order = self._order
@@ -131,4 +143,10 @@ def in_order(
     for start in range(0, len(source), batch_size):
         count = min(batch_size, len(source) - start)
         places = np.minimum(np.arange(start, start + batch_size), len(source) - 1)
-        yield source.batch(places[rows], None), count
+        yield _rows_of(source, places, None, rows), count
+
+
+def _rows_of(source, places, seeds, rows):
+    if hasattr(source, "batch_rows"):
+        return source.batch_rows(places, seeds, rows)
+    return source.batch(places[rows], None if seeds is None else seeds[rows])

@@ -89,6 +89,10 @@ class Prefetched:
         """Where the data stands before a step."""
         return self._batches.position(step)
 
+    def examples(self, step: int) -> list[str]:
+        """The names of a step's examples, or their places in the data, if known."""
+        return getattr(self._batches, "examples", lambda step: [])(step)
+
     def close(self) -> None:
         """Ends the thread, or the processes, and waits for that."""
         self._closed = True

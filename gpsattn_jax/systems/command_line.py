@@ -20,6 +20,8 @@ FLAG_MODES = {
     "split": ("train",),
     "seeds": ("train",),
     "stream": ("train",),
+    "extend": ("train",),
+    "resume": ("train",),
     "fuse": ("evaluate",),
     "baselines": ("train", "evaluate", "report"),
     "images": ("predict",),
@@ -157,7 +159,8 @@ def _resumption():
     if flags.FLAGS.mode != "train":
         return "run the same command again, on all of them."
     step = grids.latest_step(flags.FLAGS.workdir)
-    return f"the same command, on all of them, goes on from step {step}."
+    without = " without --resume" * flags.FLAGS["resume"].present
+    return f"the same command{without}, on all of them, goes on from step {step}."
 
 
 def _main(system, face, machine):

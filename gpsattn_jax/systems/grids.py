@@ -55,7 +55,8 @@ def train_runs(
         machine: devices and processes.
 
     Raises:
-        ValueError: if there is no such split or stream, or no seed.
+        ValueError: if there is no such split or stream, or no seed; or several runs
+            shall go on from one step.
     """
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1; got {seeds}.")
@@ -69,6 +70,11 @@ def train_runs(
         values["stream"] = every
     where = {"data_dir": data_dir, "machine": machine}
     runs = grid(config, {axis: values[axis] for axis in system.axes})
+    if machine is not None and machine.resume is not None and len(runs) > 1:
+        raise ValueError(
+            f"resume is for one run; the command is for {len(runs)} of them. Name the "
+            "workdir of the one, and its split, seed and stream."
+        )
     if len(runs) == 1:
         face.train(*runs.values(), workdir, **where)
         return

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+import jax
 import numpy as np
 
 from gpsattn_jax.files import replaced, write_json
@@ -37,6 +38,8 @@ def print_table(
         rows: cells by the row's name.
         head: a name for each column, if wanted.
     """
+    if jax.process_index():  # process 0 tells
+        return
     lines = {"": head} if head else {}
     lines |= rows
     label = max(map(len, lines)) + 2

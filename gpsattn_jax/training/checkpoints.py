@@ -106,16 +106,38 @@ class Checkpoints:
         steps, whole = self.steps(), self.newest_whole()
         if steps and whole is None:
             raise ValueError(f"{self.folder}: no checkpoint is whole; none was moved.")
-        _meet("all have read")
-        for step in steps[steps.index(whole) + 1 :] if whole is not None else []:
-            if jax.process_index() == 0:
-                aside = self.folder.with_name(f"{self.folder.name}-damaged")
-                path = saved_items.move(self.folder / str(step), aside)
-                note(f"Step {step} is set aside as {path}.")
-            self._scores.forget(step)
-        _meet("set aside")
-        self._manager.close()
-        self._manager = self._open()
+        later = steps[steps.index(whole) + 1 :] if whole is not None else []
+        self._set_aside(later, "damaged")
+
+    def set_later_aside(self, step: int) -> None:
+        """Moves the steps after one, from which the run goes on, likewise."""
+        self._set_aside([other for other in self.steps() if other > step], "later")
+
+    def check_kept(self, step: int) -> None:
+        """Makes sure that a run can go on from a step.
+
+        Raises:
+            ValueError: if there is no such step, or it is damaged.
+        """
+        steps = self.steps()
+        if step not in steps:
+            kept = ", ".join(map(str, steps)) or "none"
+            raise ValueError(
+                f"resume must be a step that is kept in {self.folder}: {kept}; "
+                f"got {step}."
+            )
+        damage = self._whole.damage(step)
+        if damage is not None:
+            raise Damaged(f"{damage} {self._whole.offer(step)}")
+
+    def has_item(self, step: int, name: str) -> bool:
+        """Whether something was saved at a step."""
+        return name in saved_items.item_names(self.folder / str(step))
+
+    def wait(self) -> None:
+        """Waits for a save under way."""
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def save(
         self,
@@ -169,6 +191,8 @@ class Checkpoints:
         trees = target._asdict() | {"position": None}
         if target.ema is None:
             trees.pop("ema")
+        if target.skipped is None or not self.has_item(step, "skipped"):
+            trees.pop("skipped")
         items = self._restore(step, trees)
         position = items.pop("position")
         return TrainState(step=jax.numpy.int32(step), **items), position
@@ -198,6 +222,19 @@ class Checkpoints:
     def metadata_file(self, step: int) -> pathlib.Path:
         """Where `metadata` is read from, for messages."""
         return saved_items.json_file(self.folder / str(step), "metadata")
+
+    def _set_aside(self, steps, why):
+        """Moves steps into a folder beside this one; a line tells each."""
+        _meet("all have read")
+        for step in steps:
+            if jax.process_index() == 0:
+                aside = self.folder.with_name(f"{self.folder.name}-{why}")
+                path = saved_items.move(self.folder / str(step), aside)
+                note(f"Step {step} is set aside as {path}.")
+            self._scores.forget(step)
+        _meet("set aside")
+        self._manager.close()
+        self._manager = self._open()
 
     def _open(self):
         return ocp.CheckpointManager(

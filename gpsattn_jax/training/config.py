@@ -70,6 +70,9 @@ class TrainConfig(Checked, prefix="train."):
             above it; 1 for one rate. For fine-tuning.
         frozen: patterns; parameters (and batch statistics) whose path begins with one
             stay as they are: "stem|blocks/[0-2]/".
+        skip_nonfinite: steps in a row whose loss or gradient is not finite that are
+            skipped: such a step changes no weights, averages or statistics, and the
+            learning rate waits for it. The run stops at one more; 0 stops at the first.
         seed: of the initial values, the order of the data, augmentation and dropout.
         log_every: steps between lines of the log.
         evaluate_every: steps between evaluations.
@@ -101,6 +104,7 @@ class TrainConfig(Checked, prefix="train."):
     ema_decay: Share = 0.0
     layer_decay: Annotated[float, within("(0, 1]")] = 1.0
     frozen: tuple[str, ...] = ()
+    skip_nonfinite: Annotated[int, at_least(0)] = 0
     seed: int = 0
     log_every: Count = 50
     evaluate_every: Count = 500
@@ -143,6 +147,10 @@ class Machine(Checked):
         meeting_timeout: seconds within which all processes must have come.
         heartbeat_timeout: seconds without a sign of life after which one is lost.
         profile: START:STOP writes a trace of these steps into the workdir.
+        extend: a finished run goes on to a larger train.num_steps, with all else as it
+            was; the learning rate follows the schedule of the new number of steps.
+        resume: training goes on from this step, one that is kept, and sets the later
+            ones aside; by default it does from the newest.
         whole: training goes on from the newest checkpoint that is whole, and sets newer
             ones aside; `--checkpoint=whole`.
     """
@@ -156,6 +164,8 @@ class Machine(Checked):
     meeting_timeout: Count = 300
     heartbeat_timeout: Count = 30
     profile: Annotated[str, TWO_STEPS] = ""
+    extend: bool = False
+    resume: Annotated[int | None, at_least(1)] = None
     whole: bool = dataclasses.field(default=False, metadata={"flag": False})
 
     def check_together(self) -> None:
@@ -166,6 +176,8 @@ class Machine(Checked):
             self.refuse(
                 "process_id", f"be less than num_processes={self.num_processes}"
             )
+        if self.whole and self.resume is not None:
+            self.refuse("resume", "not be given with --checkpoint=whole")
 
     @property
     def profile_steps(self) -> range:

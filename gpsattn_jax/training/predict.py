@@ -6,6 +6,7 @@ from typing import Any
 import chex
 import numpy as np
 
+from gpsattn_jax.training.processes import in_turn
 from gpsattn_jax.training.sharding import Placement, on_every_process
 
 
@@ -31,7 +32,7 @@ def predict(
     outputs: list[Any] = []
     for batch, count in batches:
         inputs = placement.put(batch["inputs"])
-        outputs.append((forward(params, model_state, inputs), count))
+        outputs.append((in_turn(forward(params, model_state, inputs)), count))
         if len(outputs) > 1:  # fetched while the next batch is at work
             outputs[-2] = _fetch(*outputs[-2])
     outputs[-1] = _fetch(*outputs[-1])

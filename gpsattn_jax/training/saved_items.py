@@ -66,7 +66,7 @@ def fits(folder: pathlib.Path, trees: dict[str, Any]) -> bool:
     """
     for item, tree in trees.items():
         if not (folder / item).is_dir():
-            return item in _items(folder)
+            return item in item_names(folder)
         try:
             saved = ocp.PyTreeCheckpointHandler().metadata(folder / item).tree
             if _shapes(saved) != _shapes(tree):
@@ -85,7 +85,7 @@ def read_all(folder: pathlib.Path) -> None:
     Raises:
         Damaged: names the file or the item that cannot be read.
     """
-    for item in _items(folder):
+    for item in item_names(folder):
         if item in _JSON:
             read_object(folder, item)
             continue
@@ -122,7 +122,7 @@ def one_line(error: Exception) -> str:
     return shorten(str(error), 300).rstrip(".") or type(error).__name__
 
 
-def _items(folder):
+def item_names(folder: pathlib.Path) -> list[str]:
     """The names of what was saved."""
     try:
         kept = json.loads((folder / STEP_FILES[0]).read_bytes())

@@ -6,7 +6,6 @@ and the batch are (GSPMD), so that batch norms see the global batch.
 
 import dataclasses
 import math
-import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from jax.sharding import PartitionSpec as P
 
 from gpsattn_jax.stacks import path_name, shape_of_block
 from gpsattn_jax.training.config import Machine
+from gpsattn_jax.training.processes import introduce, join
 
 Spec = P | Callable[[tuple[int, ...]], P]
 
@@ -166,7 +166,7 @@ def place(
         OSError: if the other processes cannot be found.
     """
     machine = Machine() if machine is None else machine
-    _join(machine)
+    join(machine)
     devices = jax.devices() if devices is None else devices
     parts = (machine.mesh or f"data:{len(devices)}").split(",")
     axes = {name: int(size) for name, size in (part.split(":") for part in parts)}
@@ -184,6 +184,7 @@ def place(
         axis_types=(AxisType.Auto,) * len(axes),
         devices=devices,
     )
+    introduce(mesh)
     return Placement(mesh, RULES[machine.sharding])
 
 
@@ -199,29 +200,3 @@ def any_process(flag: bool) -> bool:
     if jax.process_count() == 1:
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
-
-
-def _join(machine):
-    if machine.distributed == "off" or jax.distributed.is_initialized():
-        return
-    named: dict[str, Any] = {}
-    if machine.distributed == "manual":
-        named = {
-            "coordinator_address": machine.coordinator,
-            "num_processes": machine.num_processes,
-            "process_id": machine.process_id,
-            # JAX by itself listens on every interface of the machine.
-            "coordinator_bind_address": os.environ.get(
-                "JAX_COORDINATOR_BIND_ADDRESS", machine.coordinator
-            ),
-        }
-    try:
-        jax.distributed.initialize(
-            **named,
-            initialization_timeout=machine.meeting_timeout,
-            heartbeat_timeout_seconds=machine.heartbeat_timeout,
-        )
-    except (ValueError, RuntimeError) as error:
-        raise OSError(
-            f"distributed={machine.distributed}: the processes did not meet: {error}"
-        ) from error

@@ -45,6 +45,8 @@ class TrainState(NamedTuple):
         model_state: what the network changes by itself: batch statistics.
         opt_state: the optimizer's own.
         ema: moving averages {"params", "model_state"}, or None.
+        skipped: steps that were skipped since something was not finite, int32 scalars
+            {"in_all", "in_a_row"}; None in a run that skips none.
     """
 
     step: chex.Array
@@ -52,6 +54,7 @@ class TrainState(NamedTuple):
     model_state: chex.ArrayTree
     opt_state: chex.ArrayTree
     ema: Any = None
+    skipped: Any = None
 
 
 def init_state(
@@ -60,6 +63,7 @@ def init_state(
     key: chex.PRNGKey,
     *,
     averaged: bool = False,
+    skipping: bool = False,
     initial: tuple[chex.ArrayTree, chex.ArrayTree] | None = None,
 ) -> TrainState:
     """The state before the first step; pure, so `jax.eval_shape` gives its shapes.
@@ -69,13 +73,20 @@ def init_state(
         optimizer: of its parameters.
         key: random key of the initial values.
         averaged: keep moving averages, too.
+        skipping: count skipped steps.
         initial: (params, model state) to start from, instead of random ones.
     """
     params, model_state = network.init(key) if initial is None else initial
     ema = {"params": params, "model_state": model_state} if averaged else None
+    skipped = no_steps_skipped() if skipping else None
     return TrainState(
-        jnp.int32(0), params, model_state, optimizer.init(params), copy(ema)
+        jnp.int32(0), params, model_state, optimizer.init(params), copy(ema), skipped
     )
+
+
+def no_steps_skipped() -> dict[str, chex.Array]:
+    """`TrainState.skipped` of a run that skips what is not finite, at its start."""
+    return {"in_all": jnp.int32(0), "in_a_row": jnp.int32(0)}
 
 
 def copy(tree: chex.ArrayTree) -> chex.ArrayTree:

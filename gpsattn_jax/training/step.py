@@ -42,6 +42,38 @@ def train_step(
     Returns:
         (the state after the step, metrics).
     """
+    grads, metrics, model_state = gradients(
+        state, batch, key, network=network, loss=loss, config=config
+    )
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    if config.frozen:
+        model_state = _where_frozen(config.frozen, state.model_state, model_state)
+    metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
+    new = TrainState(state.step + 1, params, model_state, opt_state)
+    new = new._replace(
+        ema=_average(state.ema, new, config.ema_decay), skipped=state.skipped
+    )
+    if not config.skip_nonfinite:
+        return new, metrics
+    new = _unless_nonfinite(metrics, new, state)
+    return new, metrics | {f"skipped_{k}": v for k, v in new.skipped.items()}
+
+
+def gradients(
+    state: TrainState,
+    batch: dict[str, chex.ArrayTree],
+    key: chex.PRNGKey,
+    *,
+    network: Network,
+    loss: Loss,
+    config: TrainConfig,
+) -> tuple[Any, dict[str, Any], Any]:
+    """What a step has of its batch; the arguments are those of `train_step`.
+
+    Returns:
+        (gradients, metrics, batch statistics after the step).
+    """
 
     def objective(params, model_state, batch, key):
         outputs, model_state = network.apply(
@@ -64,13 +96,7 @@ def train_step(
         grads, metrics, model_state = _accumulate(gradient, state, batch, key, config)
     if config.frozen:  # then nothing needs those gradients, and XLA leaves them out
         grads = _where_frozen(config.frozen, jax.tree.map(jnp.zeros_like, grads), grads)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    if config.frozen:
-        model_state = _where_frozen(config.frozen, state.model_state, model_state)
-    metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
-    new = TrainState(state.step + 1, params, model_state, opt_state)
-    return new._replace(ema=_average(state.ema, new, config.ema_decay)), metrics
+    return grads, metrics, model_state
 
 
 def step_program(
@@ -143,6 +169,18 @@ def _where_frozen(patterns, frozen, learning):
         return jnp.where(along_blocks(is_held, learned), held, learned)
 
     return jax.tree_util.tree_map_with_path(choose, frozen, learning)
+
+
+def _unless_nonfinite(metrics, new, old):
+    """The new state, or the old one a step later where a metric is not finite."""
+    finite = jnp.all(jnp.isfinite(jnp.stack(jax.tree.leaves(metrics))))
+    kept = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
+    before = old.skipped
+    skipped = {
+        "in_all": before["in_all"] + jnp.where(finite, 0, 1),
+        "in_a_row": jnp.where(finite, 0, before["in_a_row"] + 1),
+    }
+    return kept._replace(step=new.step, skipped=skipped)
 
 
 def _average(ema, new, decay):

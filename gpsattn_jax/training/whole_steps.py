@@ -75,7 +75,10 @@ class WholeSteps:
         whole = next((other for other in others if self.damage(other) is None), None)
         if whole is None:
             return "There is no other whole checkpoint."
-        return f"--checkpoint=whole takes step {whole}, the newest that is whole."
+        return (
+            f"--checkpoint=whole takes step {whole}, the newest that is whole; "
+            f"--resume={whole} trains on from it."
+        )
 
 
 def note(text: str) -> None:

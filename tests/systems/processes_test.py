@@ -71,7 +71,9 @@ def test_a_lost_process_ends_the_other_in_one_line(tmp_path, lost):
     # A server on every interface would answer here, too.
     assert not answers("127.0.0.2", port)
     both[lost].kill()
+    began = time.monotonic()
     text, _ = both[1 - lost].communicate(timeout=120)
+    assert time.monotonic() - began < 60
     both[lost].communicate(timeout=30)  # its worker is gone: the pipe has an end
     said = text[text.index("Error:") :].strip().splitlines()
     assert len(said) == 1, text
@@ -102,6 +104,59 @@ def test_a_lost_run_goes_on_and_ctrl_c_stops_both(tmp_path):
     stops = {re.search(r"Stopped after step (\d+)", text)[1] for text in texts}
     assert len(stops) == 1
     assert [process.returncode for process in both] == [130, 130]
+
+
+def launched(launcher, number):
+    """The variables that a launcher sets for one of two processes."""
+    if launcher == "Slurm":
+        return {
+            "SLURM_JOB_ID": "4097",
+            "SLURM_STEP_NODELIST": "localhost",
+            "SLURM_NTASKS": "2",
+            "SLURM_PROCID": f"{number}",
+            "SLURM_LOCALID": f"{number}",
+        }
+    return {
+        "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://127.0.0.1:34911",
+        "OMPI_COMM_WORLD_SIZE": "2",
+        "OMPI_COMM_WORLD_RANK": f"{number}",
+        "OMPI_COMM_WORLD_LOCAL_RANK": f"{number}",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["Slurm", "Open MPI"])
+def test_a_launcher_starts_two_processes_and_is_named(tmp_path, launcher):
+    """What `srun` or `mpirun` would set is set by hand; JAX reads all else from it."""
+    port = str(free_port())
+    both = [
+        processes.start(
+            "experiments/gsanet.py",
+            *TINY,
+            f"--workdir={tmp_path}",
+            "--distributed=auto",
+            "--train.num_steps=10",
+            JAX_PLATFORMS="cpu",
+            JAX_NUM_CPU_DEVICES="2",
+            JAX_COORDINATOR_PORT=port,
+            **launched(launcher, number),
+        )
+        for number in (0, 1)
+    ]
+    texts = [process.communicate(timeout=600)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], texts
+    line = f"distributed=auto: {launcher}, process 0 of 2: 2 processes of 2 devices met"
+    assert line in texts[0] and "distributed=auto" not in texts[1]
+    assert "step 10/10" in texts[0] and latest_step(tmp_path) == 10
+
+
+def test_without_a_launcher_auto_is_refused_in_one_line(tmp_path):
+    text, _ = processes.start(
+        "experiments/gsanet.py", f"--workdir={tmp_path}", "--distributed=auto",
+        JAX_PLATFORMS="cpu",
+    ).communicate(timeout=300)  # fmt: skip
+    assert text.count("\n") == 1
+    assert text.startswith("Error: distributed=auto: none of the launchers that JAX")
 
 
 @pytest.mark.slow

@@ -187,7 +187,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
     [
         (Machine(mesh="data:1,data:1"), "mesh must name each axis once"),
         (Machine(profile="5:30"), "profile must end by train.num_steps=20; got 5:30"),
-        (Machine(distributed="auto"), "distributed=auto: the processes did not meet"),
+        (Machine(distributed="auto"), "distributed=auto: none of the launchers"),
     ],
 )
 def test_machines_that_do_not_fit_the_run_are_refused(tmp_path, machine, message):

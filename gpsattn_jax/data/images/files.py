@@ -54,14 +54,17 @@ class ImageFiles:
             self, store=self.store.take(places), labels=self.labels[places]
         )
 
+    def name(self, place: int) -> str:
+        """An image's file, as messages have it."""
+        return self.store.name(place)
+
     def image(self, place: int, seed: int | None = None) -> np.ndarray:
         """One image [size, size, channels] uint8; see `batch`.
 
         Raises:
             ValueError: `FILE: not a readable image: why`.
         """
-        name = self.store.name(place)
-        return self.crop(self.store.read(place), seed, name=name)
+        return self.crop(self.store.read(place), seed, name=self.name(place))
 
     def readable_batch(self, places: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
         """As `batch` without seeds, but what cannot be read is black and named.

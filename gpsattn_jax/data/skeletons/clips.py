@@ -109,6 +109,10 @@ class ClipSet:
         """How many clips."""
         return len(self.clips)
 
+    def name(self, place: int) -> str:
+        """Of a clip, as messages have it."""
+        return self.clips.names[place]
+
     def batch(self, places: np.ndarray, seeds: np.ndarray | None) -> Batch:
         """The clips at places [k], resized by linear interpolation in time.
 

@@ -63,6 +63,10 @@ class VideoSet:
         """How many videos, empty ones included."""
         return self._length
 
+    def name(self, place: int) -> str:
+        """Of a video, as messages have it."""
+        return self.videos[place].name if place < len(self.videos) else "(empty)"
+
     def batch(self, places: np.ndarray, seeds: np.ndarray | None = None) -> Batch:
         """Videos at some places, padded.
 
@@ -71,9 +75,16 @@ class VideoSet:
             "targets": {"score": [B, T], "length": [B]}}, float32 and int32; scores are
             zero where a video has none.
         """
+        return self.batch_rows(places, seeds, slice(None))
+
+    def batch_rows(
+        self, places: np.ndarray, seeds: np.ndarray | None, rows: slice
+    ) -> Batch:
+        """Some rows of a batch, padded as all of it: each process makes its own."""
         del seeds
         known = [place for place in places if place < len(self.videos)]
         longest = max((len(self.videos[place]) for place in known), default=1)
+        places = places[rows]
         shape = (len(places), bucket(longest))
         channels = self.videos[0].features.shape[1]
         features = np.zeros((*shape, channels), np.float32)

@@ -163,7 +163,7 @@ def score_videos(
         places = order[start : start + TOGETHER]
         empty = [len(videos)] * (-len(places) % devices)
         rows = placement.rows(len(places) + len(empty))
-        batch = source.batch(np.array([*places, *empty])[rows])
+        batch = source.batch_rows(np.array([*places, *empty]), None, rows)
         scores = forward(params, state, placement.put(batch["inputs"]))
         for number, row in zip(places, on_every_process(scores), strict=False):
             found[videos[number].name] = row[: len(videos[number])]

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gpsattn_jax.data.batches import Batches
 from gpsattn_jax.data.videos.feature_transforms import transform_video, unit_length
 from gpsattn_jax.data.videos.videos import SHORTEST, VideoSet, bucket, by_number
 from tests.data.videos.annotated_videos import annotated
@@ -86,3 +87,25 @@ def test_relative_time_is_appended(transform):
     angle = np.pi * np.array([0.1, 0.3, 0.5, 0.7, 0.9])
     expected = np.stack([np.cos(angle), np.cos(2 * angle)], 1)
     np.testing.assert_allclose(timed.features[:, -2:], expected, atol=1e-6)
+
+
+def test_each_processs_rows_are_padded_as_the_whole_batch():
+    """Otherwise two processes would put arrays of two lengths together."""
+    source = VideoSet(VIDEOS)
+    for places in ([2, 1], [0, 2, 1, 0]):
+        places = np.array(places)
+        whole = source.batch(places)
+        batches = [
+            source.batch_rows(places, None, rows)
+            for rows in (slice(0, len(places) // 2), slice(len(places) // 2, None))
+        ]
+        for drawer, arrays in whole.items():
+            for name, array in arrays.items():
+                parts = [batch[drawer][name] for batch in batches]
+                np.testing.assert_array_equal(np.concatenate(parts), array)
+
+
+def test_examples_have_the_videos_names():
+    batches = Batches(VideoSet(VIDEOS, 5), batch_size=5, seed=0)
+    names = [video.name for video in VIDEOS]
+    assert sorted(batches.examples(0)) == ["(empty)"] * (5 - len(names)) + sorted(names)
