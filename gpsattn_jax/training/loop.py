@@ -118,8 +118,10 @@ def fit(
         _check(checkpoints, settings, upgrade, defaults)
         state = _start(create, initial, batches, checkpoints, placement)
         shardings = placement.shardings(state)
-        advance = _compiled_step(shardings, network, loss, optimizer, config)
-        prepare = _compiled_augment(augment, config.seed)
+        advance = placement.on_mesh(
+            _compiled_step(shardings, network, loss, optimizer, config)
+        )
+        prepare = _compiled_augment(augment, config.seed, placement)
         first = int(state.step)
         reports = Reports(config, workdir, first)
         profile = Profile(workdir / "profile", machine.profile_steps)
@@ -259,11 +261,17 @@ def _compiled_step(shardings, network, loss, optimizer, config):
     )
 
 
-def _compiled_augment(augment, seed):
+def _compiled_augment(augment, seed, placement):
     """(batch, step) -> batch; its random numbers are not those that dropout uses."""
     if augment is None:
         return lambda batch, step: batch
-    compiled = jax.jit(augment)
+
+    def split(batch, key):
+        batch = augment(batch, key)
+        shardings = placement.batch_shardings(batch)
+        return jax.lax.with_sharding_constraint(batch, shardings)
+
+    compiled = jax.jit(augment if placement.sequence_devices == 1 else split)
     key = jax.random.fold_in(jax.random.key(seed), 0xDA7A)
     return lambda batch, step: compiled(batch, jax.random.fold_in(key, step))
 
