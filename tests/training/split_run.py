@@ -66,20 +66,32 @@ def clips():
     return gpsnet.build(config), labelled(joints=joints, mask=mask), cross_entropy()
 
 
-# Meshes, and what no device does for the whole of a long array.
+# (meshes, whether no device may gather anything, the largest difference). In float32
+# gradients that are zero but for rounding differ by much: of a sum before a batch norm,
+# and of one on all keys of a softmax. In float64 they are zero on any mesh.
 SYSTEMS = {
-    "pglsum": (videos, ("data:2,seq:4", "data:1,seq:8", "data:2,seq:2,model:2"), True),
-    "gsanet": (images, ("data:2,seq:4",), True),
-    "transxnet": (pictures, ("data:4,model:2", "data:4,seq:2"), False),
-    "gpsnet": (clips, ("data:4,seq:2",), True),
-}
+    "pglsum": (
+        videos, ("data:2,seq:4", "data:1,seq:8", "data:2,seq:2,model:2"), True, 1e-5,
+    ),
+    "gsanet": (images, ("data:2,seq:4",), True, 1e-5),
+    "transxnet": (pictures, ("data:4,model:2", "data:4,seq:2"), False, 1e-9),
+    "gpsnet": (clips, ("data:4,seq:2",), True, 1e-9),
+}  # fmt: skip
 
 
 def compare(name):
     """Outputs, statistics and gradients of training, and outputs of evaluation."""
-    make, meshes, nothing_gathered = SYSTEMS[name]
+    make, meshes, nothing_gathered, bound = SYSTEMS[name]
     network, batch, loss = make()
     params, state = network.init(jax.random.key(0))
+    if bound < 1e-5:
+        jax.config.update("jax_enable_x64", True)
+        params, state, batch = (
+            jax.tree.map(
+                lambda x: np.asarray(x, float) if x.dtype == np.float32 else x, tree
+            )
+            for tree in (params, state, batch)
+        )
 
     def objective(params, state, batch, key):
         outputs, new = network.apply(
@@ -105,7 +117,7 @@ def compare(name):
             *arguments
         )
         worst = largest_difference(jax.device_get(compiled(*arguments)), plain)
-        assert worst[0] < 1e-5, (name, mesh, worst)
+        assert worst[0] < bound, (name, mesh, worst)
         if "model" in mesh:
             kernel = next(
                 leaf
@@ -122,11 +134,8 @@ def largest_difference(found, wanted):
     """(In shares of an array's largest value, its path)."""
 
     def one(path, a, b):
-        name = jax.tree_util.keystr(path)
-        if "['spatial']['key']['bias']" in name:
-            # Softmax does not see what is added to all keys: rounding alone.
-            return 0.0, name
-        return float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-6)), name
+        share = np.abs(a - b).max() / max(np.abs(b).max(), 1e-6)
+        return float(share), jax.tree_util.keystr(path)
 
     leaves = jax.tree.leaves_with_path(found)
     pairs = zip(leaves, jax.tree.leaves(wanted), strict=True)
