@@ -7,6 +7,7 @@ docs/scaling.md; `--steps` and `--devices` choose others.
 
 import argparse
 import functools
+import itertools
 import os
 import sys
 import time
@@ -30,7 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     # Before JAX is imported, which counts its devices once.
     os.environ["JAX_NUM_CPU_DEVICES"] = str(max(given.devices))
     os.environ["JAX_PLATFORMS"] = "cpu"
-    for cells in (HEAD, ("---",) * len(HEAD), *rows(given.steps, given.devices)):
+    head = HEAD, ("---",) * len(HEAD)
+    for cells in itertools.chain(head, rows(given.steps, given.devices)):
         print("| " + " | ".join(cells) + " |", flush=True)
 
 

@@ -171,3 +171,51 @@ split = gradient(jax.device_put(kernel, NamedSharding(mesh, P())),
 plain = gradient(kernel, x, slope)
 print(float(jnp.abs(split - plain).max() / jnp.abs(plain).max()))
 """
+
+
+@pytest.mark.slow
+def test_the_command_trains_on_a_mesh_as_on_one_device(tmp_path):
+    """Losses and the scores of validation videos, of which some are short."""
+    pytest.importorskip("h5py", reason="needs h5py (extra: data)")
+    from gpsattn_jax.data.videos.feature_files import write_videos
+    from gpsattn_jax.training.logs import read_metrics
+    from tests.data.videos.annotated_videos import annotated, write_splits
+
+    videos = [annotated(n, steps=5 + 3 * n, shots=2 * (5 + n)) for n in range(10)]
+    write_videos(tmp_path / "videos.h5", videos, {"extractor": "test"})
+    write_splits(tmp_path / "splits.json", [(list(range(7)), list(range(7, 10)))])
+    flags = [
+        "--setup=summe", f"--data_dir={tmp_path}",
+        "--data.file=videos.h5", "--data.splits=splits.json",
+        "--data.extractor=test", "--data.validation_videos=2", "--model.input_size=16",
+        "--model.num_heads=2", "--model.local_heads=2", "--train.batch_size=4",
+        "--train.num_steps=3", "--train.evaluate_every=3", "--train.log_every=1",
+        "--train.best_metric=tau",
+    ]  # fmt: skip
+    found = []
+    for mesh, devices in (("data:1", 1), ("data:2,seq:4", 8)):
+        workdir = tmp_path / mesh.replace(":", "")
+        result = run(
+            "experiments/pglsum.py", f"--workdir={workdir}", f"--mesh={mesh}", *flags,
+            devices=devices,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr[-4000:]
+        found.append([line for line in read_metrics(workdir) if "step" in line])
+    one, split = found
+    assert len(one) == len(split) >= 3
+    for left, right in zip(one, split, strict=True):
+        for name in left.keys() & {"loss", "grad_norm", "evaluation/tau"}:
+            np.testing.assert_allclose(right[name], left[name], rtol=1e-4)
+    assert "loss" in one[0] and "evaluation/tau" in one[-1]
+
+
+@pytest.mark.slow
+def test_memory_falls_with_the_devices():
+    """As the table in docs/scaling.md, for a video that is quick to compile."""
+    result = run("-m", "benchmarks.long_videos", "--steps", 8000, "--devices", 1, 4)
+    assert result.returncode == 0, result.stderr[-4000:]
+    rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines()]
+    one, four = (dict(zip(rows[0], row, strict=True)) for row in rows[2:])
+    assert (one["devices"], four["devices"]) == ("1", "4")
+    assert float(four["temporaries GB"]) < float(one["temporaries GB"]) / 3
+    assert "all-gather" not in four["collectives"]
