@@ -47,6 +47,28 @@ def attend_heads(
 
 def _forward(query, key, value, learned, length, factor_data, how):
     """Output, and what the backward pass needs: inputs, output, log of row sums."""
+    out, log_sum = forward_pass(query, key, value, learned, length, factor_data, how)
+    out = out.astype(value.dtype)
+    return out, (query, key, value, learned, length, factor_data, out, log_sum)
+
+
+def forward_pass(
+    query: chex.Array,
+    key: chex.Array,
+    value: chex.Array,
+    learned: list[chex.Array],
+    length: chex.Array,
+    factor_data: chex.ArrayTree | None,
+    how: tuple,
+) -> tuple[chex.Array, chex.Array]:
+    """Output of the keys at hand, and what joins it to that of other keys.
+
+    Args: as `attend_heads` has them.
+
+    Returns:
+        (output [N, T, E], logarithm of each row's sum of weights [N, T], inf where a
+        row sees no key), float32 at least.
+    """
     *_, block, scale = how
     num_heads, num_steps, _ = query.shape
     heads, columns = jnp.arange(num_heads), _columns(key)
@@ -75,13 +97,31 @@ def _forward(query, key, value, learned, length, factor_data, how):
 
     starts, queries = _starts(num_steps, block), _blocks(query, block)
     out, log_sum = jax.lax.map(one_block, (starts, queries))
-    out = _join(out, num_steps).astype(value.dtype)
-    log_sum = _join(log_sum, num_steps)
-    return out, (query, key, value, learned, length, factor_data, out, log_sum)
+    return _join(out, num_steps), _join(log_sum, num_steps)
 
 
 def _backward(how, residuals, out_grad):
-    """Gradients of query, key, value and bias; everything [t, S] is made again."""
+    """Gradients of query, key, value and bias."""
+    query, key, value, *_ = residuals
+    *grads, learned_grads = backward_pass(how, residuals, out_grad)
+    grads = [g.astype(a.dtype) for g, a in zip(grads, (query, key, value), strict=True)]
+    return *grads, learned_grads, None, None
+
+
+def backward_pass(
+    how: tuple, residuals: tuple, out_grad: chex.Array
+) -> tuple[chex.Array, chex.Array, chex.Array, list[chex.Array]]:
+    """Gradients by the keys at hand; everything [t, S] is made again.
+
+    Args:
+        how: as `attend_heads` has it.
+        residuals: query, key, value, learned, length, factor_data as there; the output
+            and the logarithm of each row's sum, over all keys there are.
+        out_grad: [N, T, E].
+
+    Returns:
+        Those of query, key and value, float32 at least, and of `learned`.
+    """
     *_, block, scale = how
     query, key, value, learned, length, factor_data, out, log_sum = residuals
     wide = accumulator(query)
@@ -131,14 +171,7 @@ def _backward(how, residuals, out_grad):
     starts = _starts(query.shape[1], block)
     sums, query_grad = jax.lax.scan(one_block, (zeros[:2], zeros[2:]), (starts, *rows))
     (key_grad, value_grad), learned_grads = sums
-    return (
-        _join(query_grad, query.shape[1]).astype(query.dtype),
-        key_grad.astype(key.dtype),
-        value_grad.astype(value.dtype),
-        learned_grads,
-        None,
-        None,
-    )
+    return _join(query_grad, query.shape[1]), key_grad, value_grad, learned_grads
 
 
 attend_heads.defvjp(_forward, _backward)

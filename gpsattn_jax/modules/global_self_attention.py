@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import PartitionSpec as P
 
 from gpsattn_jax.kernels import axial_attention, content_attention
 from gpsattn_jax.kernels.dtypes import accumulator
@@ -18,6 +19,14 @@ from gpsattn_jax.kernels.lanes import (
 from gpsattn_jax.kernels.platforms import platform
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import check_heads
+from gpsattn_jax.modules.mesh_axes import (
+    DATA,
+    HEADS,
+    SEQUENCE,
+    joined_places,
+    sequence_devices,
+    spec_of,
+)
 from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.starts import LECUN, normal
 
@@ -137,7 +146,7 @@ class GlobalSelfAttention(nnx.Module):
             None if layer is None else layer.kernel[...]
             for layer in (self.query, self.key, self.value)
         ]
-        if platform() == "tpu":
+        if platform() == "tpu" and sequence_devices() == 1:
             out = self._in_lanes(x, kernels, train=train)
             if self.out is None:
                 return out
@@ -300,7 +309,7 @@ def _project_flat(x, kernels):
     present = [kernel for kernel in kernels if kernel is not None]
     flat = jnp.concatenate([k.reshape(k.shape[0], -1) for k in present], axis=1)
     ends = list(itertools.accumulate(k.shape[1] * k.shape[2] for k in present))
-    out = jnp.matmul(x.reshape(-1, x.shape[-1]), flat)
+    out = jnp.matmul(joined_places(x), flat)
     parts = iter(jnp.split(out, ends[:-1], axis=-1))
     return [
         None if kernel is None else next(parts).reshape(*x.shape[:3], -1)
@@ -316,6 +325,25 @@ def _lines_in_lanes(query, value, table, num_heads):
 
 
 def _along_lines(query, value, table):
-    """`axial_attention` along axis 3: [B, N, L, T, D], [B, N, L, T, E] -> same."""
+    """`axial_attention` along axis 3: [B, N, L, T, D], [B, N, L, T, E] -> same.
+
+    Lines do not see each other: where devices share the rows of an image, each works
+    off its share of the lines. What comes in by rows goes to columns and back by an
+    all-to-all that the compiler adds.
+    """
+    devices = sequence_devices()
+    if devices == 1:
+        return _lines_of_one_device(query, value, table)
+    lines = value.shape[2]
+    filling = ((0, 0), (0, 0), (0, -lines % devices), (0, 0), (0, 0))
+    query, value = (jnp.pad(array, filling) for array in (query, value))
+    split = spec_of(value.shape, DATA, HEADS, SEQUENCE)
+    along = jax.shard_map(
+        _lines_of_one_device, in_specs=(split, split, P()), out_specs=split
+    )
+    return along(query, value, table)[:, :, :lines]
+
+
+def _lines_of_one_device(query, value, table):
     lines, values = (array.reshape(-1, *array.shape[3:]) for array in (query, value))
     return axial_attention(lines, values, table).reshape(value.shape)

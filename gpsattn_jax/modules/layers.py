@@ -9,6 +9,7 @@ from flax import nnx
 
 from gpsattn_jax.kernels import depthwise_conv
 from gpsattn_jax.kernels.shapes import check_least
+from gpsattn_jax.modules.mesh_axes import joined_places
 from gpsattn_jax.modules.norms import BatchNorm, along_channels, along_rows
 from gpsattn_jax.modules.starts import HE_FAN_OUT, START
 
@@ -23,10 +24,12 @@ class Dense(nnx.Linear):
 
     def __call__(self, inputs: chex.Array, out_sharding: Any = None) -> chex.Array:
         """Dense layer of the last axis."""
-        flat = inputs.reshape(-1, inputs.shape[-1])
+        flat = joined_places(inputs)
         out = jnp.matmul(flat, self.kernel[...], out_sharding=out_sharding)
-        if self.bias is not None:
+        if self.bias is not None and out.ndim == 2:
             out = out + along_rows(self.bias[...], len(out))
+        elif self.bias is not None:
+            out = out + along_channels(self.bias[...], out.ndim)
         return out.reshape(*inputs.shape[:-1], -1)
 
 
@@ -63,7 +66,8 @@ class DepthwiseConv(nnx.Module):
         out = depthwise_conv(x, self.kernel[...], stride=self.stride)
         if self.bias is None:
             return out
-        flat = out.reshape(-1, out.shape[-1]) + self.bias[...][None]  # as in `Dense`
+        flat = joined_places(out)  # as in `Dense`
+        flat = flat + along_channels(self.bias[...], flat.ndim)
         return flat.reshape(out.shape)
 
 
@@ -208,7 +212,7 @@ def _pointwise(x, kernel, strides, *_, precision=None, **__):
     """
     rows, columns = strides
     x = x[:, ::rows, ::columns]
-    out = jnp.matmul(x.reshape(-1, x.shape[-1]), kernel[0, 0], precision=precision)
+    out = jnp.matmul(joined_places(x), kernel[0, 0], precision=precision)
     return out.reshape(*x.shape[:-1], -1)
 
 

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from gpsattn_jax.modules.mesh_axes import joined_places
+
 
 class BatchNorm(nnx.Module):
     """Batch normalisation over all axes but the last: [..., C] -> [..., C].
@@ -105,10 +107,10 @@ class BatchNorm(nnx.Module):
 @jax.jit
 def _moments(x):
     """[..., C] -> mean and biased variance [C], float32 at least."""
-    flat = x.reshape(-1, x.shape[-1])
-    flat = flat.astype(jnp.promote_types(x.dtype, jnp.float32))
-    mean = flat.mean(0)
-    return mean, jnp.square(flat - mean[None]).mean(0)
+    flat = joined_places(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+    axes = tuple(range(flat.ndim - 1))
+    mean = flat.mean(axes)
+    return mean, jnp.square(flat - along_channels(mean, flat.ndim)).mean(axes)
 
 
 @jax.jit
@@ -120,8 +122,9 @@ def _affine(mean, var, scale, bias, epsilon):
 @jax.jit
 def _apply(x, multiplier, offset):
     # On two axes: XLA sums gradients over several of them in much longer time on CPUs.
-    out = x.reshape(-1, x.shape[-1]) * multiplier[None] + offset[None]
-    return out.reshape(x.shape).astype(x.dtype)
+    flat = joined_places(x)
+    multiplier, offset = (along_channels(v, flat.ndim) for v in (multiplier, offset))
+    return (flat * multiplier + offset).reshape(x.shape).astype(x.dtype)
 
 
 class GroupNorm(nnx.Module):

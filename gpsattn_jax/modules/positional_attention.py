@@ -17,7 +17,12 @@ from gpsattn_jax.kernels import (
 )
 from gpsattn_jax.kernels.segments import segment_lengths
 from gpsattn_jax.kernels.shapes import check_least
+from gpsattn_jax.modules.head_products import from_heads, to_heads
 from gpsattn_jax.modules.layers import check_heads
+from gpsattn_jax.modules.mesh_axes import sequence_devices
+from gpsattn_jax.modules.split_segments import attend_segments
+from gpsattn_jax.modules.split_sequences import Positions, attend_whole
+from gpsattn_jax.modules.weight_dropout import dropout_factors
 
 # From this many steps on, attention is worked off in blocks: it needs less memory, and
 # on a processor no more time (benchmarks/RESULTS.md).
@@ -97,8 +102,11 @@ class PositionalAttention(nnx.Module):
         if drops and rngs is None:
             raise ValueError("dropout needs a random key in training: rng=….")
         key = rngs.dropout() if drops and rngs is not None else None
+        keys = _keys(key, x.shape[0])
+        if sequence_devices() > 1:
+            return self._on_devices(x, length, keys)
         along_batch = jax.vmap(self._one, in_axes=(0, 0, 0 if drops else None))
-        return along_batch(x, length, _keys(key, x.shape[0]))
+        return along_batch(x, length, keys)
 
     def weights(self, x: chex.Array, length: chex.Array, head: int = -1) -> chex.Array:
         """A head's attention weights in evaluation; without segments.
@@ -125,9 +133,7 @@ class PositionalAttention(nnx.Module):
     def _one(self, x, length, key):
         """One sequence: [T, C] -> [T, C]."""
         x = _without_padding(x, length)
-        kernels = tuple(
-            part.kernel[...] for part in (self.query, self.key, self.value, self.out)
-        )
+        kernels = self._kernels()
         if self.num_segments is None:
             return self._attend(x, length, key, kernels)
         segments = split_segments(x, length, self.num_segments)
@@ -136,17 +142,36 @@ class PositionalAttention(nnx.Module):
         out = along(segments, lengths, _keys(key, self.num_segments), kernels)
         return join_segments(out, length, x.shape[0])
 
+    def _on_devices(self, x, length, keys):
+        """Sequences [B, T, C] whose steps are split over devices."""
+        x = jax.vmap(_without_padding)(x, length)
+        kernels = self._kernels()
+        positions = Positions(self._bias_of, self.dropout, BLOCK, _rows_together)
+        if self.num_segments is not None:
+            if keys is not None:
+                keys = jax.vmap(lambda key: _keys(key, self.num_segments))(keys)
+            return attend_segments(x, length, keys, kernels, positions)
+        *into, out = kernels
+        query, key, value = (
+            jax.vmap(to_heads, in_axes=(0, None))(x, kernel) for kernel in into
+        )
+        attended = attend_whole(query, key, value, length, keys, positions)
+        return jax.vmap(from_heads, in_axes=(0, None))(attended, out)
+
+    def _kernels(self):
+        """Of query, key, value and output."""
+        parts = self.query, self.key, self.value, self.out
+        return tuple(part.kernel[...] for part in parts)
+
     def _attend(self, x, length, key, kernels):
         """Steps [T, C] that see each other, by their kernels, [C, N, D] and out."""
         *into, out = kernels
-        query, key_, value = (_to_heads(x, kernel) for kernel in into)
+        query, key_, value = (to_heads(x, kernel) for kernel in into)
         how = self._in_blocks if x.shape[0] >= LONG else self._at_once
-        return _from_heads(how(query, key_, value, length, key), out)
+        return from_heads(how(query, key_, value, length, key), out)
 
     def _in_blocks(self, query, key, value, length, rng):
-        drop = (
-            None if rng is None else functools.partial(_dropout_factors, self.dropout)
-        )
+        drop = None if rng is None else functools.partial(dropout_factors, self.dropout)
         return attend_blocked(
             query, key, value, self._bias_of, length, block=BLOCK, scale=1.0,
             factor_of=drop, factor_data=rng,
@@ -160,7 +185,7 @@ class PositionalAttention(nnx.Module):
             if rng is not None:
                 rows = jnp.arange(query.shape[0])[:, None]
                 columns = jnp.arange(key.shape[0])[None]
-                weights = weights * _dropout_factors(
+                weights = weights * dropout_factors(
                     self.dropout, rng, head, rows, columns
                 )
             return jnp.matmul(weights, value)
@@ -195,25 +220,11 @@ def _without_padding(x, length):
     return jnp.where((jnp.arange(len(x)) < length)[:, None], x, 0)
 
 
-# Plain matrix products: of einsum over heads XLA makes one that copies the kernels.
-def _to_heads(x, kernel):
-    """[T, C], [C, N, D] -> [N, T, D]."""
-    channels, num_heads, _ = kernel.shape
-    flat = x @ kernel.reshape(channels, -1)
-    return flat.reshape(x.shape[0], num_heads, -1).swapaxes(0, 1)
-
-
-def _from_heads(out, kernel):
-    """[N, T, E], [N, E, C] -> [T, C]."""
-    flat = out.swapaxes(0, 1).reshape(out.shape[1], -1)
-    return flat @ kernel.reshape(-1, kernel.shape[-1])
-
-
-def _dropout_factors(rate, rng, head, rows, columns):
-    """Dropout's factors on the weights of some rows of a head: [t, S]."""
-    rng = jax.random.fold_in(jax.random.fold_in(rng, head), rows[0, 0])
-    shape = (rows.shape[0], columns.shape[1])
-    return jax.random.bernoulli(rng, 1 - rate, shape) / (1 - rate)
+def _rows_together(num_steps):
+    """Queries of a block: all of a short sequence, even blocks of a long one."""
+    if num_steps < LONG:
+        return num_steps
+    return -(-num_steps // -(-num_steps // BLOCK))
 
 
 def _keys(key, count):

@@ -65,7 +65,8 @@ def lower_step(
     optimizer = make_optimizer(config, layers)
     step, options = step_program(network, loss, optimizer, config, shardings)
     key = placement.shapes(_key(config))
-    return jax.jit(step, **options).lower(state, _split(batch, placement), key)
+    lower = placement.on_mesh(jax.jit(step, **options).lower)
+    return lower(state, _split(batch, placement), key)
 
 
 def lower_evaluation(
@@ -83,7 +84,8 @@ def lower_evaluation(
         placement: the devices; absent ones, too.
     """
     weights = [placement.shapes(tree) for tree in network.shapes()]
-    return jax.jit(forward).lower(*weights, _split(inputs, placement))
+    lower = placement.on_mesh(jax.jit(forward).lower)
+    return lower(*weights, _split(inputs, placement))
 
 
 def _key(config):
@@ -91,10 +93,11 @@ def _key(config):
 
 
 def _split(batch, placement):
-    """Shapes of a global batch, along `data` as `Placement.put` splits it."""
+    """Shapes of a global batch, split as `Placement.put` splits it."""
     return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(
-            leaf.shape, leaf.dtype, sharding=placement.batch_sharding
+        lambda leaf, sharding: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=sharding
         ),
         batch,
+        placement.batch_shardings(batch),
     )

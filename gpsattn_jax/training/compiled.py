@@ -46,7 +46,8 @@ def compiled_once(
         # differ in type, too, and one network may be asked with both.
         places = range(len(arguments)) if varying is None else varying
         leaves, tree = jax.tree.flatten([arguments[place] for place in places])
-        shapes = (tree, *map(jax.typeof, leaves))
+        mesh = jax.sharding.get_abstract_mesh()  # modules may ask for it
+        shapes = (mesh, tree, *map(jax.typeof, leaves))
         if shapes not in compiled:
             once = _traced_once(function)
             compiled[shapes] = jax.jit(once, **options)

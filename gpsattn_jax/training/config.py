@@ -136,7 +136,8 @@ class Machine(Checked):
 
     Attributes:
         mesh: axes and sizes of the device mesh, as data:4,model:2; all devices along
-            data if empty.
+            data if empty. data splits batches, model heads, seq what is long: steps of
+            videos, rows of images, persons of clips.
         sharding: tensor (copies on each device, heads split over `model`) or fsdp
             (parameters and optimizer state also split over `data`).
         distributed: off, auto (a cluster that JAX recognises) or manual (the three

@@ -128,8 +128,10 @@ def fit(
             reports=Reports(config, workdir, int(state.step), skipped),
             profile=Profile(workdir / "profile", machine.profile_steps),
             place=placement.put,
-            prepare=_compiled_augment(augment, config.seed),
-            advance=_compiled_step(shardings, network, loss, optimizer, config),
+            prepare=_compiled_augment(augment, config.seed, placement),
+            advance=placement.on_mesh(
+                _compiled_step(shardings, network, loss, optimizer, config)
+            ),
             key=key,
         )
         try:
@@ -172,10 +174,16 @@ def _compiled_step(shardings, network, loss, optimizer, config):
     return compiled_once(step, what="the training step", varying=(1,), **options)
 
 
-def _compiled_augment(augment, seed):
+def _compiled_augment(augment, seed, placement):
     """(batch, step) -> batch; its random numbers are not those that dropout uses."""
     if augment is None:
         return lambda batch, step: batch
-    compiled = jax.jit(augment)
+
+    def split(batch, key):
+        batch = augment(batch, key)
+        shardings = placement.batch_shardings(batch)
+        return jax.lax.with_sharding_constraint(batch, shardings)
+
+    compiled = jax.jit(augment if placement.sequence_devices == 1 else split)
     key = jax.random.fold_in(jax.random.key(seed), 0xDA7A)
     return lambda batch, step: compiled(batch, jax.random.fold_in(key, step))

@@ -104,7 +104,7 @@ def gradient_finder(
     undivided = gradients_as(dataclasses.replace(config, accumulate=1))
 
     def tell(state, batch, names):
-        compiled = jax.jit(look, out_shardings=everywhere)
+        compiled = placement.on_mesh(jax.jit(look, out_shardings=everywhere))
         rows, weights, grads = jax.device_get(compiled(state, batch))
         order = backward_order(undivided, state, batch)
         return _sentences(rows, weights, grads, order, names)

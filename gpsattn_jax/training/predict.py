@@ -30,6 +30,7 @@ def predict(
         [n, …], every example that counts once.
     """
     outputs: list[Any] = []
+    forward = placement.on_mesh(forward)
     for batch, count in batches:
         inputs = placement.put(batch["inputs"])
         outputs.append((in_turn(forward(params, model_state, inputs)), count))

@@ -1,7 +1,8 @@
 """Where the arrays of a run live: one table from parameter paths to mesh axes.
 
-Networks and kernels know no mesh: `jax.jit` splits their work by where the parameters
-and the batch are (GSPMD), so that batch norms see the global batch.
+Kernels know no mesh: `jax.jit` splits their work by where the parameters and the batch
+are (GSPMD), so that batch norms see the global batch. Along `seq`, where that is not
+enough, modules ask for the mesh that `Placement.on_mesh` sets.
 """
 
 import dataclasses
@@ -18,6 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from gpsattn_jax.stacks import path_name, shape_of_block
+from gpsattn_jax.training.batch_specs import batch_spec
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.processes import introduce, join
 
@@ -48,12 +50,16 @@ def on_last(*axes: str | None) -> Callable[[tuple[int, ...]], P]:
 # and moving averages follow, since their paths end as the parameters' do.
 RULES: dict[str, tuple[tuple[str, Spec], ...]] = {
     "tensor": (
+        # TransXNet's are matrices, [C, C] and [C, 2 C]: heads are groups of channels.
+        (r"mixer/attention/(query|key_value)/kernel$", on_last(None, "model")),
+        (r"stages/\d+/position$", on_last("model", None, None)),  # [N, H W, S]
         # [C, N, D], or [M, C, N, D] for M segments: heads.
         (r"(query|key|value)/kernel$", on_last(None, "model", None)),
         (r"out/kernel$", on_last("model", None, None)),  # [N, E, C]
         (r".*", P()),
     ),
     "fsdp": (
+        (r"mixer/attention/(query|key_value)/kernel$", on_last("data", "model")),
         (r"(query|key|value)/kernel$", on_last("data", "model", None)),
         (r"out/kernel$", on_last("model", None, "data")),
         (r"(kernels?|table|position)$", on_longest("data")),
@@ -67,7 +73,8 @@ class Placement:
     """A mesh of devices, and what goes where on it.
 
     Attributes:
-        mesh: its axis `data` splits batches; others split what the rules say.
+        mesh: its axis `data` splits batches, `seq` what is long in an example; others
+            split what the rules say.
         rules: rows (pattern of a path, `PartitionSpec` or a choice of one by shape).
     """
 
@@ -103,6 +110,35 @@ class Placement:
         """Of every array of a batch: its first axis along `data`."""
         return NamedSharding(self.mesh, P("data"))
 
+    @property
+    def sequence_devices(self) -> int:
+        """Along how many devices steps, rows of pixels and persons are split."""
+        return self.mesh.shape.get("seq", 1)
+
+    def batch_shardings(self, batch: Any) -> Any:
+        """A sharding for each array of a batch, or its shape; see `batch_spec`."""
+
+        def sharding(path, leaf):
+            spec = batch_spec(path_name(path), leaf.shape, dict(self.mesh.shape))
+            return NamedSharding(self.mesh, spec)
+
+        return jax.tree_util.tree_map_with_path(sharding, batch)
+
+    def on_mesh(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, compiled or to be, where modules find this mesh.
+
+        They need it along `seq` alone; without that axis the function comes back as it
+        is.
+        """
+        if self.sequence_devices == 1:
+            return function
+
+        def call(*arguments):
+            with jax.set_mesh(self.mesh):
+                return function(*arguments)
+
+        return call
+
     def rows(self, batch_size: int, accumulate: int = 1) -> slice:
         """The rows of a global batch that this process must supply.
 
@@ -132,12 +168,17 @@ class Placement:
 
     def put(self, batch: Any) -> Any:
         """This process's rows of a batch -> arrays of the global batch."""
-        return jax.tree.map(
-            lambda rows: jax.make_array_from_process_local_data(
-                self.batch_sharding, np.asarray(rows)
-            ),
-            batch,
-        )
+        parts = self.mesh.shape["data"]
+        held = self.batch_sharding.addressable_devices_indices_map((parts,))
+        share = parts // len({index[0].start or 0 for index in held.values() if index})
+
+        def put_rows(rows, sharding):
+            # The other axes are whole here, however many processes share them.
+            rows = np.asarray(rows)
+            whole = (len(rows) * share, *rows.shape[1:])
+            return jax.make_array_from_process_local_data(sharding, rows, whole)
+
+        return jax.tree.map(put_rows, batch, self.batch_shardings(batch))
 
     def _fitting(self, spec, shape):
         """The spec without axes that the mesh lacks or that do not divide the array."""

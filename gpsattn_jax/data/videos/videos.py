@@ -53,10 +53,15 @@ class VideoSet:
     Args:
         videos: in order, with the features that the network takes.
         batch_size: of the batches; the set is filled up to one batch.
+        multiple_of: steps of a batch are a multiple of it, such as of the devices that
+            share them.
     """
 
-    def __init__(self, videos: Sequence[Video], batch_size: int = 1):
+    def __init__(
+        self, videos: Sequence[Video], batch_size: int = 1, *, multiple_of: int = 1
+    ):
         self.videos = list(videos)
+        self._multiple = multiple_of
         self._length = max(len(self.videos), batch_size)
 
     def __len__(self) -> int:
@@ -85,7 +90,8 @@ class VideoSet:
         known = [place for place in places if place < len(self.videos)]
         longest = max((len(self.videos[place]) for place in known), default=1)
         places = places[rows]
-        shape = (len(places), bucket(longest))
+        steps = -(-bucket(longest) // self._multiple) * self._multiple
+        shape = (len(places), steps)
         channels = self.videos[0].features.shape[1]
         features = np.zeros((*shape, channels), np.float32)
         scores, lengths = np.zeros(shape, np.float32), np.zeros(len(places), np.int32)

@@ -17,6 +17,7 @@ from gpsattn_jax.modules.blocks import Blocks
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.joint_embedding import JointEmbedding
 from gpsattn_jax.modules.layers import Dense
+from gpsattn_jax.modules.mesh_axes import over_all_devices
 from gpsattn_jax.modules.temporal_conv import thin, thin_mask
 
 EMBEDDING_SIZE = 64  # hidden width of the inputs' embeddings
@@ -113,9 +114,9 @@ class GPSNet(nnx.Module):
         if mask is not None:
             time = jnp.where(mask.any((1, 3)), time, 0)
         time = jnp.repeat(time, persons, axis=0).astype(joints.dtype)
-        joints = joints.reshape(-1, *joints.shape[2:])
+        joints = over_all_devices(joints.reshape(-1, *joints.shape[2:]))
         if mask is not None:  # whatever stands in the place of a missing joint
-            mask = mask.reshape(-1, *mask.shape[2:])
+            mask = over_all_devices(mask.reshape(-1, *mask.shape[2:]))
             joints = jnp.where(mask[..., None], joints, 0)
         stream, visible = view(joints, mask, self.stream, self.parents)
         drop = functools.partial(

@@ -63,7 +63,11 @@ def train(
     scored = parts["test" if config.protocol == "paper" else "validation"]
     _check_training(config, parts["train"], scored)
     batches = Batches(
-        VideoSet(network_inputs(parts["train"], config.data), size),
+        VideoSet(
+            network_inputs(parts["train"], config.data),
+            size,
+            multiple_of=placement.sequence_devices,
+        ),
         batch_size=size,
         seed=config.train.seed,
         rows=placement.rows(size),
@@ -154,8 +158,9 @@ def score_videos(
     placement: Placement,
 ) -> dict[str, np.ndarray]:
     """{video's name: scores [T]}; videos of like length share a padded batch."""
-    source = VideoSet(network_inputs(videos, data))
-    forward = _forward(network)
+    steps = placement.sequence_devices
+    source = VideoSet(network_inputs(videos, data), multiple_of=steps)
+    forward = placement.on_mesh(_forward(network))
     devices = placement.mesh.shape["data"]
     order = np.argsort([len(video) for video in videos], kind="stable")
     found = {}
