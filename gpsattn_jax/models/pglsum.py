@@ -18,6 +18,7 @@ from flax import nnx
 from gpsattn_jax.configs import Checked, Count, Rule, Share, above, at_least, one_of
 from gpsattn_jax.kernels import POSITION_BIASES
 from gpsattn_jax.modules.functional import Functional
+from gpsattn_jax.modules.mesh_axes import after
 from gpsattn_jax.modules.positional_attention import PositionalAttention
 
 FUSIONS: dict[str, Callable[[chex.Array, chex.Array], chex.Array] | None] = {
@@ -213,6 +214,7 @@ class MultiAttention(nnx.Module):
         fuse = FUSIONS[self.fusion]
         if self.parts is None or fuse is None:
             return whole
+        x = after(whole, x)
         parts = self.parts(x, length, train=train, rngs=rngs)
         return fuse(_unit(whole), _unit(parts))
 

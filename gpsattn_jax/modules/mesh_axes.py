@@ -58,6 +58,22 @@ def over_all_devices(x: chex.Array) -> chex.Array:
     return jax.lax.with_sharding_constraint(x, P(axes))
 
 
+def after(first: chex.Array, x: chex.Array) -> chex.Array:
+    """x, for work that has to wait until another array is there.
+
+    Where devices share a sequence, two exchanges between them that do not depend on each
+    other may begin in another order on each of them. XLA on CPUs then waits for ever; a
+    barrier is no help, since it takes barriers away. As it is on one device.
+
+    Args:
+        first: finite, or what is made of it is lost anyway.
+        x: of the same shape.
+    """
+    if sequence_devices() == 1:
+        return x
+    return x + 0 * first.astype(x.dtype)
+
+
 def joined_places(x: chex.Array) -> chex.Array:
     """[B, …, C] -> [places, C], for products of two matrices.
 
