@@ -61,9 +61,9 @@ def over_all_devices(x: chex.Array) -> chex.Array:
 def after(first: chex.Array, x: chex.Array) -> chex.Array:
     """x, for work that has to wait until another array is there.
 
-    Where devices share a sequence, two exchanges between them that do not depend on each
-    other may begin in another order on each of them. XLA on CPUs then waits for ever; a
-    barrier is no help, since it takes barriers away. As it is on one device.
+    Two exchanges between devices that do not depend on each other may begin in another
+    order on each of them. XLA on CPUs then waits for ever; a barrier is no help, since
+    it takes barriers away. As it is where nothing is split along `seq`.
 
     Args:
         first: finite, or what is made of it is lost anyway.
