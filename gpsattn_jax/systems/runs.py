@@ -13,7 +13,7 @@ from gpsattn_jax.convert.graft import Fit, fit_relative_table
 from gpsattn_jax.convert.recognition import recognize
 from gpsattn_jax.convert.rewrite import config_of
 from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.systems import CHECKPOINTS, named_networks, run_files
+from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, named_networks, run_files
 from gpsattn_jax.systems.grids import grid_folders
 from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.config import Machine
@@ -72,6 +72,10 @@ def restore(
     if path.is_file():
         if averaged:
             raise ValueError(f"{path}: the averaged weights are asked of a workdir.")
+        published = named_networks.PUBLISHED.get(os.fspath(workdir))
+        if published is not None and published.system == system:
+            setup = SYSTEMS[system].face().SETUPS[published.setup]
+            return run_files.read_weights(path, system, setup, machine)
         return run_files.read_run(path, system, config_class, build, facts, machine)
     placement = place(machine)
     with open_checkpoints(path) as checkpoints:
