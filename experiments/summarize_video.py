@@ -6,9 +6,9 @@ python experiments/summarize_video.py --video=in.mp4 --output=summary.mp4 \
     --checkpoint=runs/mine
 
 Without a checkpoint, scores say how well a part stands for the whole video; nothing is
-trained then, and all outputs say so. A checkpoint is the workdir of a run of
-experiments/pglsum.py on features that experiments/extract_features.py made, or of its
-setups summe_shots and tvsum_shots.
+trained then, and all outputs say so. A checkpoint (or --weights) is the workdir of a run
+of experiments/pglsum.py on features that experiments/extract_features.py made, or of its
+setups summe_shots and tvsum_shots; or pglsum-tvsum, which comes with the package.
 
 Beside OUTPUT.mp4 stand OUTPUT.json (segments and shots in seconds, scores),
 OUTPUT_storyboard.png and OUTPUT_scores.png. Each appears whole or not at all. All times
@@ -39,6 +39,7 @@ _CACHE_DIR = flags.DEFINE_string(
     "Where features are kept; $GPSATTN_CACHE_DIR or ~/.cache/gpsattn_jax by default.",
 )
 config_flags.define(video_summary.Config)
+flags.DEFINE_alias("weights", "checkpoint")
 
 
 def main(_):

@@ -78,7 +78,7 @@ def _transxnet(letter, setup, accuracy):
         setup=setup,
         task="1,000 classes of ImageNet, 224 x 224 pixels",
         accuracy=accuracy,
-        licence="the official repository's; the pictures: ImageNet's terms, research use",
+        licence="its repository's; the pictures: ImageNet's terms, research use",
         remote=downloads.Remote(address=f"{release}/transx-{letter}.pth.tar"),
     )
 
