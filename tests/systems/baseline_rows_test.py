@@ -64,7 +64,7 @@ def test_a_damaged_file_counts_as_none(tmp_path, damage):
 def test_rows_stand_where_nothing_can_be_written(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     compute, _ = compute_counted({"k-NN": 0.25})
-    assert kept_rows(tmp_path / "file", "a", compute, "k-NN") == {"k-NN": 0.25}
+    assert kept_rows(tmp_path / "file" / "run", "a", compute, "k-NN") == {"k-NN": 0.25}
     assert "cannot be written" in capsys.readouterr().err
 
 

@@ -49,7 +49,10 @@ def test_a_command_names_the_file_and_the_flag_in_one_line(workdir):
     line = told.strip().splitlines()[-1]
     file = workdir / "checkpoints" / "4" / "params" / "_METADATA"
     assert code == 1 and line.startswith(f"Error: {file} must have ")
-    assert line.endswith("--checkpoint=whole takes step 2, the newest that is whole.")
+    assert line.endswith(
+        "--checkpoint=whole takes step 2, the newest that is whole; --resume=2 trains "
+        "on from it."
+    )
     assert "Traceback" not in told
     code, out, told = command(workdir, "--mode=evaluate", "--checkpoint=whole")
     assert code == 0 and "Step 4 is damaged: " in told and "step 2 is taken" in told

@@ -95,13 +95,13 @@ def open_model(
     path = find(source)
     if not path.exists():
         raise FileNotFoundError(f"{path}: neither a workdir nor a file of weights.")
+    if not path.is_dir() and (choose != "latest" or averaged):
+        raise ValueError(f"Checkpoints are chosen in runs; {path} is not a folder.")
     if path.is_dir() or holds_run(path):
         if size is not None:
             raise ValueError(f"size is for files of weights; {path} is a run.")
         run = restore(system, path, choose, averaged=averaged)
         return classifier_model(run, {"system": system.name, "averaged": averaged})
-    if choose != "latest" or averaged:
-        raise ValueError(f"Checkpoints are chosen in runs; {path} is not a folder.")
     weights = convert.load(system.name, path)
     config = json.loads(read(path)[1].get("config", "{}"))
     side = config.get("image_size", 224) if size is None else size
