@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
 
+from gpsattn_jax import convert
 from gpsattn_jax.data.skeletons.clips import ClipSet
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.data.skeletons.load import DataConfig, load_parts
@@ -210,6 +211,6 @@ def test_what_cannot_be_exported_is_refused(trained_run, tmp_path):
     with pytest.raises(ValueError, match="persons must be at least 1; got 0"):
         artefact.run_model(trained_run, persons=0)
     file = tmp_path / "net.safetensors"
-    file.touch()
+    convert.save(file, {"kernel": np.zeros(2)}, {})
     with pytest.raises(ValueError, match="exported from a run's workdir"):
         gpsnet.export(file, tmp_path / "net.stablehlo")

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("h5py", reason="needs h5py (extra: data)")
 pytest.importorskip("flatbuffers", reason="needs flatbuffers (extra: export)")
 
+from gpsattn_jax import convert
 from gpsattn_jax.models import pglsum as models
 from gpsattn_jax.systems import pglsum
 from gpsattn_jax.systems.export import artefacts, check
@@ -89,6 +90,6 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
     with pytest.raises(ValueError, match="steps must be at least 1; got 0"):
         artefact.run_model(trained_run(), steps=0)
     file = tmp_path / "weights.safetensors"
-    file.touch()
+    convert.save(file, {"kernel": np.zeros(2)}, {})
     with pytest.raises(ValueError, match="exported from a run's workdir"):
         pglsum.export(file, tmp_path / "run.stablehlo")
