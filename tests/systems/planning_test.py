@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 import types
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +67,13 @@ for name, arguments in json.loads(sys.argv[1]).items():
     results[name] = run_script("plan", *arguments)
 print(json.dumps(results))
 """
+
+
+@pytest.fixture(autouse=True)
+def own_environment():
+    """A plan sets variables for libtpu, which other tests would take for a TPU's."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="module")
