@@ -80,6 +80,9 @@ def fetch(remote: Remote) -> pathlib.Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(partial):
+            if path.is_file():  # another process has fetched it meanwhile
+                _compare(path, remote, pin)
+                return path
             _fill(partial, remote)
             try:
                 _compare(partial, remote, pin)

@@ -111,13 +111,18 @@ def find(source: str | os.PathLike) -> pathlib.Path:
         ValueError: if what was fetched is another file than it should be.
     """
     path, name = pathlib.Path(source), os.fspath(source)
-    if path.is_file() or (path / "checkpoints").is_dir():
+    if path.is_file() or is_workdir(path):
         return path
     if name in available():
         return available()[name].path
     if name in PUBLISHED:
         return downloads.fetch(PUBLISHED[name].remote)
     return downloads.fetch_from_hub(name) if name.startswith("hf:") else path
+
+
+def is_workdir(path: str | os.PathLike) -> bool:
+    """Whether a run has been trained in a folder."""
+    return (pathlib.Path(path) / "checkpoints").is_dir()
 
 
 def results_folder(source: str | os.PathLike) -> pathlib.Path:

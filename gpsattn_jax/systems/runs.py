@@ -149,7 +149,7 @@ def find_start(init_from: str) -> tuple[pathlib.Path, dict[str, Any] | None]:
     workdir, _, choice = init_from.rpartition(":")
     if os.path.exists(init_from) or not workdir:
         workdir, choice = init_from, ""
-    if (pathlib.Path(workdir) / "checkpoints").is_dir():
+    if named_networks.is_workdir(workdir):
         if choice and choice not in CHOICES:
             raise ValueError(
                 f"init_from must be {workdir} with one of "

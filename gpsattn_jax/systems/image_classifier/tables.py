@@ -21,6 +21,7 @@ from gpsattn_jax.systems.image_classifier.run import (
     restore,
     score_test_images,
 )
+from gpsattn_jax.systems.named_networks import is_workdir
 from gpsattn_jax.systems.tables import (
     print_accuracies,
 )
@@ -107,7 +108,7 @@ def evaluate(
         name = f"{system.title(run.config)} (ours)"
         found = score_test_images(run, data_dir, folder)
         rows.setdefault(name, []).append(found["accuracy"])
-        if run.config.train.ema_decay and (one / "checkpoints").is_dir():
+        if run.config.train.ema_decay and is_workdir(one):
             averaged = restore(system, one, choose, averaged=True, machine=machine)
             accuracy = score_test_images(averaged, data_dir, folder)["accuracy"]
             rows.setdefault(f"{name}, averaged weights", []).append(accuracy)

@@ -131,7 +131,7 @@ def evaluate_run(
 ) -> Evaluation:
     """One run on its test videos; writes its `evaluation.json`."""
     run = restore(workdir, choose, averaged=averaged, machine=machine)
-    trained_here = (workdir / "checkpoints").is_dir()
+    trained_here = named_networks.is_workdir(workdir)
     titles = {"best": "best on validation", "latest": "last step"}
     title = titles.get(choose, "newest whole step")
     title = title if trained_here else f"step {run.step}"
