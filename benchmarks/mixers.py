@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmarks import timing
+from benchmarks.gsa_module import megabytes
 from gpsattn_jax.models.gsanet import Config, mixer_options
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.mixers import MIXERS, make_mixer
@@ -62,8 +63,8 @@ def rows_of_a_size(
             f"{counts[name]:,}",
             *(f"{costs[f'{name}, {what}'].ms:.4g}" for what in ("forward", "both")),
             *(
-                megabytes(compiled[f"{name}, {what}"][0])
-                for what in ("forward", "both")
+                f"{megabytes(compiled[key][0]):.1f}"
+                for key in (f"{name}, forward", f"{name}, both")
             ),
             *timing.columns(costs, f"{name}, both"),
         )
@@ -94,8 +95,3 @@ def both(network: Functional, params: dict, state: dict, x: jax.Array) -> tuple:
         return jnp.square(network.apply(params, state, x, train=True)[0]).mean()
 
     return jax.grad(loss, argnums=(0, 1))(params, x)
-
-
-def megabytes(run: jax.stages.Compiled) -> str:
-    """Temporary memory of a compiled program."""
-    return f"{run.memory_analysis().temp_size_in_bytes / 2**20:.1f}"

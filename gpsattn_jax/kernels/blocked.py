@@ -12,7 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.blocked_passes import attend_heads
+from gpsattn_jax.kernels.blocked_passes import attend_heads, even_block
 from gpsattn_jax.kernels.dtypes import as_floating, vary_alike
 from gpsattn_jax.kernels.shapes import check_bias_and_mask, check_least, check_shapes
 
@@ -80,7 +80,7 @@ def attend_blocked(
     check_least(1, block=block)
     length = jnp.asarray(length)
     num_steps, num_keys = query.shape[1], key.shape[1]
-    block = -(-num_steps // max(-(-num_steps // block), 1))  # even blocks: less padding
+    block = even_block(num_steps, block)
     _check_functions(
         bias_of, bias_data, factor_of, factor_data, length, block, num_keys
     )

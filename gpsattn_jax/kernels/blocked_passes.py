@@ -177,6 +177,16 @@ def backward_pass(
 attend_heads.defvjp(_forward, _backward)
 
 
+def even_block(num_steps: int, most: int) -> int:
+    """Queries of a block, at most so many: even blocks have less padding.
+
+    Args:
+        num_steps: T.
+        most: of a block.
+    """
+    return -(-num_steps // max(-(-num_steps // most), 1))
+
+
 def _indices(start, block, num_keys):
     """Rows [t, 1] and columns [1, S] of a block."""
     return (start + jnp.arange(block))[:, None], jnp.arange(num_keys)[None]

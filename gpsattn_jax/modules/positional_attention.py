@@ -15,6 +15,7 @@ from gpsattn_jax.kernels import (
     join_segments,
     split_segments,
 )
+from gpsattn_jax.kernels.blocked_passes import even_block
 from gpsattn_jax.kernels.segments import segment_lengths
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.head_products import from_heads, to_heads
@@ -222,9 +223,7 @@ def _without_padding(x, length):
 
 def _rows_together(num_steps):
     """Queries of a block: all of a short sequence, even blocks of a long one."""
-    if num_steps < LONG:
-        return num_steps
-    return -(-num_steps // -(-num_steps // BLOCK))
+    return num_steps if num_steps < LONG else even_block(num_steps, BLOCK)
 
 
 def _keys(key, count):

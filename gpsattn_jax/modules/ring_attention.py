@@ -15,7 +15,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gpsattn_jax.kernels.blocked_passes import backward_pass, forward_pass
+from gpsattn_jax.kernels.blocked_passes import backward_pass, even_block, forward_pass
 from gpsattn_jax.kernels.dtypes import accumulator, vary_alike
 
 
@@ -158,7 +158,7 @@ def _at(ring, turn, query, length):
     def factor_of(rng, head, rows, columns):
         return ring.factor_of(rng, head, rows + first_row, columns + first_column)
 
-    block = -(-steps // max(-(-steps // ring.block), 1))
+    block = even_block(steps, ring.block)
     factors = None if ring.factor_of is None else factor_of
     how = (bias_of, factors, jax.tree.structure(None), block, 1.0)
     return length - first_column, how
