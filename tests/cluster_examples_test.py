@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from tests.processes import hurried_environment
+
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "docs/scaling.md").read_text()
 SHELL = re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)
@@ -79,6 +81,7 @@ def environment(tmp_path):
     python.chmod(0o755)
     return {
         **os.environ,
+        **hurried_environment(),
         "PATH": f"{folder}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "JAX_PLATFORMS": "cpu",

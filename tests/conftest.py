@@ -1,6 +1,5 @@
 """What all tests share: which of them run, data beside the repository, a strict JAX."""
 
-import functools
 import importlib
 import os
 import sys
@@ -17,6 +16,8 @@ os.environ.setdefault("GPSATTN_ALLOCATOR", "none")
 import jax
 import pytest
 from jax._src import compiler
+
+from tests.processes import hurried_environment, old_emitters
 
 TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared"
@@ -85,26 +86,15 @@ def compiled_in_a_hurry(request):
     hurry = OPTIMIZED.isdisjoint(request.path.relative_to(TESTS).parts)
     before = jax.config.values["jax_disable_most_optimizations"]
     with pytest.MonkeyPatch.context() as patch:
-        if hurry and _old_emitters():
+        if hurry and old_emitters():
             # No setting reaches whatever is compiled, operations by themselves as well.
-            options = _options_with(_old_emitters())
+            options = _options_with(old_emitters())
             patch.setattr(compiler, "get_compile_options", options)
         if not hurry:
             jax.clear_caches()  # of what JAX itself compiled in a hurry before
         jax.config.update("jax_disable_most_optimizations", hurry)
         yield
         jax.config.update("jax_disable_most_optimizations", before)
-
-
-@functools.cache
-def _old_emitters():
-    """XLA's option for them; {} where it has new ones alone."""
-    option = {"xla_cpu_use_fusion_emitters": False}
-    try:
-        jax.jit(lambda: 0, compiler_options=option).lower().compile()
-    except jax.errors.JaxRuntimeError:
-        return {}
-    return option
 
 
 def _options_with(more):
@@ -121,10 +111,8 @@ def _options_with(more):
 @pytest.fixture
 def hurried_processes(monkeypatch):
     """Processes that the test starts compile in a hurry: where no number counts."""
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
-    flags = [f"--{name}={int(value)}" for name, value in _old_emitters().items()]
-    before = os.environ.get("XLA_FLAGS", "")
-    monkeypatch.setenv("XLA_FLAGS", " ".join([before, *flags]).strip())
+    for name, value in hurried_environment().items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ pytest.importorskip("sklearn", reason="needs scikit-learn (extra: data)")
 
 from gpsattn_jax.systems import SYSTEMS
 from gpsattn_jax.training.logs import read_metrics
+from tests.processes import hurried_environment
 from tests.systems.four_systems import make_data, weights
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,11 +29,10 @@ pytestmark = pytest.mark.slow
 def start(data, *jobs, devices=1, **flags):
     environment = {
         **os.environ,
+        **hurried_environment(),
         "JAX_NUM_CPU_DEVICES": str(devices),
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
-        # Compiling takes most of the time here.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
     given = [f"--{name}={value}" for name, value in flags.items()]
     number = flags.get("process_id", 0)

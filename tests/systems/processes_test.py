@@ -13,7 +13,7 @@ from gpsattn_jax.systems.grids import latest_step
 from gpsattn_jax.training import supervisor
 from gpsattn_jax.training.config import Machine
 from tests import processes
-from tests.processes import wait_for
+from tests.processes import hurried_environment, wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = (
@@ -50,6 +50,7 @@ def start(workdir, port, number, *arguments):
         "--heartbeat_timeout=6",
         *arguments,
         JAX_PLATFORMS="cpu",
+        **hurried_environment(),
     )
 
 

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.processes import hurried_environment
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(__file__).with_name("sharded_run.py")
 
@@ -23,11 +25,10 @@ def start(job, workdir, *arguments, devices):
     """A process of its own, since JAX counts its devices once."""
     environment = {
         **os.environ,
+        **hurried_environment(),
         "JAX_NUM_CPU_DEVICES": str(devices),
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
-        # Compiling takes most of the time here.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
     command = [sys.executable, str(PROGRAM), job, str(workdir), *arguments]
     return subprocess.Popen(

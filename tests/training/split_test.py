@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 from gpsattn_jax.data.videos.videos import Video, VideoSet
 from gpsattn_jax.modules.weight_dropout import dropout_factors, dropout_factors_at
 from gpsattn_jax.training.batch_specs import batch_spec
+from tests.processes import hurried_environment
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -22,11 +23,10 @@ def run(*arguments, devices=8):
     """A process of its own, since JAX counts its devices once."""
     environment = {
         **os.environ,
+        **hurried_environment(),
         "JAX_NUM_CPU_DEVICES": str(devices),
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
-        # Compiling takes most of the time here.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
     return subprocess.run(
         [sys.executable, *map(str, arguments)],

@@ -30,6 +30,7 @@ from gpsattn_jax.training.logs import read_metrics
 from gpsattn_jax.training.losses import summed_squares
 from tests.data.videos.annotated_videos import annotated, write_splits
 from tests.golden_pglsum import made_network, quick_jit
+from tests.processes import hurried_environment
 
 ROOT = pathlib.Path(__file__).parents[3]
 # Of shots so short that a summary has room for some.
@@ -460,11 +461,11 @@ def test_the_script_on_eight_devices(whole_set, folder, tmp_path):
         [sys.executable, "experiments/pglsum.py", *flags],
         cwd=ROOT,
         env=os.environ
+        | hurried_environment()
         | {
             "PYTHONPATH": str(ROOT),
             "JAX_NUM_CPU_DEVICES": "8",
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": "--xla_backend_optimization_level=0",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
