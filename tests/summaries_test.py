@@ -41,6 +41,9 @@ def task():
     return scorers.Task(CONFIG, {video.name: video for video in VIDEOS})
 
 
+QUICK = ["random", "position"]
+
+
 def names_of(videos):
     return tuple(video.name for video in videos)
 
@@ -149,7 +152,7 @@ def made_session(tmp_path, monkeypatch):
         return {"videos": {n: {"tau": 0.1, "rho": 0.2, "f_score": 3.0}
                            for n in split.test}}  # fmt: skip
 
-    few = {"random": quick, "position": quick}
+    few = dict.fromkeys(QUICK, quick)
     monkeypatch.setattr(session, "SCORERS", few)
     monkeypatch.setattr(table, "SCORERS", few)
     monkeypatch.setattr(table, "PAIRS", [("position", "random")])
@@ -163,7 +166,7 @@ def made_session(tmp_path, monkeypatch):
 def test_it_goes_on_where_it_stopped(made_session):
     make, calls = made_session
     first = make()
-    assert first.run(minutes=-1) == 2 * 25 * 2 and not calls
+    assert first.run(-1, QUICK) == 2 * 25 * 2 and not calls
     waiting = first.waiting()
     assert [w[0] for w in waiting[:20]] == ["tvsum"] * 10 + ["summe"] * 10
     assert [w[1].name for w in waiting[-20::2]] == [
@@ -175,7 +178,8 @@ def test_it_goes_on_where_it_stopped(made_session):
     first.write()
     again = make()
     assert again.found == found and len(again.waiting()) == 99
-    assert again.run(minutes=1) == 0 and len(calls) == 99
+    assert again.run(1, QUICK[:1]) == 50 and len(calls) == 49
+    assert again.run(1, QUICK) == 0 and len(calls) == 99
     assert make().waiting() == []
 
 

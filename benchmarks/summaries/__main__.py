@@ -11,6 +11,7 @@ import pathlib
 from absl import app, flags
 
 from benchmarks.summaries import table
+from benchmarks.summaries.scorers import SCORERS
 from benchmarks.summaries.session import Session, say
 from gpsattn_jax import launch
 from gpsattn_jax.files import replaced
@@ -21,6 +22,9 @@ _DATA_DIR = flags.DEFINE_string(
 _RESULTS_DIR = flags.DEFINE_string(
     "results_dir", "runs/summaries", "Folder of JSON and table."
 )
+_SCORERS = flags.DEFINE_multi_enum(
+    "scorer", None, list(SCORERS), "This one's results alone; may be repeated."
+)
 _MINUTES = flags.DEFINE_float(
     "minutes", float("inf"), "After these no result is begun.", lower_bound=0.0
 )
@@ -30,7 +34,7 @@ def main(_) -> None:
     """Works, then prints the table of what is there."""
     folder = pathlib.Path(_RESULTS_DIR.value)
     session = Session(folder / "summaries.json", _DATA_DIR.value)
-    missing = session.run(_MINUTES.value)
+    missing = session.run(_MINUTES.value, _SCORERS.value or list(SCORERS))
     text = table.write(session.found)
     with replaced(folder / "summaries.md") as partial:
         partial.write_text(text)

@@ -31,7 +31,6 @@ class Trainer:
     def __init__(self, config: Config, videos: Sequence[Video]):
         self.names = [video.name for video in videos]
         self.source = VideoSet(network_inputs(videos, config.data))
-        self.lengths = [len(video) for video in videos]
         last = config.train.num_steps
         self.steps = (last // 4, last // 2, last)  # among which the folds choose
         network = pglsum.build(config.model)
@@ -61,34 +60,40 @@ class Trainer:
         self._some_steps = some_steps
 
     def scores(
-        self, train: Sequence[str], seed: int, steps: Sequence[int] | None = None
+        self,
+        train: Sequence[str],
+        seed: int,
+        steps: Sequence[int] | None = None,
+        scored: Sequence[str] | None = None,
     ) -> list[dict[str, np.ndarray]]:
-        """Scores of every video after some numbers of steps.
+        """Scores of videos after some numbers of steps.
 
         Args:
             train: names of the videos to train on.
             seed: of the weights and of dropout.
             steps: of `self.steps`, ascending; all of them by default.
+            scored: names of the videos to score; all of them by default.
 
         Returns:
             {video: [T]} for each number of steps.
         """
-        steps = self.steps if steps is None else steps
-        places = np.array([self.names.index(name) for name in train])
-        batch = self.source.batch(places)
-        everything = self.source.batch(np.arange(len(self.names)))["inputs"]
+        scored = self.names if scored is None else scored
+        batch, inputs = self._batch(train), self._batch(scored)["inputs"]
         key = jax.random.key(seed)
         state, found = self._start(key), []
-        for number in steps:
+        for number in self.steps if steps is None else steps:
             while int(state.step) < number:
                 state, _ = self._some_steps(state, batch, key)
-            scores = np.asarray(self._forward(state, everything))
+            scores = np.asarray(self._forward(state, inputs))
             found.append(
                 {
                     name: row[:length]
                     for name, row, length in zip(
-                        self.names, scores, self.lengths, strict=True
+                        scored, scores, inputs["length"], strict=True
                     )
                 }
             )
         return found
+
+    def _batch(self, names):
+        return self.source.batch(np.array([self.names.index(name) for name in names]))

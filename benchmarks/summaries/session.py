@@ -4,7 +4,7 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks import timing
@@ -57,13 +57,14 @@ class Session:
             if scorer not in self.found[name].get(split.name, {})
         ]
 
-    def run(self, minutes: float) -> int:
+    def run(self, minutes: float, scorers: Collection[str]) -> int:
         """Works for some minutes; returns how many results are still missing."""
-        deadline, waiting = time.monotonic() + 60 * minutes, self.waiting()
-        total = sum(map(len, self.splits.values())) * len(SCORERS)
+        deadline = time.monotonic() + 60 * minutes
+        waiting = [one for one in self.waiting() if one[2] in scorers]
+        total = sum(map(len, self.splits.values())) * len(scorers)
         for number, (name, split, scorer) in enumerate(waiting):
             if time.monotonic() > deadline:
-                return len(waiting) - number
+                break
             begun = time.monotonic()
             found = SCORERS[scorer](self.tasks[name], split)
             self.found[name].setdefault(split.name, {})[scorer] = found
@@ -74,7 +75,7 @@ class Session:
                 f"tau {mean(found, 'tau'):.3f} {found.get('chosen', '')} "
                 f"({time.monotonic() - begun:.1f} s)"
             )
-        return 0
+        return len(self.waiting())
 
     def write(self) -> None:
         """The JSON, in one go."""
