@@ -90,9 +90,8 @@ def trainer_of(folds, target):
     """A network's trainer on each fold's held-out video, and pieces of the others."""
     videos = []
     for number, fold in enumerate(folds):
-        own = [
-            c for other in range(len(folds)) if other != number for c in folds[other]
-        ]
+        others = [one for place, one in enumerate(folds) if place != number]
+        own = [clip for other in others for clip in other]
         draw = np.random.default_rng(number)
         for name in names_of_training(number):
             features = piece(own, draw)
