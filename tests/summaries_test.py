@@ -226,17 +226,20 @@ def test_a_large_difference_survives_and_none_does_not(made_session):
     mean, low, high = map(float, re.findall(r"-?\d\.\d+", cells[1]))
     assert low < mean < high and 0.19 < mean < 0.21
     assert "random splits | TVSum tau | TVSum rho | SumMe F" in text
-    assert "| 45.0 [45.0, 45.0] |" in text and "official splits |" not in text
+    assert "| 45.0 [45.0, 45.0] |" in text and "splits)" not in text
 
 
 def test_whole_repeats_and_whole_rows_alone_are_counted(made_session):
     found = results(0.1)
     del found["random-7"]["position"]
-    assert table.whole_splits(found, "random") == [
+    assert table.whole_splits(found, "random", *QUICK) == [
         f"random-{n}" for n in range(20) if n // 5 != 1
     ]
-    found |= results(0.1, splits=5, kind="official")
-    assert len(table.whole_splits(found, "official")) == 5
+    assert len(table.whole_splits(found, "random", "random")) == 20
+    found |= results(0.1, splits=4, kind="official")
+    assert len(table.whole_splits(found, "official", *QUICK)) == 4
+    text = table.write({"tvsum": found, "summe": {}})
+    assert text.count(" (15 splits) |") == 3 and text.count(" (4 splits) |") == 4
     values = table.by_video(found, ["random-0", "random-5"], "random", "tau")
     by_name = [found[n]["random"]["videos"] for n in ("random-0", "random-5")]
     expected = [
@@ -247,5 +250,5 @@ def test_whole_repeats_and_whole_rows_alone_are_counted(made_session):
 
 def test_the_table_before_any_result(made_session):
     text = table.write({"tvsum": {}, "summe": {}})
-    assert "TVSum: 0 random and 0 official splits" in text
+    assert "| position only | - | - | - | - | - |" in text
     assert "| position only - random scores | - | - | - | - | - | - |" in text

@@ -7,12 +7,13 @@ import numpy as np
 
 from benchmarks.summaries.scorers import SCORERS
 from benchmarks.summaries.session import mean
-from benchmarks.summaries.splits import FOLDS, TEST_SHARE
+from benchmarks.summaries.splits import FOLDS, REPEATS, TEST_SHARE
 from gpsattn_jax.evaluation.intervals import (
     Interval,
     bootstrap_interval,
     corrected_interval,
 )
+from gpsattn_jax.systems.tables import mean_sd
 
 TITLES = {
     "random": "random scores",
@@ -42,18 +43,22 @@ PAIRS = (
 Found = Mapping[str, Mapping[str, Any]]  # split -> scorer -> result
 
 
-def whole_splits(found: Found, kind: str) -> list[str]:
-    """Splits of a kind that every scorer has; of random ones whole repeats."""
+def whole_splits(found: Found, kind: str, *scorers: str) -> list[str]:
+    """Splits of a kind that all these scorers have; of random ones whole repeats."""
     names = [
         name
         for name, row in found.items()
-        if name.startswith(kind) and row.keys() >= SCORERS.keys()
+        if name.startswith(kind) and row.keys() >= set(scorers)
     ]
-    names.sort(key=lambda name: int(name.rpartition("-")[2]))
+    names.sort(key=_number)
     if kind != "random":
         return names
-    repeats = [int(name.rpartition("-")[2]) // FOLDS for name in names]
+    repeats = [_number(name) // FOLDS for name in names]
     return [n for n, r in zip(names, repeats, strict=True) if repeats.count(r) == FOLDS]
+
+
+def _number(name):
+    return int(name.rpartition("-")[2])
 
 
 def by_split(found: Found, names: list[str], scorer: str, metric: str) -> np.ndarray:
@@ -72,14 +77,7 @@ def by_video(found: Found, names: list[str], scorer: str, metric: str) -> np.nda
 
 def write(sets: Mapping[str, Found]) -> str:
     """Both tables of the random splits and the official splits' means, in Markdown."""
-    counts = ", ".join(
-        f"{NAMES[name]}: {len(whole_splits(found, 'random'))} random and "
-        f"{len(whole_splits(found, 'official'))} official splits"
-        for name, found in sets.items()
-    )
-    parts = [counts, figures(sets, "random"), differences(sets)]
-    if all(whole_splits(found, "official") for found in sets.values()):
-        parts.append(figures(sets, "official"))
+    parts = [figures(sets, "random"), differences(sets), figures(sets, "official")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -91,19 +89,25 @@ def figures(sets: Mapping[str, Found], kind: str) -> str:
     for scorer in SCORERS:
         cells = [TITLES[scorer]]
         for name, metric in columns:
-            splits = whole_splits(sets[name], kind)
-            cells.append(_figure(sets[name], splits, scorer, metric, kind, name))
+            splits = whole_splits(sets[name], kind, scorer)
+            values = by_split(sets[name], splits, scorer, metric)
+            cells.append(_figure(values, kind, COLUMNS[name][metric]))
         rows.append(cells)
     return _markdown(head, rows)
 
 
-def _figure(found, splits, scorer, metric, kind, name):
-    if not splits:
+def _figure(values, kind, digits):
+    if not len(values):
         return "-"
-    values, digits = by_split(found, splits, scorer, metric), COLUMNS[name][metric]
-    if kind == "random":
-        return _interval(corrected_interval(values, TEST_SHARE), digits)
-    return f"{values.mean():z.{digits}f} ± {values.std(ddof=1):.{digits}f}"
+    if kind == "official":
+        return mean_sd(values, digits) + _unless(len(values), FOLDS)
+    interval = corrected_interval(values, TEST_SHARE)
+    return _interval(interval, digits) + _unless(len(values), REPEATS * FOLDS)
+
+
+def _unless(count, whole):
+    """How many splits there are, where some are still missing."""
+    return "" if count == whole else f" ({count} splits)"
 
 
 def differences(sets: Mapping[str, Found]) -> str:
@@ -121,7 +125,7 @@ def differences(sets: Mapping[str, Found]) -> str:
 
 
 def _difference(found, first, second, metric="tau"):
-    names = whole_splits(found, "random")
+    names = whole_splits(found, "random", first, second)
     if not names:
         return ["-", "-", "-"]
     splits, videos = (
@@ -131,8 +135,12 @@ def _difference(found, first, second, metric="tau"):
     corrected = corrected_interval(splits, TEST_SHARE)
     resampled = bootstrap_interval(videos)
     survives = corrected.excludes(0) and resampled.excludes(0)
-    both = (_interval(interval, 3) for interval in (corrected, resampled))
-    return [*both, "yes" if survives else "no"]
+    count = _unless(len(names), REPEATS * FOLDS)
+    return [
+        _interval(corrected, 3) + count,
+        _interval(resampled, 3),
+        "yes" if survives else "no",
+    ]
 
 
 def _interval(interval: Interval, digits: int) -> str:
