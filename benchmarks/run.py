@@ -27,6 +27,7 @@ BENCHMARKS = {
     "video_evaluation": "Evaluation of video summaries, on the host",
     "efficientnet_lite": "EfficientNet-Lite0, the extractor of frame features",
     "shot_bounds": "Shots found in a montage, and what a summary keeps",
+    "summary_coverage": "Coverage of held-out clips by summaries of 15 %",
     "input_pipeline": "Input pipeline: images/s of each part, and what a step consumes",
     "runtime": "The runtime beside a bare jitted loop",
     "checkpoints": "Checkpoints: how long the loop waits, and what is on disk",

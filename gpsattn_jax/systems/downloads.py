@@ -24,6 +24,7 @@ from typing import Any
 
 from gpsattn_jax.files import cache_folder, replaced
 from gpsattn_jax.progress import ProgressBar
+from gpsattn_jax.systems import archives
 
 MIRROR, OFFLINE = "GPSATTN_WEIGHTS_DIR", "GPSATTN_OFFLINE"
 TRIES = 5  # of one call; each goes on where the last one was cut off
@@ -43,11 +44,14 @@ class Remote:
         address: http(s) of the file.
         size: in bytes, where known.
         sha256: likewise.
+        member: of a zip archive, the file that is wanted, or the folder of it that
+            holds that file alone; size and SHA-256 are the archive's.
     """
 
     address: str
     size: int | None = None
     sha256: str | None = None
+    member: str | None = None
 
     @property
     def name(self) -> str:
@@ -57,20 +61,41 @@ class Remote:
 
 
 def fetch(remote: Remote) -> pathlib.Path:
-    """The file, from the mirror, the cache or its address.
+    """The file, from the mirror, the cache or its address; or its member, unpacked.
 
     Raises:
         FileNotFoundError: if it is neither kept nor allowed to be fetched.
         OSError: if it cannot be fetched or written; what has come is kept, and the next
             call goes on from there.
-        ValueError: if it is not the file that was expected; it is thrown away.
+        ValueError: if it is not the file that was expected, which is thrown away; or
+            an archive without the member.
     """
+    kept = _cache_of(remote)
+    path = _fetch_whole(remote, kept)
+    if remote.member is None:
+        return path
+    name = remote.member.strip("/").replace("/", "-")
+    try:
+        return archives.extract(path, remote.member, kept / "members" / name)
+    except ValueError as error:
+        if path.parent != kept:  # the user's own mirror
+            raise
+        raise ValueError(f"{error} To fetch it anew, remove {kept}.") from error
+
+
+def _cache_of(remote):
+    """The folder in which a file is kept, whatever others are called."""
+    mark = hashlib.sha256(remote.address.encode()).hexdigest()[:12]
+    return cache_folder() / "weights" / mark
+
+
+def _fetch_whole(remote: Remote, folder: pathlib.Path) -> pathlib.Path:
+    """The file as it is at its address, from the mirror or in a folder of the cache."""
     mirrored = _in_mirror(remote.name)
     if mirrored is not None:
         _compare(mirrored, remote, None)
         return mirrored
-    mark = hashlib.sha256(remote.address.encode()).hexdigest()[:12]
-    path = cache_folder() / "weights" / mark / remote.name
+    path = folder / remote.name
     pin = path.with_name(f"{path.name}.sha256")
     if path.is_file():
         _compare(path, remote, pin)

@@ -56,11 +56,12 @@ class Published:
 
     Attributes:
         system: a key of `SYSTEMS`.
-        setup: of the system, whose pictures the weights were trained on.
+        setup: of the system, whose data the weights were trained on.
         task: what they do, in a few words.
         accuracy: as their authors give it.
         licence: likewise.
         remote: where they are.
+        split: of the setup's splits, whose training part they were trained on.
     """
 
     system: str
@@ -69,6 +70,7 @@ class Published:
     accuracy: str
     licence: str
     remote: downloads.Remote
+    split: int | None = None
 
 
 def _transxnet(letter, setup, accuracy):
@@ -83,11 +85,38 @@ def _transxnet(letter, setup, accuracy):
     )
 
 
-# Of the official repository; no size or hash of these files is known to us.
+def _pglsum(data, split, table):
+    """A released PGL-SUM: the archive has a folder for each, with one file in it."""
+    archive = "https://zenodo.org/record/5635735/files/pretrained_models.zip"
+    member = f"pretrained_models/table{table}_models/{data}/split{split}"
+    return Published(
+        system="pglsum",
+        setup=data.lower(),
+        task="importance of a video's steps, from GoogLeNet's features at 2 a second",
+        accuracy=_PGLSUM_ACCURACY[data, table],
+        licence="academic, non-commercial use",
+        remote=downloads.Remote(address=archive, member=member),
+        split=split,
+    )
+
+
+# Mean F-score over the five splits, of the paper's tables: III takes the best epoch on
+# the test videos, IV the one that the training loss chooses.
+_PGLSUM_ACCURACY = {
+    ("SumMe", 3): "mean F 57.1 %", ("TVSum", 3): "mean F 62.7 %",
+    ("SumMe", 4): "mean F 55.6 %", ("TVSum", 4): "mean F 61.0 %",
+}  # fmt: skip
+
+# Of the official repositories; no size or hash of these files is known to us.
 PUBLISHED = {
     "transxnet-tiny": _transxnet("t", "imagenet", "81.6 %"),
     "transxnet-small": _transxnet("s", "imagenet_small", "83.8 %"),
     "transxnet-base": _transxnet("b", "imagenet_base", "84.6 %"),
+} | {
+    f"pglsum-{data.lower()}-split{split}{best}": _pglsum(data, split, table)
+    for table, best in ((4, ""), (3, "-best_on_test"))
+    for data in ("SumMe", "TVSum")
+    for split in range(5)
 }
 
 

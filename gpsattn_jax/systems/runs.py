@@ -72,9 +72,9 @@ def restore(
     if path.is_file():
         if averaged:
             raise ValueError(f"{path}: the averaged weights are asked of a workdir.")
-        published = named_networks.PUBLISHED.get(os.fspath(workdir))
-        if published is not None and published.system == system:
-            setup = SYSTEMS[system].face().SETUPS[published.setup]
+        weights = published(system, workdir)
+        if weights is not None:
+            setup = SYSTEMS[system].face().SETUPS[weights.setup]
             return run_files.read_weights(path, system, setup, machine)
         return run_files.read_run(path, system, config_class, build, facts, machine)
     placement = place(machine)
@@ -96,6 +96,17 @@ def restore(
         params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
     names = known.pop("class_names", ())
     return TrainedRun(config, step, network, params, state, placement, names, known)
+
+
+def published(
+    system: str, source: str | os.PathLike
+) -> named_networks.Published | None:
+    """The weights of others that a name stands for, if they are of this system."""
+    path = pathlib.Path(source)
+    if path.is_file() or named_networks.is_workdir(path):
+        return None
+    found = named_networks.PUBLISHED.get(os.fspath(source))
+    return found if found is not None and found.system == system else None
 
 
 def _choose(checkpoints, choose):

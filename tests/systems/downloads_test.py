@@ -1,20 +1,28 @@
 """Weights that are fetched: from a server here that cuts, lies, and is not there."""
 
+import dataclasses
 import errno
 import hashlib
 import http.server
+import io
 import os
 import re
+import shutil
 import sys
 import threading
 import types
+import zipfile
 
+import jax
 import numpy as np
 import pytest
 
-from gpsattn_jax import pretrained
-from gpsattn_jax.systems import downloads, named_networks, run_files
+from gpsattn_jax import convert, pretrained
+from gpsattn_jax.convert.pglsum import to_torch
+from gpsattn_jax.data.videos.videos import Video
+from gpsattn_jax.systems import downloads, named_networks, pglsum, run_files
 from gpsattn_jax.systems.downloads import Remote, fetch, fetch_from_hub, split_hub
+from tests import golden_pglsum
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -251,11 +259,6 @@ def test_without_the_hubs_package(server, monkeypatch):
 
 def test_a_published_network_by_its_name(server, monkeypatch, tmp_path):
     """A small TransXNet under the official names stands for the release."""
-    import dataclasses
-
-    import jax
-
-    from gpsattn_jax import convert
     from gpsattn_jax.models import transxnet
     from gpsattn_jax.systems import transxnet as system
 
@@ -281,6 +284,88 @@ def test_a_published_network_by_its_name(server, monkeypatch, tmp_path):
     assert run.config.data.mean == system.SETUPS["imagenet"].data.mean
     pixels = np.zeros((1, 32, 32, 3), np.float32)
     assert system.probabilities(run, pixels).shape == (1, 3)
+
+
+def in_a_zip(**files):
+    """A zip of files by their names, "__" for each slash."""
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return memory.getvalue()
+
+
+def test_a_member_of_an_archive(server, tmp_path):
+    server.files["w.zip"] = in_a_zip(nets__a__epoch_3=CONTENT, nets__b__epoch_5=b"b")
+    server.cut = 300_000
+    remote = Remote(address=server.address("w.zip"), member="nets/a")
+    path = fetch(remote)
+    assert path.read_bytes() == CONTENT and len(server.asked) == 3
+    other = dataclasses.replace(remote, member="nets/b/epoch_5")
+    assert fetch(other).read_bytes() == b"b" and fetch(remote) == path
+    assert len(server.asked) == 3
+    kept = ["nets-a", "nets-b-epoch_5", "w.zip", "w.zip.sha256"]
+    assert files_below(tmp_path) == kept
+    path.write_bytes(CONTENT[:-1] + b"?")  # what was unpacked is compared, too
+    assert fetch(remote).read_bytes() == CONTENT
+
+
+def test_an_archive_that_is_none_says_how_to_fetch_it_anew(server, tmp_path):
+    remote = Remote(address=server.address("w.bin"), member="nets/a")
+    with pytest.raises(ValueError, match="w.bin: not a readable zip .* remove ") as one:
+        fetch(remote)
+    folder = str(one.value).rpartition(" remove ")[2].rstrip(".")
+    shutil.rmtree(folder)
+    server.files["w.bin"] = in_a_zip(nets__a__epoch_3=b"a")
+    assert fetch(remote).read_bytes() == b"a"
+
+
+def test_a_released_pglsum_by_its_name(server, monkeypatch, tmp_path):
+    """A small network under the official names stands for the released ones."""
+    config = golden_pglsum.SMALL
+    network, params, state = golden_pglsum.made_network(config)
+    convert.save_torch(tmp_path / "w.npz", "pglsum", config, params, state)
+    weights = (tmp_path / "w.npz").read_bytes()
+    names = {
+        f"pretrained_models__table{table}_models__{data}__split{split}__epoch-7.pkl": (
+            weights if (table, data, split) == (4, "SumMe", 2) else b"another"
+        )
+        for table in (3, 4)
+        for data in ("SumMe", "TVSum")
+        for split in range(5)
+    }
+    server.files["pretrained_models.zip"] = in_a_zip(**names)
+    here = server.address("pretrained_models.zip?download=1")
+    for name, known in list(named_networks.PUBLISHED.items()):
+        if known.system == "pglsum":
+            remote = dataclasses.replace(known.remote, address=here)
+            known = dataclasses.replace(known, remote=remote)
+            monkeypatch.setitem(named_networks.PUBLISHED, name, known)
+    small = dataclasses.replace(pglsum.SETUPS["summe"], model=config)
+    monkeypatch.setitem(pglsum.SETUPS, "summe", small)
+    run = pretrained.load("pglsum-summe-split2")
+    assert run.config.data.split == 2 and run.config.protocol == "paper"
+    assert run.step == 0 and len(server.asked) == 1
+    jax.tree.map(np.testing.assert_array_equal, run.params, params)
+    x = golden_pglsum.features(11, 16)
+    video = Video("mine", np.asarray(x), np.arange(11) * 15, 165)
+    found = pglsum.score_steps(run, [video])["mine"]
+    weights = to_torch(config, params, state)
+    expected = golden_pglsum.twin(config, weights, np.asarray(x, np.float64))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="averaged weights are asked of a workdir"):
+        pglsum.restore("pglsum-summe-split2", averaged=True)
+
+
+def test_the_released_networks_are_of_the_papers_settings():
+    released = [n for n, p in named_networks.PUBLISHED.items() if p.system == "pglsum"]
+    assert len(released) == 20
+    for name in released:
+        known = named_networks.PUBLISHED[name]
+        model = pglsum.SETUPS[known.setup].model
+        assert (model.input_size, model.num_heads, model.num_segments) == (1024, 8, 4)
+        assert (model.fusion, model.position) == ("add", "absolute")
+        assert known.remote.member.endswith(f"split{known.split}")
 
 
 def test_a_run_from_the_hub_by_its_name(server, monkeypatch, tmp_path):

@@ -17,7 +17,7 @@ from gpsattn_jax.models import pglsum
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems import runs
 from gpsattn_jax.systems.pglsum.scores import known_metrics, mean_scores, score_video
-from gpsattn_jax.systems.pglsum.setups import Config, DataConfig
+from gpsattn_jax.systems.pglsum.setups import SETUPS, Config, DataConfig
 from gpsattn_jax.systems.pglsum.videos import (
     feature_norms,
     file_width,
@@ -113,7 +113,12 @@ def restore(
     """The run that was trained in a workdir; see `runs.restore`.
 
     The facts hold `feature_norms`, the smallest and the largest of a step in training.
+    The official models by name (`named_networks.PUBLISHED`) are a run of no step, on
+    the videos that they were trained on.
     """
+    published = runs.published(NAME, workdir)
+    if published is not None and not averaged:
+        return from_weights(_published_config(published, workdir), machine=machine)
     return runs.restore(
         NAME, Config, pglsum.build, workdir, choose,
         averaged=averaged, facts={"feature_norms": tuple}, machine=machine,
@@ -134,6 +139,15 @@ def from_weights(config: Config, *, machine: Machine | None = None) -> TrainedRu
     network, facts = pglsum.build(config.model), {"feature_norms": (0.0, float("inf"))}
     placement = place(machine)
     return TrainedRun(config, 0, network, params, state, placement, facts=facts)
+
+
+def _published_config(published, name):
+    """Of the official run; nothing but its weights is known of a model of the paper."""
+    setup = SETUPS[published.setup]
+    data = dataclasses.replace(setup.data, split=published.split)
+    return dataclasses.replace(
+        setup, data=data, protocol="paper", init_from=os.fspath(name)
+    )
 
 
 def score_steps(run: TrainedRun, videos: Sequence[Video]) -> dict[str, np.ndarray]:

@@ -25,15 +25,28 @@ def score_video(video: Video, scores: np.ndarray, data: DataConfig) -> dict[str,
         found["f_score"] = evaluation.f_score(summary, video.summaries, data.reduce)
     users = opinions(video)
     if users is not None:
-        frames = evaluation.frame_scores(scores, video.picks, video.num_frames)
-        frames = frames[::EVERY][: users.shape[1]]
         compare = {
             "each_user": evaluation.rank_correlation,
             "mean_user": evaluation.rank_correlation_with_mean,
         }[data.against]
-        correlation = compare(frames, users[:, : len(frames)])
+        correlation = compare(*compared_frames(video, scores, users))
         found |= {"tau": correlation.tau, "rho": correlation.rho}
     return found
+
+
+def compared_frames(
+    video: Video, scores: np.ndarray, users: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [n] and users' scores [U, n] of the frames that both have.
+
+    Args:
+        video: that is scored.
+        scores: [T], one for each step.
+        users: [U, m], as `opinions` gives them.
+    """
+    frames = evaluation.frame_scores(scores, video.picks, video.num_frames)
+    frames = frames[::EVERY][: users.shape[1]]
+    return frames, users[:, : len(frames)]
 
 
 def known_metrics(videos: Sequence[Video]) -> list[str]:
