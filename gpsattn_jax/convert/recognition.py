@@ -46,9 +46,10 @@ def recognize(path: str | os.PathLike) -> str:
     elif any(_DECODE_HEAD.match(name) for name in arrays):
         found = ["segmentation"]
     else:  # a backbone may be a segmenter's, and is a classifier's
-        names = CONFIGS.keys() - {"segmentation"}
         found = [
-            name for name in CONFIGS if name in others and _has_anchor(arrays, name)
+            name
+            for name in CONFIGS
+            if name != "segmentation" and _has_anchor(arrays, name)
         ]
     if len(found) != 1:
         raise ValueError(

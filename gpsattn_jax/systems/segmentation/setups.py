@@ -44,11 +44,11 @@ TEXTURED_DIGITS = Config(
         num_classes=11,
     ),
     train=TrainConfig(
-        num_steps=1_000,
+        num_steps=400,
         batch_size=16,
         learning_rate=2e-3,
-        warmup_steps=100,
-        evaluate_every=250,
+        warmup_steps=50,
+        evaluate_every=200,
         label_smoothing=0.0,
         best_metric="mean_iou",
     ),
@@ -62,7 +62,7 @@ TEXTURED_DIGITS_RESNET = dataclasses.replace(
         backbone="gsanet",
         gsanet=gsanet.Config(
             layers=(1, 1, 2, 1),
-            widths=(13, 27, 53, 105),
+            widths=(13, 26, 53, 105),
             mixers=("conv",) * 4,
             image_size=64,
             features_only=True,
