@@ -195,5 +195,13 @@ def test_every_parameter_is_in_a_layer(name):
     params, _ = semantic_fpn.build(model).shapes()
     numbers = jax.tree.leaves(layer_numbers(params, layers(model)))
     assert max(np.max(number) for number in numbers) >= 3
-    programs = segmentation.programs(segmentation.SETUPS[name])
-    assert programs.batch(2)["targets"]["mask"].shape == (2, *[model.image_size] * 2)
+
+
+def test_what_a_run_compiles_is_known_without_its_pictures(config):
+    programs = segmentation.programs(config)
+    batch, weights = programs.batch(4), programs.network.shapes()
+    logits = jax.eval_shape(programs.forward, *weights, batch["inputs"])
+    assert logits.shape == (4, 16, 16, 3)
+    batch = jax.eval_shape(programs.augment, batch, jax.random.key(0))
+    loss, _ = jax.eval_shape(programs.loss, logits, batch["targets"])
+    assert loss.shape == ()
