@@ -8,9 +8,10 @@ import pathlib
 from typing import Any
 
 from gpsattn_jax.systems.segmentation.artefact import export
+from gpsattn_jax.systems.segmentation.pixels import segment
 from gpsattn_jax.systems.segmentation.planning import programs
 from gpsattn_jax.systems.segmentation.prediction import predict
-from gpsattn_jax.systems.segmentation.run import restore, segment, train
+from gpsattn_jax.systems.segmentation.run import restore, train
 from gpsattn_jax.systems.segmentation.setups import SETUPS, Config
 from gpsattn_jax.systems.segmentation.tables import evaluate
 

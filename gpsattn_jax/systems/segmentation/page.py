@@ -9,15 +9,11 @@ from gpsattn_jax.data.segmentation import Masked
 from gpsattn_jax.evaluation import segmentation
 from gpsattn_jax.systems import reports
 from gpsattn_jax.systems.run_files import TrainedRun
-from gpsattn_jax.systems.segmentation.run import (
-    count_pixels,
-    restore,
-    scores,
-    segment,
-    title,
-)
+from gpsattn_jax.systems.segmentation.pixels import count_pixels, scores, segment
+from gpsattn_jax.systems.segmentation.run import restore, title
 from gpsattn_jax.systems.segmentation.tables import (
     HEAD,
+    PROGRESS,
     baseline,
     by_class,
     test_pictures,
@@ -56,7 +52,7 @@ def report(
     folder = reports.report_folder(workdir, folder)
     run = restore(workdir, choose, averaged=averaged, machine=machine)
     test = test_pictures(run, data_dir)
-    counts = count_pixels(run, test, window=None, stride=None)
+    counts = count_pixels(run, test, title=PROGRESS)
     rows = baseline(run, counts) if with_baselines else {}
     rows |= {f"{title(run.config)} (ours)": [counts]}
     found = {name: scores(each[0]) for name, each in rows.items()}

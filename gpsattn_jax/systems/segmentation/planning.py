@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from gpsattn_jax.models import semantic_fpn
 from gpsattn_jax.systems.planning.programs import Programs
-from gpsattn_jax.systems.segmentation.run import augment, layers, make_forward
+from gpsattn_jax.systems.segmentation.pixels import make_forward
+from gpsattn_jax.systems.segmentation.run import augment, layers
 from gpsattn_jax.systems.segmentation.setups import Config
 from gpsattn_jax.systems.segmentation.windows import batch_size
 from gpsattn_jax.training.losses import pixel_cross_entropy

@@ -13,7 +13,7 @@ from gpsattn_jax.data.images.sources import find_images
 from gpsattn_jax.files import replaced
 from gpsattn_jax.progress import with_progress
 from gpsattn_jax.systems.run_files import TrainedRun
-from gpsattn_jax.systems.segmentation.run import segment
+from gpsattn_jax.systems.segmentation.pixels import segment
 from gpsattn_jax.systems.tables import path_list
 from gpsattn_jax.visualize.palette import class_colors, over
 
@@ -35,7 +35,7 @@ def predict(
         paths: folders, glob patterns or files.
         output: optional folder: `masks/NAME.png` of class numbers with a palette, and
             `overlays/NAME.png`; a folder's pictures keep their places in it.
-        window: see `run.segment`.
+        window: see `pixels.segment`.
         stride: likewise.
 
     Returns:

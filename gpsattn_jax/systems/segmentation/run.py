@@ -1,12 +1,10 @@
-"""Training and asking a network that gives a class for each pixel."""
+"""Training a network that gives a class for each pixel."""
 
-import collections
 import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -17,25 +15,16 @@ from gpsattn_jax.data.batches import Batch, Batches
 from gpsattn_jax.data.data_folder import data_folder
 from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.data.segmentation import Masked, augment_batch, sets
-from gpsattn_jax.evaluation import segmentation
 from gpsattn_jax.models import semantic_fpn
-from gpsattn_jax.modules.functional import Functional
-from gpsattn_jax.progress import with_progress
 from gpsattn_jax.systems import gsanet, runs, transxnet
 from gpsattn_jax.systems.image_classifier.run import normalize
 from gpsattn_jax.systems.run_files import TrainedRun
+from gpsattn_jax.systems.segmentation.pixels import count_pixels, scores
 from gpsattn_jax.systems.segmentation.setups import Config
-from gpsattn_jax.systems.segmentation.windows import (
-    batch_size,
-    default_stride,
-    sliding_logits,
-)
-from gpsattn_jax.training.compiled import compiled_once
 from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.loop import fit
 from gpsattn_jax.training.losses import pixel_cross_entropy
-from gpsattn_jax.training.processes import in_turn
-from gpsattn_jax.training.sharding import Placement, on_every_process, place
+from gpsattn_jax.training.sharding import place
 
 NAME = "segmentation"
 _BACKBONES = {"gsanet": gsanet, "transxnet": transxnet}
@@ -80,11 +69,10 @@ def train(
     batches = Batches(
         parts["train"], batch_size=size, seed=config.train.seed, rows=rows
     )
-    forward = _forward(network, config.data)
 
     def evaluate(params, state):
-        ask = functools.partial(_ask, forward, params, state, placement)
-        return scores(_counts(ask, config, parts["validation"], placement))
+        run = TrainedRun(config, 0, network, params, state, placement)
+        return scores(count_pixels(run, parts["validation"]))
 
     with Prefetched(
         batches, workers=config.data.workers, stop=config.train.num_steps
@@ -121,55 +109,6 @@ def restore(
     )  # fmt: skip
 
 
-def segment(
-    run: TrainedRun,
-    pictures: Iterable[np.ndarray],
-    *,
-    window: int | None = None,
-    stride: int | None = None,
-) -> Iterator[np.ndarray]:
-    """Logits of each pixel of pictures of any size, by a window that slides over them.
-
-    Args:
-        run: a trained network.
-        pictures: [H, W, C] uint8 each.
-        window: pixels of a side; those that the network is made for if None.
-        stride: from window to window; two thirds of one if None.
-
-    Returns:
-        [H, W, classes] float32 for each picture, in order.
-    """
-    forward = _forward(run.network, run.config.data)
-    ask = functools.partial(_ask, forward, run.params, run.state, run.placement)
-    return _slide(ask, run.config, pictures, run.placement, window, stride)
-
-
-def count_pixels(
-    run: TrainedRun, masked: Masked, *, window: int | None, stride: int | None
-) -> np.ndarray:
-    """Counts of a set's pixels by (label, predicted class), with progress.
-
-    Args:
-        run: a trained network.
-        masked: the set.
-        window: see `segment`.
-        stride: likewise.
-    """
-    forward = _forward(run.network, run.config.data)
-    ask = functools.partial(_ask, forward, run.params, run.state, run.placement)
-    return _counts(
-        ask, run.config, masked, run.placement, window, stride, "Segmenting pictures"
-    )
-
-
-def scores(counts: np.ndarray) -> dict[str, float]:
-    """Mean IoU and pixel accuracy of counts [classes, classes]."""
-    return {
-        "mean_iou": segmentation.mean_iou(counts),
-        "accuracy": segmentation.pixel_accuracy(counts),
-    }
-
-
 def load_sets(
     config: Config, data_dir: str | os.PathLike | None = None
 ) -> dict[str, Masked]:
@@ -199,69 +138,6 @@ def layers(model: semantic_fpn.Config) -> Sequence[str]:
     *below, _ = _BACKBONES[model.backbone].SYSTEM.layers  # the last one is its head
     top = "backbone/feature_norms/|neck/|scales/|head/"
     return *(f"backbone/(?:{pattern})" for pattern in below), top
-
-
-def make_forward(network: Functional, data: Any) -> Callable[..., jax.Array]:
-    """(params, state, {"images"}) -> logits of each pixel."""
-
-    def forward(params, state, inputs):
-        images = normalize(data, inputs["images"])
-        logits, _ = network.apply(params, state, images=images)
-        return logits
-
-    return forward
-
-
-@functools.cache
-def _forward(network, data):
-    return compiled_once(make_forward(network, data))
-
-
-def _ask(forward, params, state, placement, images):
-    """[size, S, S, C] uint8 -> logits [size, S, S, classes], whole on each process."""
-    inputs = placement.put({"images": images[placement.rows(len(images))]})
-    found = in_turn(placement.on_mesh(forward)(params, state, inputs))
-    return on_every_process(found)
-
-
-def _slide(ask, config, pictures, placement, window=None, stride=None):
-    window = config.model.image_size if window is None else window
-    return sliding_logits(
-        ask,
-        pictures,
-        window=window,
-        stride=default_stride(window) if stride is None else stride,
-        size=batch_size(window, placement.mesh.shape["data"]),
-    )
-
-
-def _counts(
-    ask: Callable[[np.ndarray], np.ndarray],
-    config: Config,
-    masked: Masked,
-    placement: Placement,
-    window: int | None = None,
-    stride: int | None = None,
-    title: str = "",
-) -> np.ndarray:
-    """Pixels by (label, prediction), added up over a set."""
-    classes = config.model.num_classes
-    masks: collections.deque[np.ndarray] = collections.deque()  # of pictures at work
-
-    def pictures():
-        for number in range(len(masked)):
-            picture, mask = masked.whole(number)
-            masks.append(mask)
-            yield picture
-
-    found = _slide(ask, config, pictures(), placement, window, stride)
-    if title:  # in training the steps' own display stands there
-        found = with_progress(found, len(masked), title)
-    total = np.zeros((classes, classes), np.int64)
-    for logits in found:
-        predicted = logits.argmax(-1)
-        total += segmentation.pixel_counts(predicted, masks.popleft(), classes)
-    return total
 
 
 def _initial(config, network, machine):

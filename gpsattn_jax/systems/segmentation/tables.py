@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -12,17 +13,13 @@ from gpsattn_jax.evaluation import segmentation
 from gpsattn_jax.systems.grids import run_folders
 from gpsattn_jax.systems.named_networks import is_workdir
 from gpsattn_jax.systems.run_files import TrainedRun
-from gpsattn_jax.systems.segmentation.run import (
-    count_pixels,
-    load_sets,
-    restore,
-    scores,
-    title,
-)
+from gpsattn_jax.systems.segmentation.pixels import count_pixels, scores
+from gpsattn_jax.systems.segmentation.run import load_sets, restore, title
 from gpsattn_jax.systems.tables import mean_sd, print_table
 from gpsattn_jax.training.config import Machine
 
 HEAD = ("mean IoU", "pixel accuracy")
+PROGRESS = "Segmenting pictures"
 
 
 def evaluate(
@@ -46,7 +43,7 @@ def evaluate(
         choose: "latest" checkpoint, or the "best" on the validation pictures.
         data_dir: the folder of data sets.
         folder: of `images/` and `masks/` to score instead of the run's test pictures.
-        window: see `run.segment`.
+        window: see `pixels.segment`.
         stride: likewise.
         with_baselines: whether the row that needs no network is wanted.
         machine: devices and processes.
@@ -58,16 +55,17 @@ def evaluate(
         FileNotFoundError: if there is no finished run.
     """
     found: dict[str, list[np.ndarray]] = {}
+    how: dict[str, Any] = {"window": window, "stride": stride, "title": PROGRESS}
     workdirs = run_folders(workdir)
     for one in workdirs:
         run = restore(one, choose, machine=machine)
         test = test_pictures(run, data_dir, folder)
         name = f"{title(run.config)} (ours)"
-        counts = count_pixels(run, test, window=window, stride=stride)
+        counts = count_pixels(run, test, **how)
         found.setdefault(name, []).append(counts)
         if run.config.train.ema_decay and is_workdir(one):
             averaged = restore(one, choose, averaged=True, machine=machine)
-            counts = count_pixels(averaged, test, window=window, stride=stride)
+            counts = count_pixels(averaged, test, **how)
             found.setdefault(f"{name}, averaged weights", []).append(counts)
         if len(workdirs) > 1:
             share = segmentation.mean_iou(found[name][-1])

@@ -9,7 +9,7 @@ import numpy as np
 from gpsattn_jax.data.segmentation.crops import pad_to
 
 Logits = Callable[[np.ndarray], np.ndarray]
-MOST_PIXELS = 2**20  # of the windows that are asked for at once
+MOST_PIXELS = 2**18  # of the windows that are asked for at once
 
 
 def default_stride(window: int) -> int:
@@ -18,7 +18,7 @@ def default_stride(window: int) -> int:
 
 
 def batch_size(window: int, devices: int) -> int:
-    """Windows of a batch: a million pixels together, and a multiple of the devices."""
+    """Windows of a batch: 64 of 64 pixels, and as much of others, for all devices."""
     return -(-max(1, MOST_PIXELS // window**2) // devices) * devices
 
 
