@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from gpsattn_jax.visualize import figures
-from gpsattn_jax.visualize.palette import over
+from gpsattn_jax.visualize.palette import UNCOUNTED, over
 
 MOST_NAMES = 24  # in a legend
 
@@ -42,7 +42,13 @@ def masks_figure(
             panel.imshow(over(picture, mask, colors), interpolation="nearest")
             figures.hide_axes(panel, words if line == 0 else "")
             there |= set(np.unique(mask).tolist())
-    known = [n for n in sorted(there) if n < len(class_names)][:MOST_NAMES]
-    patches = [Patch(color=colors[n] / 255, label=class_names[n]) for n in known]
+    names = {n: class_names[n] for n in sorted(there) if n < len(class_names)}
+    names = dict(list(names.items())[:MOST_NAMES])
+    if UNCOUNTED in there:
+        names[UNCOUNTED] = "does not count"
+    patches = [
+        Patch(facecolor=colors[n] / 255, edgecolor=figures.MUTED, label=name)
+        for n, name in names.items()
+    ]
     figure.legend(handles=patches, loc="outside right upper", fontsize=8, frameon=False)
     return figure

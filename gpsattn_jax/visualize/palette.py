@@ -10,7 +10,7 @@ _FIRST = (
     "ffffff", "882255", "44aa99",
 )  # fmt: skip
 _TURN = 0.61803398875  # of the circle of hues: neighbours in number are far apart
-SHARE = 0.55  # of a mask's colour over a picture
+SHARE = 0.65  # of a mask's colour over a picture
 UNCOUNTED = 255
 
 
