@@ -8,6 +8,7 @@ import pytest
 from gpsattn_jax import convert
 from gpsattn_jax.convert import ConversionError
 from gpsattn_jax.convert.files import flatten
+from gpsattn_jax.convert.saved import check_bounds
 from gpsattn_jax.convert.semantic_fpn import head_rules
 from gpsattn_jax.convert.transxnet import to_torch
 from gpsattn_jax.models import gsanet, semantic_fpn, transxnet
@@ -188,3 +189,10 @@ def test_what_does_not_fit_is_listed(arrays):
         ConversionError, match="patch_embed.* of a TransXNet, or layer1"
     ):
         convert.load("segmentation", {"backbone.cls_token": np.zeros(3)})
+
+
+def test_a_network_inside_of_another_is_bounded_too():
+    """A file's config cannot ask for a million blocks of a backbone."""
+    fields = {"backbone": "gsanet", "gsanet": {"layers": [600, 600]}}
+    with pytest.raises(ValueError, match="config.gsanet.layers must be at most 1000"):
+        check_bounds(fields, "config")
