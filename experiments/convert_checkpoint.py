@@ -21,10 +21,10 @@ launch.preload_allocator()  # before the imports that take their time
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
-from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, run_files, runs
+from gpsattn_jax.systems import CHECKPOINTS, COMMANDS, run_files, runs
 
 _SYSTEM = flags.DEFINE_enum(
-    "system", None, sorted(SYSTEMS), "Whose network it is; found in the source."
+    "system", None, sorted(COMMANDS), "Whose network it is; found in the source."
 )
 _SOURCE = flags.DEFINE_string(
     "source", None, "A file of weights, or a run's workdir.", required=True
@@ -65,7 +65,7 @@ def main(_):
         raise ValueError(f"{source} is a run: --{', --'.join(options)} are for files.")
     system = _SYSTEM.value or runs.find_system(source)
     averaged = {"averaged": True} if _EMA.value else {}
-    run = SYSTEMS[system].face().restore(source, _CHECKPOINT.value, **averaged)
+    run = COMMANDS[system].face().restore(source, _CHECKPOINT.value, **averaged)
     model = run.config.model
     print(f"{source}, step {run.step}: {rewrite.describe(system, model, run.params)}")
     if _TO.value == "ours":  # with the run's settings: it can stand for the workdir

@@ -13,10 +13,10 @@ from gpsattn_jax import launch
 launch.preload_allocator()  # before the imports that take their time
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, command_line, runs
+from gpsattn_jax.systems import CHECKPOINTS, COMMANDS, command_line, runs
 
 _SYSTEM = flags.DEFINE_enum(
-    "system", None, sorted(SYSTEMS), "Whose network it is; found in the source."
+    "system", None, sorted(COMMANDS), "Whose network it is; found in the source."
 )
 _MODE = flags.DEFINE_enum(
     "mode", "write", ["write", "check"], "Write and check, or check what is there."
@@ -29,19 +29,19 @@ _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, CHECKPOINTS, "Of a run; its command's default."
 )
 _EMA = flags.DEFINE_bool("ema", False, "Of a run: with the averaged weights.")
-OWN = sorted({name for row in SYSTEMS.values() for name in row.export_flags})
+OWN = sorted({name for row in COMMANDS.values() for name in row.export_flags})
 command_line.define_export_flags(OWN)
 
 
 def main(_):
     """Writes, then compares in a fresh process; all of it is in `systems/`."""
-    row = SYSTEMS[_SYSTEM.value or runs.find_system(_SOURCE.value)]
+    row = COMMANDS[_SYSTEM.value or runs.find_system(_SOURCE.value)]
     own = {}
     for name in OWN:
         if name in row.export_flags:
             own[name] = flags.FLAGS[name].value
         elif flags.FLAGS[name].present:
-            owners = [s for s, other in SYSTEMS.items() if name in other.export_flags]
+            owners = [s for s, other in COMMANDS.items() if name in other.export_flags]
             raise ValueError(f"--{name} is of {', '.join(owners)}.")
     row.face().export(
         _SOURCE.value,

@@ -3,11 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpsattn_jax.convert import efficientnet_lite, gpsnet, gsanet, pglsum, transxnet
+from gpsattn_jax.convert import (
+    efficientnet_lite,
+    gpsnet,
+    gsanet,
+    pglsum,
+    semantic_fpn,
+    transxnet,
+)
 from gpsattn_jax.convert.files import Source, read, save, save_named
 from gpsattn_jax.convert.graft import graft
 from gpsattn_jax.convert.hints import unmatched_names, with_names_of_the_file
-from gpsattn_jax.convert.prefixes import without_prefix
+from gpsattn_jax.convert.prefixes import without_neighbours, without_prefix
 from gpsattn_jax.convert.torch_keys import ConversionError, is_ours
 from gpsattn_jax.modules.functional import Functional
 
@@ -21,6 +28,7 @@ SYSTEMS: dict[str, Callable[..., Loaded]] = {
     "gsa_module": gsanet.load_module,
     "gsanet": gsanet.load_network,
     "pglsum": pglsum.load_network,
+    "segmentation": semantic_fpn.load_network,
     "transxnet": transxnet.load_network,
 }
 
@@ -55,6 +63,10 @@ def load(
     * `load("transxnet", source, num_classes=…)`: an official checkpoint of TransXNet;
       what is not in its shapes can be given, see `convert.transxnet.load_network`.
 
+    * `load("segmentation", source, headless=False)`: mmsegmentation's Semantic FPN over
+      TransXNet or a ResNet; with `headless` a backbone alone, of a classifier's file or
+      of mmsegmentation's and mmdetection's, under a fresh pyramid and head.
+
     All also take what `save` wrote. Of the two image classifiers, `num_classes=0`
     gives features [B, C], `features_only=True` the stages' maps, and `in_channels`
     another stem; `headless=True` takes weights without a head.
@@ -82,7 +94,7 @@ def load(
     arrays, metadata = read(source)
     try:
         if not is_ours(arrays):
-            arrays, _ = without_prefix(arrays, system)
+            arrays = without_neighbours(*without_prefix(arrays, system))
         try:
             return SYSTEMS[system](arrays, metadata, **options)
         except ConversionError as error:

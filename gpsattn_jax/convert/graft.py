@@ -127,14 +127,20 @@ def fitting_flags(found: Any, wanted: Any) -> str:
     """
     if type(found) is not type(wanted):
         return ""
-    flags = [
-        f"--model.{field.name}={_text(getattr(found, field.name))}"
-        for field in dataclasses.fields(found)
-        if field.metadata.get("flag", True)
-        and field.name not in UNFITTING
-        and getattr(found, field.name) != getattr(wanted, field.name)
-    ]
+    flags = list(_differences("--model.", found, wanted))
     return f"these flags would fit: {' '.join(flags)}" if flags else ""
+
+
+def _differences(prefix, found, wanted):
+    """Flags of the fields that differ, those of nested configs too."""
+    for field in dataclasses.fields(found):
+        values = [getattr(config, field.name) for config in (found, wanted)]
+        if not field.metadata.get("flag", True) or field.name in UNFITTING:
+            continue
+        if dataclasses.is_dataclass(values[0]):
+            yield from _differences(f"{prefix}{field.name}.", *values)
+        elif values[0] != values[1]:
+            yield f"{prefix}{field.name}={_text(values[0])}"
 
 
 def _text(value):

@@ -25,11 +25,23 @@ ANCHORS: dict[str, Sequence[str]] = {
         r"attention\.W[qkv]\.0\.weight",
         r"(?<!local_attention\.\d\.)W[qkv]\.0\.weight",
     ),
+    # Segmenters have their backbone below a name of their own, which stays.
+    "segmentation": (
+        r"backbone\.patch_embed\.proj\.conv\.weight",
+        r"backbone\.layer1\.0\.conv1\.weight",
+        r"patch_embed\.proj\.conv\.weight",
+        r"layer1\.0\.conv1\.weight",
+    ),
     "transxnet": (
         r"patch_embed\.proj\.conv\.weight",
         r"network\.0\.0\.pos_embed\.weight",
     ),
 }
+# What mmsegmentation's and mmdetection's files have beside `backbone.`.
+NEIGHBOURS = (
+    "neck.", "decode_head.", "auxiliary_head.", "rpn_head.", "roi_head.", "bbox_head.",
+    "mask_head.", "data_preprocessor.",
+)  # fmt: skip
 # These go from every name if all have them, where no anchor is found.
 WRAPPERS = ("module.", "model.", "backbone.", "net.")
 
@@ -64,6 +76,24 @@ def without_prefix(arrays: Arrays, system: str) -> tuple[Arrays, str]:
             rest, prefix = without_prefix(_stripped(arrays, wrapper)[0], system)
             return rest, wrapper + prefix
     return arrays, ""
+
+
+def without_neighbours(arrays: Arrays, prefix: str) -> Arrays:
+    """A backbone's names without those of what stood beside it; says what they were.
+
+    Args:
+        arrays: as from `without_prefix`.
+        prefix: likewise.
+    """
+    outer = prefix.removesuffix("backbone.")
+    if outer == prefix:
+        return arrays
+    beside = tuple(outer + name for name in NEIGHBOURS)
+    left_out = {name for name in arrays if name.startswith(beside)}
+    if left_out:
+        parts = sorted({name.removeprefix(outer).split(".")[0] for name in left_out})
+        print(f"Left out: {', '.join(f'{part}.*' for part in parts)}.")
+    return {name: array for name, array in arrays.items() if name not in left_out}
 
 
 def _prefixes(arrays, anchor):

@@ -8,14 +8,16 @@ from gpsattn_jax.convert.files import read
 from gpsattn_jax.convert.prefixes import ANCHORS
 from gpsattn_jax.convert.saved import saved_fields
 from gpsattn_jax.convert.torch_keys import is_ours
-from gpsattn_jax.models import gpsnet, gsanet, pglsum, transxnet
+from gpsattn_jax.models import gpsnet, gsanet, pglsum, semantic_fpn, transxnet
 
 CONFIGS: dict[str, type] = {
     "gpsnet": gpsnet.Config,
     "gsanet": gsanet.Config,
     "pglsum": pglsum.Config,
+    "segmentation": semantic_fpn.Config,
     "transxnet": transxnet.Config,
 }
+_DECODE_HEAD = re.compile(r"(?:.*\.)?decode_head\.")
 
 
 def recognize(path: str | os.PathLike) -> str:
@@ -41,8 +43,14 @@ def recognize(path: str | os.PathLike) -> str:
         raise ValueError(f"{path}: {error}") from error
     if is_ours(arrays):
         found = [name for name, kind in CONFIGS.items() if _has_all(kind, fields)]
-    else:
-        found = [name for name in CONFIGS if _has_anchor(arrays, name)]
+    elif any(_DECODE_HEAD.match(name) for name in arrays):
+        found = ["segmentation"]
+    else:  # a backbone may be a segmenter's, and is a classifier's
+        found = [
+            name
+            for name in CONFIGS
+            if name != "segmentation" and _has_anchor(arrays, name)
+        ]
     if len(found) != 1:
         raise ValueError(
             f"{path}: does not say whose weights it holds; name the system, one of "

@@ -20,6 +20,7 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "gpsnet": {},  # its paper's sizes were not available
     "gsanet": gsanet.VARIANTS,
     "pglsum": pglsum.VARIANTS,
+    "segmentation": {},
     "transxnet": transxnet.VARIANTS,
 }
 # What may be asked of a file beside its form.
@@ -27,6 +28,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "gpsnet": (),
     "gsanet": gsanet_names.RESHAPING,
     "pglsum": pglsum_names.OPTIONS,
+    "segmentation": ("num_classes",),
     "transxnet": transxnet_names.RESHAPING,
 }
 # Fields that a network may change and still be the published one.

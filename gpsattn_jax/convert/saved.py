@@ -95,6 +95,8 @@ def check_bounds(fields: Mapping[str, Any], what: str) -> None:
     """
     for name, value in fields.items():
         _check(f"{what}.{name}", value)
+        if isinstance(value, dict):  # a network inside of another
+            check_bounds(value, f"{what}.{name}")
         if name in _BLOCKS and isinstance(value, list):
             _check_blocks(f"{what}.{name}", value)
 

@@ -5,6 +5,7 @@
     pglsum              frame features to scores of importance
     transxnet           images to a class, or to feature maps
     efficientnet_lite   images to features, for videos
+    semantic_fpn        images to a class for each pixel, over the maps of two others
 
 A network is imported when it is first asked for.
 """
@@ -12,7 +13,9 @@ A network is imported when it is first asked for.
 import importlib
 from typing import Any
 
-__all__ = ["efficientnet_lite", "gpsnet", "gsanet", "pglsum", "transxnet"]
+__all__ = [
+    "efficientnet_lite", "gpsnet", "gsanet", "pglsum", "semantic_fpn", "transxnet",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -170,10 +170,11 @@ def conv(
     *,
     stride: int = 1,
     padding: int | None = None,
+    use_bias: bool = False,
     start: nnx.Initializer = HE_FAN_OUT,
     rngs: nnx.Rngs,
 ) -> nnx.Conv:
-    """A convolution without bias.
+    """A convolution, without bias unless asked for.
 
     Args:
         in_channels: C.
@@ -181,6 +182,7 @@ def conv(
         size: K.
         stride: s, of rows and columns.
         padding: zeros on each of the four sides; K // 2 if None.
+        use_bias: add a bias for each channel.
         start: of the kernel's values.
         rngs: random streams for them.
 
@@ -196,7 +198,7 @@ def conv(
         (size, size),
         strides=stride,
         padding=size // 2 if padding is None else padding,
-        use_bias=False,
+        use_bias=use_bias,
         kernel_init=start,
         conv_general_dilated=(
             jax.lax.conv_general_dilated if size > 1 or padding else _pointwise

@@ -10,7 +10,7 @@ licence.
 
 import os
 
-from gpsattn_jax.systems import SYSTEMS, runs
+from gpsattn_jax.systems import COMMANDS, runs
 from gpsattn_jax.systems.named_networks import (
     PUBLISHED,
     NamedNetwork,
@@ -50,4 +50,4 @@ def load(source: str | os.PathLike) -> TrainedRun:
         raise FileNotFoundError(
             f"{source}: no file, no workdir, and none of the networks {names}."
         ) from error
-    return SYSTEMS[system].face().restore(source)
+    return COMMANDS[system].face().restore(source)

@@ -1,5 +1,7 @@
 """The four systems: a row for each, which commands and tests read.
 
+Beside them stands segmentation, a task of the networks of two of them.
+
 A system is a folder here. Its face has the same names everywhere: `SETUPS`, `Config`,
 `train`, `restore`, `evaluate`, `predict`, `report`, `export`, `programs`.
 """
@@ -8,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["CHECKPOINTS", "SYSTEMS", "System"]
+__all__ = ["CHECKPOINTS", "COMMANDS", "SYSTEMS", "System"]
 
 # Which checkpoint of a run: the newest, the one of the highest metric, or the newest of
 # which no file is damaged.
@@ -66,6 +68,12 @@ def _transxnet():
     return transxnet
 
 
+def _segmentation():
+    from gpsattn_jax.systems import segmentation
+
+    return segmentation
+
+
 IMAGES = "images", "a folder, a pattern or a file"
 PREDICTION_OF_IMAGES = "invert", "top", "skip_bad", "features"
 
@@ -103,5 +111,15 @@ SYSTEMS = {
         inputs=IMAGES,
         flags=PREDICTION_OF_IMAGES,
         export_flags=("size",),
+    ),
+}
+
+# What has a command of its own: the systems, and a task over the maps of two of them.
+COMMANDS = SYSTEMS | {
+    "segmentation": System(
+        face=_segmentation,
+        setup="textured_digits",
+        inputs=IMAGES,
+        flags=("window", "stride"),
     ),
 }

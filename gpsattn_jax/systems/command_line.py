@@ -30,6 +30,8 @@ FLAG_MODES = {
     "invert": ("predict",),
     "top": ("predict",),
     "skip_bad": ("predict",),
+    "window": ("evaluate", "predict"),
+    "stride": ("evaluate", "predict"),
     "ema": ("predict", "report", "export"),
     "output": ("predict", "report", "export"),
     "platforms": ("export",),
@@ -112,7 +114,8 @@ def _define_flags(system, face):
     flags.DEFINE_multi_string(name, None, f"predict: {inputs}; may be repeated.")
     flags.DEFINE_string(
         "output", None,
-        "predict: a .csv or .json; report: a folder; export: a .stablehlo.",
+        "predict: a .csv or .json (of masks a folder); report: a folder; export: a "
+        ".stablehlo.",
     )  # fmt: skip
     flags.DEFINE_integer(
         "seeds", 1, "train: how many, from train.seed on, each in its own folder."
@@ -135,6 +138,12 @@ def _define_flags(system, face):
         flags.DEFINE_bool("skip_bad", False, "predict: a row for each unreadable file.")
     if "features" in system.flags:
         flags.DEFINE_string("features", None, "predict: an .npz of the head's inputs.")
+    for name, text in (
+        ("window", "evaluate, predict: pixels of a side; the network's own if None."),
+        ("stride", "evaluate, predict: from window to window; two thirds of one."),
+    ):
+        if name in system.flags:
+            flags.DEFINE_integer(name, None, text, lower_bound=1)
     define_export_flags(system.flags)
     for name in set(flags.FLAGS) - before:  # `--help` shows them
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
@@ -194,14 +203,14 @@ def _main(system, face, machine):
     averaged = {"averaged": True} if given.ema else {}
     if mode == "evaluate":
         folder = {"folder": given[FOLDER].value} if other_data else {}
-        own = _own(system, "fuse")
+        own = _own(system, "fuse", "window", "stride")
         face.evaluate(*source, **own, **folder, **beside, **where)
     elif mode == "predict":
         name, inputs = system.inputs
         if given[name].value is None:
             raise ValueError(f"--mode=predict needs --{name}: {inputs}.")
         trained_run = face.restore(*source, machine=machine, **averaged)
-        own = _own(system, "invert", "skip_bad", "features")
+        own = _own(system, "invert", "skip_bad", "features", "window", "stride")
         if "top" in system.flags:
             own["count"] = given.top
         face.predict(trained_run, given[name].value, given.output, **own)

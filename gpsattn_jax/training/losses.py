@@ -48,3 +48,25 @@ def cross_entropy(label_smoothing: float = 0.0) -> Loss:
         return value, {"loss": value, "accuracy": accuracy}
 
     return loss
+
+
+def pixel_cross_entropy(label_smoothing: float = 0.0, ignore: int = 255) -> Loss:
+    """Mean cross-entropy of logits [B, H, W, classes] against targets["mask"].
+
+    The masks [B, H, W] hold classes; pixels that are `ignore` do not count. The metrics
+    are `loss` and `accuracy`, both means over the pixels that count.
+    """
+
+    def loss(logits, targets):
+        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        mask = targets["mask"].astype(jnp.int32)
+        counts = mask != ignore
+        labels = jax.nn.one_hot(mask, logits.shape[-1], dtype=logits.dtype)
+        smoothed = optax.smooth_labels(labels, label_smoothing)
+        values = optax.softmax_cross_entropy(logits, smoothed)
+        total = jnp.maximum(counts.sum(), 1)
+        value = jnp.where(counts, values, 0).sum() / total
+        right = (logits.argmax(-1) == mask) & counts
+        return value, {"loss": value, "accuracy": right.sum() / total}
+
+    return loss

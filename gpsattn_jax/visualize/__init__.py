@@ -6,8 +6,10 @@
     curves            learning curves
     dynamic_kernels   the kernels that examples mix
     figures           new figures of one look, and writing them
+    masks             masks over pictures, each class in its colour
     overlays          maps over images
     page              the report: one HTML page
+    palette           the colours of classes in masks
     skeletons         joints in motion, their parts and attention
     storyboard        the frames of a video's summary
     summary_scores    scores and shots over a video's time
@@ -20,7 +22,7 @@ from typing import Any
 
 __all__ = [
     "attention", "confusion", "contact_sheet", "curves", "dynamic_kernels", "figures",
-    "overlays", "page", "skeletons", "storyboard", "summary_scores",
+    "masks", "overlays", "page", "palette", "skeletons", "storyboard", "summary_scores",
 ]  # fmt: skip
 
 

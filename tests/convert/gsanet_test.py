@@ -453,7 +453,7 @@ def test_a_network_lists_every_key_that_is_off(tmp_path):
 def test_unknown_system():
     message = (
         "system must be one of efficientnet_lite0, gpsnet, gsa_module, gsanet, "
-        "pglsum, transxnet; got 'gsa'."
+        "pglsum, segmentation, transxnet; got 'gsa'."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         convert.load("gsa", weights())

@@ -6,7 +6,7 @@ import pytest
 from gpsattn_jax import convert
 from gpsattn_jax.convert.recognition import CONFIGS, recognize
 from gpsattn_jax.models import gsanet
-from gpsattn_jax.systems import SYSTEMS
+from gpsattn_jax.systems import COMMANDS
 
 NAMES = {
     "gsanet": "layer1.0.conv1.weight",
@@ -16,7 +16,7 @@ NAMES = {
 
 
 def test_every_system_can_be_found():
-    assert CONFIGS.keys() == SYSTEMS.keys()
+    assert CONFIGS.keys() == COMMANDS.keys()
 
 
 @pytest.mark.parametrize("system", sorted(CONFIGS))
@@ -25,6 +25,13 @@ def test_our_own_files_are_known_by_their_config(tmp_path, system):
     params = {"head": {"kernel": np.zeros((2, 2), np.float32)}}
     convert.save(path, params, {}, CONFIGS[system]())
     assert recognize(path) == system
+
+
+def test_a_segmenter_is_known_by_its_head(tmp_path):
+    path = tmp_path / "theirs.npz"
+    names = "backbone.patch_embed.proj.conv.weight", "decode_head.conv_seg.weight"
+    np.savez(path, **{name: np.zeros(2) for name in names})
+    assert recognize(path) == "segmentation"
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "model.backbone.", "_orig_mod."])

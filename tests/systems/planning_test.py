@@ -348,8 +348,8 @@ def test_without_libtpu_the_extra_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "--system is missing: one of gpsnet, gsanet, pglsum, transxnet."),
-        (("--system=resnet",), "pglsum, transxnet; got 'resnet'."),
+        ((), "--system is missing: one of gpsnet, gsanet, pglsum, transxnet, segm"),
+        (("--system=resnet",), "transxnet, segmentation; got 'resnet'."),
         (("--system=gsanet", "--steps=3"), "Unknown command line flag 'steps'"),
         (("--system", "gsanet", "--setup=x"), "value should be one of <cifar100|"),
         (("--system=gsanet", "--mesh=x", "--topology=cpu:1"), "mesh must be NAME:SIZE"),

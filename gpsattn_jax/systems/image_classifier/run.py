@@ -5,7 +5,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -214,7 +214,17 @@ def load_sets(config: Any, data_dir: str | os.PathLike | None = None) -> Labelle
 _loaded = functools.lru_cache(maxsize=1)(image_sets.load)
 
 
-def normalize(config: DataConfig, images: jax.Array) -> jax.Array:
+class Normalization(Protocol):
+    """What `normalize` reads of a config of data."""
+
+    @property
+    def mean(self) -> tuple[float, ...]: ...
+
+    @property
+    def std(self) -> tuple[float, ...]: ...
+
+
+def normalize(config: Normalization, images: jax.Array) -> jax.Array:
     """[…, C] in 0..1, or uint8 -> what the network takes."""
     if images.dtype == np.uint8:
         images = images.astype(np.float32) / 255

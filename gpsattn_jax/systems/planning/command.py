@@ -10,7 +10,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.files import write_json
-from gpsattn_jax.systems import SYSTEMS
+from gpsattn_jax.systems import COMMANDS
 from gpsattn_jax.systems.planning import text
 from gpsattn_jax.systems.planning.fitting import fit_plan
 from gpsattn_jax.systems.planning.plan import make_plan
@@ -28,13 +28,13 @@ def run() -> None:
 
 def _system_named(argv):
     """The system, before flags are parsed: it decides which flags there are."""
-    known = ", ".join(SYSTEMS)
+    known = ", ".join(COMMANDS)
     for place, argument in enumerate(argv):
         match = re.fullmatch(r"--?system(?:=(.*))?", argument)
         if match:
             following = argv[place + 1] if place + 1 < len(argv) else ""
             name = following if match[1] is None else match[1]
-            if name not in SYSTEMS:
+            if name not in COMMANDS:
                 raise SystemExit(
                     f"Error: --system must be one of {known}; got {name!r}."
                 )
@@ -45,11 +45,11 @@ def _system_named(argv):
 
 
 def _define_flags(name):
-    row = SYSTEMS[name]
+    row = COMMANDS[name]
     face = row.face()
     before = set(flags.FLAGS)
     flags.DEFINE_enum(
-        "system", None, sorted(SYSTEMS), "Whose run; its own flags are here, too."
+        "system", None, sorted(COMMANDS), "Whose run; its own flags are here, too."
     )
     flags.DEFINE_enum("setup", row.setup, sorted(face.SETUPS), "The run to start from.")
     flags.DEFINE_list(
@@ -90,9 +90,9 @@ def _define_flags(name):
 
 
 def _main(name):
-    given, face = flags.FLAGS, SYSTEMS[name].face()
+    given, face = flags.FLAGS, COMMANDS[name].face()
     config = config_flags.override(face.SETUPS[given.setup])
-    own = {flag: given[flag].value for flag in SYSTEMS[name].plan_flags}
+    own = {flag: given[flag].value for flag in COMMANDS[name].plan_flags}
     make = functools.partial(face.programs, **own)
     title = f"{name} {given.setup}"
     plans = []
