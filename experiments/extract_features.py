@@ -32,58 +32,7 @@ written, and the exit code is 1. Features are kept in the cache folder: a call t
 interrupted goes on where it stood.
 """
 
-import sys
-
-from absl import flags
-
-from gpsattn_jax import launch
-
-launch.preload_allocator()  # before the imports that take their time
-
-from gpsattn_jax import config_flags
-from gpsattn_jax.systems.video_summary import extraction as video_extraction
-from gpsattn_jax.systems.video_summary import frame_features
-
-_VIDEOS = flags.DEFINE_string("videos", None, "Folder of videos.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "The .h5 file to write.", required=True)
-_EXTRACTOR = flags.DEFINE_enum(
-    "extractor",
-    frame_features.DEFAULT,
-    sorted(frame_features.EXTRACTORS),
-    "What turns frames into features.",
-)
-_ANNOTATIONS = flags.DEFINE_string(
-    "annotations", None, "People's opinions: a .csv or .json file, see above."
-)
-_CACHE_DIR = flags.DEFINE_string(
-    "cache_dir",
-    None,
-    "Where features are kept; $GPSATTN_CACHE_DIR or ~/.cache/gpsattn_jax by default.",
-)
-
-
-def main(_):
-    """Extracts; all of it is in `systems/`."""
-    found = video_extraction.extract_folder(
-        _VIDEOS.value,
-        _OUTPUT.value,
-        _EXTRACTOR.value,
-        annotations=_ANNOTATIONS.value,
-        cache_dir=_CACHE_DIR.value,
-    )
-    size = frame_features.EXTRACTORS[_EXTRACTOR.value].size
-    for problem in found.damaged:
-        print(f"Warning: {problem}", file=sys.stderr)
-    print(
-        f"{_OUTPUT.value}: {len(found.written)} videos, {len(found.annotated)} of them "
-        f"annotated; features [T, {size}] of {_EXTRACTOR.value}"
-    )
-    if found.broken:
-        print(f"Left out, {len(found.broken)} in all:", file=sys.stderr)
-        print("\n".join(found.broken), file=sys.stderr)
-        return 1
-    return 0
-
+from gpsattn_jax import commands
 
 if __name__ == "__main__":
-    config_flags.run(main)
+    commands.run("extract-features")

@@ -31,7 +31,7 @@ def test_a_row_leads_to_the_same_face(name):
 def test_its_command_is_a_few_lines(name):
     lines = (ROOT / "experiments" / f"{name}.py").read_text().splitlines()
     assert len(lines) <= 24
-    assert lines[-1] == f'    command_line.run(SYSTEMS["{name}"])'
+    assert lines[-1] == f'    commands.run("{name}")'
 
 
 def test_the_rows_are_cheap():

@@ -4,6 +4,7 @@ import functools
 import pathlib
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -17,18 +18,42 @@ from gpsattn_jax.systems.planning.plan import make_plan
 from gpsattn_jax.systems.planning.programs import WHAT
 from gpsattn_jax.systems.planning.topologies import open_topology
 from gpsattn_jax.training.config import SHARDINGS, Machine
+from gpsattn_jax.usage import Usage, page_asked_for
+
+USAGE = Usage(
+    text="""\
+Plans a run on devices that need not be there: memory, work, bounds.
+
+  PROGRAM transxnet --setup=imagenet --topology=v5e:4x4 --mesh=data:16
+  PROGRAM pglsum --setup=tvsum --topology=v5e:2x2 --fit --json=plan.json
+  PROGRAM gsanet --setup=digits --topology=cpu:8 --what=evaluate
+
+TPUs need libtpu (`pip install 'gpsattn-jax[tpu]'`) and no TPU; cpu:8 needs
+nothing.""",
+    words=("system",),
+    main=(
+        "setup", "topology", "mesh", "sharding", "what", "fit", "memory", "json",
+        "table", "train.batch_size", "train.precision",
+    ),
+)  # fmt: skip
 
 
-def run() -> None:
-    """Runs the script: the flags of the system that `--system` names, then plans."""
-    name = _system_named(sys.argv)
+def run(argv: Sequence[str]) -> None:
+    """Runs the command: the flags of the system that it names, then plans.
+
+    Args:
+        argv: the program, as typed, and its arguments.
+    """
+    name = _system_named(argv)
     _define_flags(name)
-    config_flags.run(lambda _: _main(name))
+    config_flags.run(lambda _: _main(name), USAGE, argv)
 
 
 def _system_named(argv):
     """The system, before flags are parsed: it decides which flags there are."""
     known = ", ".join(SYSTEMS)
+    if argv[1:] and argv[1] in SYSTEMS:
+        return argv[1]
     for place, argument in enumerate(argv):
         match = re.fullmatch(r"--?system(?:=(.*))?", argument)
         if match:
@@ -39,7 +64,7 @@ def _system_named(argv):
                     f"Error: --system must be one of {known}; got {name!r}."
                 )
             return name
-    if any(argument.lstrip("-").startswith("help") for argument in argv[1:]):
+    if page_asked_for(argv[1:]):
         return "gsanet"
     raise SystemExit(f"Error: --system is missing: one of {known}.")
 
@@ -47,7 +72,6 @@ def _system_named(argv):
 def _define_flags(name):
     row = SYSTEMS[name]
     face = row.face()
-    before = set(flags.FLAGS)
     flags.DEFINE_enum(
         "system", None, sorted(SYSTEMS), "Whose run; its own flags are here, too."
     )
@@ -84,8 +108,6 @@ def _define_flags(name):
     ):
         if flag in row.plan_flags:
             flags.DEFINE_integer(flag, default, f"Taken: {help_text}", lower_bound=1)
-    for flag in set(flags.FLAGS) - before:  # `--help` shows them
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag])
     config_flags.define(face.Config)
 
 
