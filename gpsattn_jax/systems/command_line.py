@@ -22,6 +22,7 @@ FLAG_MODES = {
     "seeds": ("train",),
     "stream": ("train",),
     "extend": ("train",),
+    "log_to": ("train", "report"),
     "resume": ("train",),
     "fuse": ("evaluate",),
     "baselines": ("train", "evaluate", "report"),
@@ -68,7 +69,7 @@ def _usage(system):
             "mode", "setup", "workdir", "weights", "data_dir", name, "output",
             *(axis for axis in system.axes if axis != "seed"), "seeds",
             "train.num_steps", "train.batch_size", "train.learning_rate", "init_from",
-            "mesh",
+            "mesh", "log_to",
         ),
     )  # fmt: skip
 
