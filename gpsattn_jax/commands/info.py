@@ -12,7 +12,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags, convert, models
 from gpsattn_jax.convert.rewrite import config_of
-from gpsattn_jax.flops import count_flops
+from gpsattn_jax.flops import count_in
 from gpsattn_jax.systems import named_networks, runs
 from gpsattn_jax.usage import Usage
 
@@ -138,8 +138,9 @@ def _trace(system, config, inputs):
     def forward(params, state, inputs):
         return network.apply(params, state, **inputs)[0]
 
-    arrays = params, state, inputs
-    return params, jax.eval_shape(forward, *arrays), count_flops(forward, *arrays)
+    trace = jax.make_jaxpr(forward, return_shape=True)
+    traced, output = trace(params, state, inputs)
+    return params, output, count_in(traced)
 
 
 def _images(config: Any, size: int | None) -> Arrays:

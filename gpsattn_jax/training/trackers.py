@@ -58,7 +58,7 @@ def open_trackers(
         ImportError: names the package that is missing, and how it is installed.
     """
     packages = {name: _load(TRACKERS[name].package) for name in names}
-    if jax.process_index() != 0:
+    if not names or jax.process_index() != 0:
         yield []
         return
     workdir.mkdir(parents=True, exist_ok=True)

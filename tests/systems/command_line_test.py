@@ -49,6 +49,7 @@ def test_the_rows_are_cheap():
         ("clip", "report", "--clip is for --mode=predict."),
         ("seeds", "evaluate", "--seeds is for --mode=train; name a run's workdir."),
         ("output", "train", "--output is for --mode=predict, report and export."),
+        ("log_to", "predict", "--log_to is for --mode=train and report."),
         ("ema", "evaluate", "--ema is for --mode=predict, report and export."),
         ("persons", "predict", "--persons is for --mode=export."),
     ],

@@ -13,6 +13,7 @@ from gpsattn_jax.training import Machine, TrainConfig, fit, trackers
 from gpsattn_jax.training.config import TRACKERS
 from gpsattn_jax.training.logs import read_metrics
 from gpsattn_jax.training.losses import cross_entropy
+from tests.event_files import read_events
 from tests.training import small
 
 CONFIG = TrainConfig(num_steps=8, batch_size=8, evaluate_every=4, log_every=2)
@@ -23,24 +24,11 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 3, 2) + b"\x08\x02\0
 
 @pytest.fixture
 def tensorboard():
-    """What reads an event file: its events, in order, by TensorFlow's record format."""
-    reason = "needs tensorboardX (extra: tensorboard)"
-    proto = pytest.importorskip("tensorboardX.proto.event_pb2", reason=reason)
-    records = pytest.importorskip("tensorboardX.record_writer", reason=reason)
-
-    def read(folder, part="training"):
-        (path,) = (folder / "tensorboard").glob(f"events.out.tfevents.*.{part}")
-        content, events = path.read_bytes(), []
-        while content:
-            (size,) = struct.unpack("<Q", content[:8])
-            data, rest = content[12 : 12 + size], content[12 + size :]
-            assert struct.unpack("<I", rest[:4])[0] == records.masked_crc32c(data)
-            events.append(proto.Event.FromString(data))
-            content = rest[4:]
-        assert events[0].file_version == "brain.Event:2"
-        return events[1:]
-
-    return read
+    """What reads an event file."""
+    pytest.importorskip(
+        "tensorboardX", reason="needs tensorboardX (extra: tensorboard)"
+    )
+    return read_events
 
 
 class FakeRun:
