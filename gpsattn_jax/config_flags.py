@@ -18,9 +18,15 @@ from absl import app, flags, logging
 
 from gpsattn_jax import interrupts, launch
 from gpsattn_jax.configs import field_types
-from gpsattn_jax.usage import Usage, page, page_asked_for, words_as_flags
+from gpsattn_jax.usage import (
+    Usage,
+    page,
+    page_asked_for,
+    words_as_flags,
+)
 
 launch.hush_xla()
+ALL_FLAGS = Usage()  # of a script that does not say which of them are the main ones
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 _PROGRAMS = flags.DEFINE_bool(
     "compilation_cache", True, "Keep compiled programs between runs."
@@ -64,7 +70,7 @@ def override(config: Any, prefix: str = "") -> Any:
 
 def run(
     main: Callable[[list[str]], Any],
-    usage: Usage | None = None,
+    usage: Usage = ALL_FLAGS,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Runs a script: near names for mistyped flags, one-line errors, clean Ctrl-C.
@@ -74,8 +80,6 @@ def run(
         usage: what its help says, and which flags may be given as plain words.
         argv: the program as typed, and its arguments; those of Python by default.
     """
-    usage = Usage() if usage is None else usage
-    typed = [f"python {sys.argv[0]}", *sys.argv[1:]] if argv is None else list(argv)
 
     def guarded(argv):
         if argv[1:]:
@@ -106,6 +110,7 @@ def run(
             print(f"Error: {error}", file=sys.stderr)
             return 1
 
+    typed = launch.typed_command() if argv is None else list(argv)
     app.run(guarded, argv=typed, flags_parser=functools.partial(_parse, usage=usage))
 
 
@@ -156,7 +161,7 @@ def refuse(config_class: type, reason: str, allowed: Collection[str] = ()) -> No
         raise ValueError(f"--{', --'.join(names)}: {reason}")
 
 
-def _parse(argv, usage=Usage()):  # noqa: B008
+def _parse(argv, usage=ALL_FLAGS):
     program, *arguments = argv
     asked_for = page_asked_for(arguments)
     if asked_for:

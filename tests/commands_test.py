@@ -175,8 +175,7 @@ def test_the_networks_are_listed_with_their_cards():
     assert code == 1 and err.endswith("Did you mean gsanet-digits?\n")
 
 
-def test_info_counts_what_the_paper_counts():
-    """GSA-ResNet-38: parameters as its shapes say; a known twin of ours, by hand."""
+def test_info_counts_what_a_card_says():
     code, out, _ = gpsattn("info", "gsanet-digits", "--json")
     found = json.loads(out)
     assert code == 0 and found["input"] == {"images": [1, 8, 8, 1]}

@@ -5,7 +5,6 @@ A command is imported when it is asked for: `gpsattn --help` waits for no librar
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable, Sequence
 
 from gpsattn_jax import launch
@@ -42,11 +41,10 @@ def run(word: str, argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always.
     """
-    typed = [f"python {sys.argv[0]}", *sys.argv[1:]] if argv is None else argv
     command = COMMANDS[word]
     if command.computes:
         launch.preload_allocator()  # before the imports that take their time
-    command.load()(typed)
+    command.load()(launch.typed_command() if argv is None else argv)
 
 
 def _system(name):

@@ -24,6 +24,9 @@ Times are seconds, m:ss or h:mm:ss, as a player shows them. A fifth column
 `score` says how important a stretch is, from 1 (dull) to 5 (must be kept).
 The same as JSON: {"beach.mp4": {"anna": [[4, 12.5]], "ben": [[61, 70]]}}.
 
+A video's name is its path in the folder without the suffix, `_` for each `/`;
+annotations may name it by its path, or by its file's name if no other has it.
+
 The folder is searched to the bottom. A file that is not readable as a video is
 named and left out; the others are written, and the exit code is 1. A call that
 was interrupted goes on where it stood.""",

@@ -59,19 +59,19 @@ def run(system: System, argv: Sequence[str] | None = None) -> None:
 def _usage(system):
     """The help of its command: examples, and what most runs choose."""
     name, _ = system.inputs
+    main = (
+        "mode", "setup", "workdir", "weights", "data_dir", name, "output", "split",
+        "stream", "seeds", "train.num_steps", "train.batch_size", "train.learning_rate",
+        "init_from", "mesh", "log_to",
+    )  # fmt: skip
     return Usage(
         text=f"""{system.about}.
 
   PROGRAM --setup={system.setup} --workdir=runs/mine
   PROGRAM --mode=evaluate --workdir=runs/mine
   PROGRAM --mode=predict --workdir=runs/mine --{name}={system.example}""",
-        main=(
-            "mode", "setup", "workdir", "weights", "data_dir", name, "output",
-            *(axis for axis in system.axes if axis != "seed"), "seeds",
-            "train.num_steps", "train.batch_size", "train.learning_rate", "init_from",
-            "mesh", "log_to",
-        ),
-    )  # fmt: skip
+        main=tuple(flag for flag in main if flag in flags.FLAGS),
+    )
 
 
 def refuse_other_modes(
