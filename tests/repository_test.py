@@ -29,6 +29,17 @@ def test_the_version_is_everywhere_the_same():
     assert citation["license"] == PROJECT["license"]
 
 
+@pytest.mark.parametrize(
+    "name", ["CHANGELOG.md", "CONTRIBUTING.md", "THIRD_PARTY_NOTICES.md"]
+)
+def test_links_and_files_that_are_named_are_there(name):
+    text = read(name)
+    links = re.findall(r"\]\(([^)#]+)", text)
+    files = re.findall(r"`((?:gpsattn_jax|tests|\.ci)/[\w./]+)`", text)
+    for target in [link for link in links if "://" not in link] + files:
+        assert (ROOT / target).exists(), target
+
+
 def test_the_citation_names_the_papers_of_the_readme():
     references = yaml.safe_load(read("CITATION.cff"))["references"]
     titles = {paper["title"].lower() for paper in references}

@@ -41,19 +41,17 @@ class MetricLog:
         with replaced(self._jsonl) as jsonl, replaced(self._csv) as table:
             table.write_text("step,metric,value\n")
             _append(kept, jsonl, table)
-        for line in kept:
-            self._track(line)
+        self._track(kept)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Appends the metrics of a step to both files; trackers get them, too."""
         line = {"step": step} | {name: float(value) for name, value in metrics.items()}
         _append([line], self._jsonl, self._csv)
-        self._track(line)
+        self._track([line])
 
-    def _track(self, line):
-        metrics = {name: value for name, value in line.items() if name != "step"}
+    def _track(self, lines):
         for tracker in self._trackers:
-            tracker.write(int(line["step"]), metrics)
+            tracker.write(lines)
 
 
 def _append(lines, jsonl, table):

@@ -27,8 +27,8 @@ INSTALL = {
 class Tracker(Protocol):
     """What takes the lines of a log and pictures."""
 
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Takes the metrics of a step, which come in order."""
+    def write(self, lines: Sequence[Mapping[str, float]]) -> None:
+        """Takes lines of the log, in order: `step` and the metrics by name."""
 
     def add_pictures(self, step: int, pictures: Mapping[str, pathlib.Path]) -> None:
         """Takes PNG files by their headings."""
@@ -103,7 +103,7 @@ class TensorBoard:
         from tensorboardX import event_file_writer, summary
         from tensorboardX.proto import event_pb2, summary_pb2
 
-        self._event, self._proto, self._summary = event_pb2.Event, summary_pb2, summary
+        self._event, self._proto = event_pb2.Event, summary_pb2
         folder = workdir / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         for earlier in folder.glob(f"*.{part}"):
@@ -112,14 +112,19 @@ class TensorBoard:
         self._writer = event_file_writer.EventsWriter(prefix, f".{part}")
         text = f"```json\n{json.dumps(settings, indent=2, default=str)}\n```"
         self._add(0, summary.text("settings", text))
-        *begun, self._end = summary.hparams(_plain(settings), {})
+        known = _plain(settings)
+        best = {f"evaluation/{known.get('train.best_metric')}": 0.0}
+        *begun, self._end = summary.hparams(known, best)  # compared in this metric
         for one in begun:
             self._add(0, one)
 
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+    def write(self, lines: Sequence[Mapping[str, float]]) -> None:
         value = self._proto.Summary.Value
-        values = [value(tag=name, simple_value=v) for name, v in metrics.items()]
-        self._add(step, self._proto.Summary(value=values))
+        for line in lines:
+            step, metrics = _parts(line)
+            values = [value(tag=name, simple_value=v) for name, v in metrics.items()]
+            self._add(step, self._proto.Summary(value=values))
+        self._writer.flush()
 
     def add_pictures(self, step: int, pictures: Mapping[str, pathlib.Path]) -> None:
         for heading, path in pictures.items():
@@ -130,6 +135,7 @@ class TensorBoard:
             )
             value = self._proto.Summary.Value(tag=heading, image=image)
             self._add(step, self._proto.Summary(value=[value]))
+        self._writer.flush()
 
     def close(self, failed: bool) -> None:
         if not failed:
@@ -139,7 +145,6 @@ class TensorBoard:
     def _add(self, step, summary):
         event = self._event(wall_time=time.time(), step=step, summary=summary)
         self._writer.write_event(event)
-        self._writer.flush()
 
 
 class WeightsAndBiases:
@@ -174,9 +179,10 @@ class WeightsAndBiases:
         )
         self._first = self._run.step
 
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        if step >= self._first:
-            self._run.log(dict(metrics), step=step)
+    def write(self, lines: Sequence[Mapping[str, float]]) -> None:
+        for step, metrics in map(_parts, lines):
+            if step >= self._first:
+                self._run.log(metrics, step=step)
 
     def add_pictures(self, step: int, pictures: Mapping[str, pathlib.Path]) -> None:
         images = {name: self._image(str(path)) for name, path in pictures.items()}
@@ -187,6 +193,11 @@ class WeightsAndBiases:
 
 
 TRACKERS: dict[str, Any] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
+
+
+def _parts(line):
+    """A line of the log -> (its step, its metrics)."""
+    return int(line["step"]), {n: v for n, v in line.items() if n != "step"}
 
 
 def _plain(settings):

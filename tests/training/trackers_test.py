@@ -17,7 +17,10 @@ from tests.event_files import read_events
 from tests.training import small
 
 CONFIG = TrainConfig(num_steps=8, batch_size=8, evaluate_every=4, log_every=2)
-SETTINGS = {"train": {"seed": 0, "frozen": ("stem",)}, "model": {"deep": True}}
+SETTINGS = {
+    "train": {"seed": 0, "frozen": ("stem",), "best_metric": "accuracy"},
+    "model": {"deep": True},
+}
 NETWORK, LOSS = small.Linear(), cross_entropy(0.1)
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 3, 2) + b"\x08\x02\0\0\0"
 
@@ -125,7 +128,9 @@ def test_an_event_file_has_what_the_log_has(tmp_path, tensorboard):
     values = {v.tag: v for e in events for v in e.summary.value}
     (text,) = values["settings/text_summary"].tensor.string_val
     settings = text.decode().removeprefix("```json\n").removesuffix("\n```")
-    assert json.loads(settings)["train"] == {"seed": 0, "frozen": ["stem"]}
+    assert json.loads(settings)["train"]["frozen"] == ["stem"]
+    compared = values["_hparams_/experiment"].metadata.plugin_data.content
+    assert b"evaluation/accuracy" in compared
     begun = values["_hparams_/session_start_info"].metadata.plugin_data.content
     assert b"model.deep" in begun and b"train.seed" in begun
     assert "_hparams_/session_end_info" in values
