@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parent
 
 EXTRAS = {
     "demo": {"data", "plot"},
-    "test": {"data", "plot", "video", "test", "dev", "docs"},
-    "test-newest": {"data", "plot", "video", "test"},
+    "test": {"data", "plot", "video", "tensorboard", "test", "dev", "docs"},
+    "test-newest": {"data", "plot", "video", "tensorboard", "test"},
     "lint": {"dev"},
     "bench": {"data", "plot", "torch", "video"},
 }

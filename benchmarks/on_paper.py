@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app
 
-from benchmarks.flops import count_flops, matmul_bytes
+from gpsattn_jax.flops import count_flops, matmul_bytes
 from gpsattn_jax.models import pglsum, transxnet
 from gpsattn_jax.stacks import block_names, by_name
 from gpsattn_jax.systems import SYSTEMS

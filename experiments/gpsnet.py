@@ -13,11 +13,7 @@ python experiments/gpsnet.py --mode=report --workdir=runs/utkinect --data_dir=da
 Recognition as a sequence comes in: experiments/recognize_stream.py.
 """
 
-from gpsattn_jax import launch
-
-launch.preload_allocator()  # before the imports that take their time
-
-from gpsattn_jax.systems import SYSTEMS, command_line
+from gpsattn_jax import commands
 
 if __name__ == "__main__":
-    command_line.run(SYSTEMS["gpsnet"])
+    commands.run("gpsnet")

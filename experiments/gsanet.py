@@ -6,11 +6,7 @@ python experiments/gsanet.py --mode=evaluate --workdir=runs/digits
 python experiments/gsanet.py --mode=predict --workdir=runs/digits --images=my_pictures
 """
 
-from gpsattn_jax import launch
-
-launch.preload_allocator()  # before the imports that take their time
-
-from gpsattn_jax.systems import SYSTEMS, command_line
+from gpsattn_jax import commands
 
 if __name__ == "__main__":
-    command_line.run(SYSTEMS["gsanet"])
+    commands.run("gsanet")

@@ -13,11 +13,7 @@ python experiments/pglsum.py --mode=evaluate --init_from=official.pkl --setup=su
 A video in, a summary out: experiments/summarize_video.py.
 """
 
-from gpsattn_jax import launch
-
-launch.preload_allocator()  # before the imports that take their time
-
-from gpsattn_jax.systems import SYSTEMS, command_line
+from gpsattn_jax import commands
 
 if __name__ == "__main__":
-    command_line.run(SYSTEMS["pglsum"])
+    commands.run("pglsum")

@@ -10,7 +10,7 @@ python experiments/plan.py --system=gsanet --setup=digits --topology=cpu:8 \
 TPUs need libtpu (`pip install 'gpsattn-jax[tpu]'`) and no TPU; cpu:8 needs nothing.
 """
 
-from gpsattn_jax.systems.planning import command
+from gpsattn_jax import commands
 
 if __name__ == "__main__":
-    command.run()
+    commands.run("plan")

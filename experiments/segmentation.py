@@ -6,11 +6,7 @@ python experiments/segmentation.py --mode=predict --workdir=runs/seg --images=ph
     --output=found
 """
 
-from gpsattn_jax import launch
-
-launch.preload_allocator()  # before the imports that take their time
-
-from gpsattn_jax.systems import COMMANDS, command_line
+from gpsattn_jax import commands
 
 if __name__ == "__main__":
-    command_line.run(COMMANDS["segmentation"])
+    commands.run("segmentation")

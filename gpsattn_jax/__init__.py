@@ -10,6 +10,7 @@
     visualize   pictures (needs the extra `plot`)
     systems     each network's whole journey: train, evaluate, predict, report
     pretrained  trained networks by name
+    commands    what `gpsattn` and the scripts do
 
 A room is imported when it is first asked for: `gpsattn_jax.kernels.attend`.
 """
@@ -20,8 +21,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "convert", "data", "evaluation", "kernels", "models", "modules", "pretrained",
-    "systems", "training", "visualize",
+    "commands", "convert", "data", "evaluation", "kernels", "models", "modules",
+    "pretrained", "systems", "training", "visualize",
 )  # fmt: skip
 
 

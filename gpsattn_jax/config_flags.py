@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import io
 import logging as standard_logging
 import os
@@ -10,15 +11,22 @@ import sys
 import threading
 import types
 import typing
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from absl import app, flags, logging
 
 from gpsattn_jax import interrupts, launch
 from gpsattn_jax.configs import field_types
+from gpsattn_jax.usage import (
+    Usage,
+    page,
+    page_asked_for,
+    words_as_flags,
+)
 
 launch.hush_xla()
+ALL_FLAGS = Usage()  # of a script that does not say which of them are the main ones
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 _PROGRAMS = flags.DEFINE_bool(
     "compilation_cache", True, "Keep compiled programs between runs."
@@ -37,8 +45,6 @@ def define(config_class: type) -> None:
             flags.DEFINE_bool(name, None, text)
         else:
             flags.DEFINE(_FieldParser(kind), name, None, text)
-        # Key flags of the script: `--help` shows them.
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
 def define_numbers(name: str, text: str) -> flags.FlagHolder[Any]:
@@ -62,8 +68,18 @@ def override(config: Any, prefix: str = "") -> Any:
     return dataclasses.replace(config, **changes)
 
 
-def run(main: Callable[[list[str]], Any]) -> None:
-    """Runs a script: near names for mistyped flags, one-line errors, clean Ctrl-C."""
+def run(
+    main: Callable[[list[str]], Any],
+    usage: Usage = ALL_FLAGS,
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Runs a script: near names for mistyped flags, one-line errors, clean Ctrl-C.
+
+    Args:
+        main: is called with the program's name; returns the exit status or None.
+        usage: what its help says, and which flags may be given as plain words.
+        argv: the program as typed, and its arguments; those of Python by default.
+    """
 
     def guarded(argv):
         if argv[1:]:
@@ -94,7 +110,8 @@ def run(main: Callable[[list[str]], Any]) -> None:
             print(f"Error: {error}", file=sys.stderr)
             return 1
 
-    app.run(guarded, flags_parser=_parse)
+    typed = launch.typed_command() if argv is None else list(argv)
+    app.run(guarded, argv=typed, flags_parser=functools.partial(_parse, usage=usage))
 
 
 def wants_details() -> bool:
@@ -144,9 +161,15 @@ def refuse(config_class: type, reason: str, allowed: Collection[str] = ()) -> No
         raise ValueError(f"--{', --'.join(names)}: {reason}")
 
 
-def _parse(argv):
+def _parse(argv, usage=ALL_FLAGS):
+    program, *arguments = argv
+    asked_for = page_asked_for(arguments)
+    if asked_for:
+        print(page(asked_for, program, usage))
+        raise SystemExit(0)
+    arguments = words_as_flags(arguments, usage.words)
     try:
-        return flags.FLAGS([_with_home(argument) for argument in argv])
+        return flags.FLAGS([program, *map(_with_home, arguments)])
     except flags.UnrecognizedFlagError as error:
         near = nearest(error.flagname, list(flags.FLAGS))
         raise _stop(

@@ -45,6 +45,11 @@ def is_whole_process() -> bool:
     return sys.argv[0] in (*sys.orig_argv, getattr(module, "origin", None))
 
 
+def typed_command() -> list[str]:
+    """The program as it was typed, of a script, and its arguments."""
+    return [f"python {sys.argv[0]}", *sys.argv[1:]]
+
+
 def hush_xla() -> None:
     """Leaves XLA's own logs out, unless `TF_CPP_MIN_LOG_LEVEL` says otherwise.
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from absl import flags as absl_flags
 
-from benchmarks import flops, on_paper
+from benchmarks import on_paper
+from gpsattn_jax import flops
 from gpsattn_jax.models import gsanet, transxnet
 from tests import golden_pglsum, golden_transxnet
 

@@ -338,7 +338,7 @@ def test_the_jobs_exit_code_is_passed_on(dev):
 
 
 # Python versions, and the JAX releases that none of them may get.
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 FORBIDDEN = ["0.10.2", "0.11.1"]
 
 

@@ -26,16 +26,29 @@ def run_script(script, *arguments):
     """
     path = str(ROOT / "experiments" / f"{script}.py")
     path = str(script) if isinstance(script, pathlib.Path) else path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [path, *map(str, arguments)])
+        return run(lambda: runpy.run_path(path, run_name="__main__"))
+
+
+def run(start):
+    """Runs what defines flags and ends by itself: a command, likewise.
+
+    Args:
+        start: takes nothing.
+
+    Returns:
+        (exit status, standard output, standard error).
+    """
     before = set(flags.FLAGS)
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [path, *map(str, arguments)])
         # Absl's own also sets up logging, for good; the other silences this process.
         patch.setattr(app, "run", _run)
         patch.setattr(config_flags, "_hush_libraries", lambda: None)
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                runpy.run_path(path, run_name="__main__")
+                start()
             code = 0
         except SystemExit as stop:
             code = stop.code or 0
@@ -49,5 +62,5 @@ def run_script(script, *arguments):
     return code, out.getvalue(), err.getvalue()
 
 
-def _run(main, flags_parser):
-    sys.exit(main(flags_parser(sys.argv)))
+def _run(main, argv, flags_parser):
+    sys.exit(main(flags_parser(argv)))

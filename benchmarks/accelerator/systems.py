@@ -14,9 +14,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import flops, steps
+from benchmarks import steps
 from benchmarks.accelerator import card
 from benchmarks.accelerator.rows import Row
+from gpsattn_jax import flops
 from gpsattn_jax.models import gpsnet, gsanet, pglsum, transxnet
 from gpsattn_jax.systems.pglsum.setups import PAPER
 from gpsattn_jax.training.config import TrainConfig
@@ -25,7 +26,7 @@ from gpsattn_jax.training.optimizers import make_optimizer
 from gpsattn_jax.training.state import copy, init_state
 from gpsattn_jax.training.step import to_precision, train_step
 
-CODE = ("accelerator/systems.py", "flops.py", "steps.py")
+CODE = ("accelerator/systems.py", "steps.py")
 PRECISION = "bfloat16"
 
 

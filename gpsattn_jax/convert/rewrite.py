@@ -1,4 +1,4 @@
-"""One file of weights as another: what experiments/convert_checkpoint.py does."""
+"""One file of weights as another: what `gpsattn convert` does."""
 
 import dataclasses
 import os

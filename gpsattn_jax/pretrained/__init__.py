@@ -10,7 +10,7 @@ licence.
 
 import os
 
-from gpsattn_jax.systems import COMMANDS, runs
+from gpsattn_jax.systems import JOURNEYS, runs
 from gpsattn_jax.systems.named_networks import (
     PUBLISHED,
     NamedNetwork,
@@ -28,9 +28,10 @@ def load(source: str | os.PathLike) -> TrainedRun:
     """A trained network: its weights, and what it was trained on.
 
     Args:
-        source: a name of `available()` or `PUBLISHED`, a file that convert_checkpoint
-            made of a run, here or on the hub (`hf:OWNER/NAME[@REVISION]/FILE`), or a
-            run's workdir, whose latest checkpoint is taken.
+        source: a name of `available()` or `PUBLISHED`, a file that `gpsattn
+            convert` made of a run, here or on the hub
+            (`hf:OWNER/NAME[@REVISION]/FILE`), or a run's workdir, whose latest
+            checkpoint is taken.
 
     Returns:
         The record that `restore` of its system gives: `run.network.apply(run.params,
@@ -50,4 +51,4 @@ def load(source: str | os.PathLike) -> TrainedRun:
         raise FileNotFoundError(
             f"{source}: no file, no workdir, and none of the networks {names}."
         ) from error
-    return COMMANDS[system].face().restore(source)
+    return JOURNEYS[system].face().restore(source)

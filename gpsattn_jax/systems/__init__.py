@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["CHECKPOINTS", "COMMANDS", "SYSTEMS", "System"]
+__all__ = ["CHECKPOINTS", "JOURNEYS", "SYSTEMS", "System"]
 
 # Which checkpoint of a run: the newest, the one of the highest metric, or the newest of
 # which no file is damaged.
@@ -25,17 +25,21 @@ class System:
         face: imports the system and returns its face.
         setup: that its command starts from by default.
         inputs: the flag by which `predict` is given files, and what they are.
+        about: the network and what it is for, in a few words.
+        example: of a file that `predict` takes.
         axes: of a grid of runs, outermost first; keys of `grids.AXES`.
         checkpoint: that its command opens by default: latest or best.
         flags: of its command, beside those that all commands have.
-        export_flags: of experiments/export.py, likewise.
-        plan_flags: of experiments/plan.py, likewise.
+        export_flags: of the command export, likewise.
+        plan_flags: of the command plan, likewise.
         scores_weights: whether `evaluate_weights` scores a file of weights as it is.
     """
 
     face: Callable[[], Any]
     setup: str
     inputs: tuple[str, str]
+    about: str = ""
+    example: str = "FILE"
     axes: tuple[str, ...] = ("seed",)
     checkpoint: str = "latest"
     flags: tuple[str, ...] = ()
@@ -80,6 +84,8 @@ PREDICTION_OF_IMAGES = "invert", "top", "skip_bad", "features"
 SYSTEMS = {
     "gpsnet": System(
         face=_gpsnet,
+        about="GPS-Net, actions of skeletons",
+        example="wave.npy",
         setup="utkinect",
         inputs=("clip", "a file (npy, npz, csv) or a folder of clips"),
         axes=("split", "seed", "stream"),
@@ -89,6 +95,8 @@ SYSTEMS = {
     ),
     "gsanet": System(
         face=_gsanet,
+        about="GSA-Net and its ResNet twin, classes of images",
+        example="my_pictures",
         setup="digits",
         inputs=IMAGES,
         flags=PREDICTION_OF_IMAGES,
@@ -96,6 +104,8 @@ SYSTEMS = {
     ),
     "pglsum": System(
         face=_pglsum,
+        about="PGL-SUM, summaries of videos from their features",
+        example="mine.h5",
         setup="summe_shots",
         inputs=("features", "an HDF5 file of videos"),
         axes=("split", "seed"),
@@ -107,6 +117,8 @@ SYSTEMS = {
     ),
     "transxnet": System(
         face=_transxnet,
+        about="TransXNet, classes of images",
+        example="my_pictures",
         setup="imagenette",
         inputs=IMAGES,
         flags=PREDICTION_OF_IMAGES,
@@ -114,10 +126,12 @@ SYSTEMS = {
     ),
 }
 
-# What has a command of its own: the systems, and a task over the maps of two of them.
-COMMANDS = SYSTEMS | {
+# What has a command: the systems, and a task over the maps of two of them.
+JOURNEYS = SYSTEMS | {
     "segmentation": System(
         face=_segmentation,
+        about="Semantic FPN over TransXNet or ResNets, classes of pixels",
+        example="photos",
         setup="textured_digits",
         inputs=IMAGES,
         flags=("window", "stride"),

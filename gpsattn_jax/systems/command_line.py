@@ -1,7 +1,7 @@
 """The command line of a system: its flags and modes, the same for all of them."""
 
-import sys
-from collections.abc import Collection, Iterable
+import functools
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from absl import flags
@@ -10,6 +10,7 @@ from gpsattn_jax import config_flags
 from gpsattn_jax.systems import CHECKPOINTS, System, grids
 from gpsattn_jax.training import supervisor
 from gpsattn_jax.training.config import Machine
+from gpsattn_jax.usage import Usage
 
 MODES = ("train", "evaluate", "predict", "report", "export")
 
@@ -21,6 +22,7 @@ FLAG_MODES = {
     "seeds": ("train",),
     "stream": ("train",),
     "extend": ("train",),
+    "log_to": ("train", "report"),
     "resume": ("train",),
     "fuse": ("evaluate",),
     "baselines": ("train", "evaluate", "report"),
@@ -43,11 +45,35 @@ ARTEFACT = "model.stablehlo"
 FOLDER = "data.folder"  # another one can be evaluated
 
 
-def run(system: System) -> None:
-    """Runs the script of a system: parses its flags, then does what `--mode` says."""
+def run(system: System, argv: Sequence[str] | None = None) -> None:
+    """Runs the command of a system: parses its flags, then does what `--mode` says.
+
+    Args:
+        system: a row of `SYSTEMS`.
+        argv: the program, as typed, and its arguments; those of Python by default.
+    """
     face = system.face()
     _define_flags(system, face)
-    config_flags.run(lambda _: _alone_or_supervised(system, face))
+    main = functools.partial(_alone_or_supervised, system, face)
+    config_flags.run(lambda _: main(), _usage(system), argv)
+
+
+def _usage(system):
+    """The help of its command: examples, and what most runs choose."""
+    name, _ = system.inputs
+    main = (
+        "mode", "setup", "workdir", "weights", "data_dir", name, "output", "split",
+        "stream", "seeds", "train.num_steps", "train.batch_size", "train.learning_rate",
+        "init_from", "mesh", "log_to",
+    )  # fmt: skip
+    return Usage(
+        text=f"""{system.about}.
+
+  PROGRAM --setup={system.setup} --workdir=runs/mine
+  PROGRAM --mode=evaluate --workdir=runs/mine
+  PROGRAM --mode=predict --workdir=runs/mine --{name}={system.example}""",
+        main=tuple(flag for flag in main if flag in flags.FLAGS),
+    )
 
 
 def refuse_other_modes(
@@ -87,7 +113,6 @@ def define_export_flags(own: Collection[str]) -> None:
 
 
 def _define_flags(system, face):
-    before = set(flags.FLAGS)
     flags.DEFINE_enum(
         "setup", system.setup, sorted(face.SETUPS), "train: the setup to start from."
     )
@@ -145,8 +170,6 @@ def _define_flags(system, face):
         if name in system.flags:
             flags.DEFINE_integer(name, None, text, lower_bound=1)
     define_export_flags(system.flags)
-    for name in set(flags.FLAGS) - before:  # `--help` shows them
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     config_flags.define(face.Config)
     config_flags.define(Machine)
 

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from gpsattn_jax.files import write_json
 from gpsattn_jax.systems.named_networks import results_folder
 from gpsattn_jax.systems.run_files import TrainedRun
+from gpsattn_jax.training.config import Machine
 from gpsattn_jax.training.logs import read_metrics
+from gpsattn_jax.training.trackers import open_trackers
 from gpsattn_jax.visualize import figures, page
 from gpsattn_jax.visualize.curves import learning_curves
 
@@ -46,6 +48,9 @@ def write_report(
     sections: Sections,
     drawings: Drawings,
     scores: Mapping[str, Any],
+    *,
+    workdir: str | os.PathLike,
+    machine: Machine | None = None,
 ) -> pathlib.Path:
     """Writes pictures, `scores.json` and `index.html`; prints and returns its path.
 
@@ -56,15 +61,27 @@ def write_report(
         sections: that the page begins with.
         drawings: that follow; each is a PNG of its heading's name, too.
         scores: what `scores.json` holds beside the checkpoint's step.
+        workdir: of the run, or the file or name that stands for it.
+        machine: its `log_to` gets the pictures, too.
     """
-    sections = [*sections]
+    sections, pictures = [*sections], {}
     for heading, (figure, words) in drawings.items():
         path = figures.write(figure, folder / _file_name(heading))
+        pictures[heading] = path
         sections.append((heading, page.picture(path, words)))
     settings = json.dumps(dataclasses.asdict(run.config), indent=2)
     sections.append(("Settings", f"<pre>{settings}</pre>"))
     write_json(folder / "scores.json", {"step": run.step, **scores})
     written = page.write_page(folder / "index.html", title, sections)
+    if machine is not None:
+        with open_trackers(
+            machine.log_to,
+            results_folder(workdir),
+            dataclasses.asdict(run.config),
+            part="report",
+        ) as trackers:
+            for tracker in trackers:
+                tracker.add_pictures(run.step, pictures)
     print(f"\nReport: {written}")
     return written
 

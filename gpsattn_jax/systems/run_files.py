@@ -86,7 +86,7 @@ def read_run(
     if "run" not in metadata:
         raise ValueError(
             f"{path}: must hold a run, with its settings beside the weights, as "
-            "convert_checkpoint makes it of a workdir; got weights alone."
+            "`gpsattn convert` makes it of a workdir; got weights alone."
         )
     with readable(path, "record of a run"):
         record = json.loads(metadata["run"])

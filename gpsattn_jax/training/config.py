@@ -22,6 +22,7 @@ DECAYED = ("kernels", "matrices", "all")
 PRECISIONS = ("float32", "bfloat16")
 SHARDINGS = ("tensor", "fsdp")
 DISTRIBUTED = ("off", "auto", "manual")
+TRACKERS = ("tensorboard", "wandb")
 RISING_SHARES = Rule(
     lambda shares: all(a < b for a, b in itertools.pairwise((0, *shares, 1))),
     "be rising shares within (0, 1)",
@@ -147,6 +148,9 @@ class Machine(Checked):
         process_id: which one this is, for manual.
         meeting_timeout: seconds within which all processes must have come.
         heartbeat_timeout: seconds without a sign of life after which one is lost.
+        log_to: tensorboard (a file of events in the workdir), wandb (Weights & Biases)
+            or both, tensorboard,wandb, beside metrics.jsonl and metrics.csv; of report,
+            for its pictures.
         profile: START:STOP writes a trace of these steps into the workdir.
         extend: a finished run goes on to a larger train.num_steps, with all else as it
             was; the learning rate follows the schedule of the new number of steps.
@@ -164,6 +168,7 @@ class Machine(Checked):
     process_id: Annotated[int, at_least(0)] = 0
     meeting_timeout: Count = 300
     heartbeat_timeout: Count = 30
+    log_to: tuple[Annotated[str, one_of(TRACKERS)], ...] = ()
     profile: Annotated[str, TWO_STEPS] = ""
     extend: bool = False
     resume: Annotated[int | None, at_least(1)] = None

@@ -5,6 +5,7 @@ import json
 import math
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any, TextIO, TypeGuard
 
 import jax
@@ -12,6 +13,7 @@ import jax
 from gpsattn_jax.files import replaced
 from gpsattn_jax.progress import Display, clock
 from gpsattn_jax.reader_errors import open_regular
+from gpsattn_jax.training.trackers import Tracker
 
 
 class MetricLog:
@@ -21,9 +23,13 @@ class MetricLog:
         workdir: where the files are.
         step: of the checkpoint that the run goes on from; later lines, which the run
             will write again, go.
+        trackers: take all lines, too.
     """
 
-    def __init__(self, workdir: pathlib.Path, step: int):
+    def __init__(
+        self, workdir: pathlib.Path, step: int, trackers: Sequence[Tracker] = ()
+    ):
+        self._trackers = trackers
         self._jsonl, self._csv = workdir / "metrics.jsonl", workdir / "metrics.csv"
         lines, cut = _read(self._jsonl)
         if cut:
@@ -35,11 +41,17 @@ class MetricLog:
         with replaced(self._jsonl) as jsonl, replaced(self._csv) as table:
             table.write_text("step,metric,value\n")
             _append(kept, jsonl, table)
+        self._track(kept)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Appends the metrics of a step to both files."""
+        """Appends the metrics of a step to both files; trackers get them, too."""
         line = {"step": step} | {name: float(value) for name, value in metrics.items()}
         _append([line], self._jsonl, self._csv)
+        self._track([line])
+
+    def _track(self, lines):
+        for tracker in self._trackers:
+            tracker.write(lines)
 
 
 def _append(lines, jsonl, table):

@@ -24,6 +24,7 @@ from gpsattn_jax.training.start import check, note_extension, start
 from gpsattn_jax.training.state import Network, TrainState, init_state
 from gpsattn_jax.training.step import step_program
 from gpsattn_jax.training.steps import BatchSource, Evaluate, Steps
+from gpsattn_jax.training.trackers import open_trackers
 from gpsattn_jax.training.workdir_lock import locked
 
 Augment = Callable[[dict[str, Any], chex.PRNGKey], dict[str, Any]]
@@ -80,6 +81,7 @@ def fit(
             which batch it was, and which gradient was the first.
         FileNotFoundError: if there is no run to extend.
         OSError: if a checkpoint or a log cannot be written; earlier ones stay.
+        ImportError: names the package that `machine.log_to` needs.
     """
     machine = Machine() if machine is None else machine
     workdir = pathlib.Path(workdir)
@@ -108,6 +110,7 @@ def fit(
         locked(workdir),
         _open(config, workdir) as checkpoints,
         Interrupts() as interrupts,
+        open_trackers(machine.log_to, workdir, settings) as trackers,
     ):
         before = check(checkpoints, settings, upgrade, defaults, machine)
         begin = functools.partial(
@@ -125,7 +128,7 @@ def fit(
             evaluate=evaluate,
             checkpoints=checkpoints,
             interrupts=interrupts,
-            reports=Reports(config, workdir, int(state.step), skipped),
+            reports=Reports(config, workdir, int(state.step), skipped, trackers),
             profile=Profile(workdir / "profile", machine.profile_steps),
             place=placement.put,
             prepare=_compiled_augment(augment, config.seed, placement),

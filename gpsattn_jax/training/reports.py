@@ -2,6 +2,7 @@
 
 import collections
 import pathlib
+from collections.abc import Sequence
 
 import chex
 import jax
@@ -10,6 +11,7 @@ from gpsattn_jax.training.config import TrainConfig
 from gpsattn_jax.training.logs import MetricLog, Progress
 from gpsattn_jax.training.nonfinite import NotFinite
 from gpsattn_jax.training.optimizers import learning_rate_schedule
+from gpsattn_jax.training.trackers import Tracker
 
 # Steps that are handed to the device before the oldest one's metrics are read: the
 # device never waits for the host, and no more batches than these are on it.
@@ -24,10 +26,16 @@ class Reports:
         workdir: where the log is.
         first: the step at which the run goes on.
         skipped: steps that were skipped before it.
+        trackers: take what is logged, too.
     """
 
     def __init__(
-        self, config: TrainConfig, workdir: pathlib.Path, first: int, skipped: int = 0
+        self,
+        config: TrainConfig,
+        workdir: pathlib.Path,
+        first: int,
+        skipped: int = 0,
+        trackers: Sequence[Tracker] = (),
     ):
         self._config = config
         self._pending: collections.deque = collections.deque()
@@ -35,7 +43,8 @@ class Reports:
         self._skipped = skipped
         self._progress = Progress(config.num_steps, first, config.batch_size)
         self._schedule = learning_rate_schedule(config)
-        self._log = MetricLog(workdir, first) if jax.process_index() == 0 else None
+        writes = jax.process_index() == 0
+        self._log = MetricLog(workdir, first, trackers) if writes else None
         if first and self._log is not None:
             self._progress.note(f"Going on from step {first} in {workdir}.")
 

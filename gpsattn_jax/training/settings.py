@@ -42,10 +42,10 @@ def check_settings(
     Raises:
         ValueError: names the fields in which they differ.
     """
-    before, asked = _fields(saved), _fields(current)
+    before, asked = flattened(saved), flattened(current)
     new = {
         name: value
-        for name, value in _fields(defaults or {}).items()
+        for name, value in flattened(defaults or {}).items()
         if name in asked and name not in before
     }
     before |= new
@@ -87,12 +87,17 @@ def _outer_first(name):
     return "." in name, name
 
 
-def _fields(tree, prefix=""):
-    """Nested dicts -> {"train.seed": 0, …}; tuples as JSON keeps them."""
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by name, {"train.seed": 0, …}; tuples as JSON keeps them.
+
+    Args:
+        tree: nested dicts.
+        prefix: of the names.
+    """
     fields: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, dict):
-            fields |= _fields(value, f"{prefix}{name}.")
+            fields |= flattened(value, f"{prefix}{name}.")
         else:
             fields[prefix + name] = _listed(value)
     return fields

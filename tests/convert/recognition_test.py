@@ -6,7 +6,7 @@ import pytest
 from gpsattn_jax import convert
 from gpsattn_jax.convert.recognition import CONFIGS, recognize
 from gpsattn_jax.models import gsanet
-from gpsattn_jax.systems import COMMANDS
+from gpsattn_jax.systems import JOURNEYS
 
 NAMES = {
     "gsanet": "layer1.0.conv1.weight",
@@ -16,7 +16,7 @@ NAMES = {
 
 
 def test_every_system_can_be_found():
-    assert CONFIGS.keys() == COMMANDS.keys()
+    assert CONFIGS.keys() == JOURNEYS.keys()
 
 
 @pytest.mark.parametrize("system", sorted(CONFIGS))

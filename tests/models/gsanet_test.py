@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.flops import count_flops
+from gpsattn_jax.flops import count_flops
 from gpsattn_jax.models import gsanet
 from gpsattn_jax.stacks import by_name, unstack
 

@@ -7,18 +7,18 @@ import sys
 
 import pytest
 
-from gpsattn_jax.systems import COMMANDS, SYSTEMS, grids
+from gpsattn_jax.systems import JOURNEYS, SYSTEMS, grids
 from gpsattn_jax.systems.command_line import MODES, refuse_other_modes
 
 FUNCTIONS = ("train", "restore", "evaluate", "predict", "report", "export")
 ROOT = pathlib.Path(__file__).parents[2]
 
-each = pytest.mark.parametrize("name", sorted(COMMANDS))
+each = pytest.mark.parametrize("name", sorted(JOURNEYS))
 
 
 @each
 def test_a_row_leads_to_the_same_face(name):
-    face, row = COMMANDS[name].face(), COMMANDS[name]
+    face, row = JOURNEYS[name].face(), JOURNEYS[name]
     assert {"SETUPS", "Config", *FUNCTIONS} <= set(face.__all__)
     assert all(callable(getattr(face, name)) for name in FUNCTIONS)
     assert all(isinstance(config, face.Config) for config in face.SETUPS.values())
@@ -31,8 +31,7 @@ def test_a_row_leads_to_the_same_face(name):
 def test_its_command_is_a_few_lines(name):
     lines = (ROOT / "experiments" / f"{name}.py").read_text().splitlines()
     assert len(lines) <= 24
-    rows = "SYSTEMS" if name in SYSTEMS else "COMMANDS"
-    assert lines[-1] == f'    command_line.run({rows}["{name}"])'
+    assert lines[-1] == f'    commands.run("{name}")'
 
 
 def test_the_rows_are_cheap():
@@ -50,6 +49,7 @@ def test_the_rows_are_cheap():
         ("clip", "report", "--clip is for --mode=predict."),
         ("seeds", "evaluate", "--seeds is for --mode=train; name a run's workdir."),
         ("output", "train", "--output is for --mode=predict, report and export."),
+        ("log_to", "predict", "--log_to is for --mode=train and report."),
         ("ema", "evaluate", "--ema is for --mode=predict, report and export."),
         ("persons", "predict", "--persons is for --mode=export."),
         ("window", "report", "--window is for --mode=evaluate and predict."),

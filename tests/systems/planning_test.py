@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.flops import count_in
 from gpsattn_jax import config_flags
+from gpsattn_jax.flops import count_in
 from gpsattn_jax.kernels.platforms import traced_for
 from gpsattn_jax.systems import SYSTEMS, gsanet
 from gpsattn_jax.systems.planning import fitting, hlo, plan, topologies

@@ -64,6 +64,8 @@ def report(
         ],
         drawings | draw_attention(run, clips, shares),
         {"test_clips": len(clips), "accuracy": rows},
+        workdir=workdir,
+        machine=machine,
     )
 
 

@@ -79,6 +79,8 @@ def report(
         [reports.accuracy_section(rows, note, digits=2)],
         drawings | system.draw(run, test, shares),
         {"test_images": len(test), "accuracy": rows},
+        workdir=workdir,
+        machine=machine,
     )
 
 

@@ -64,6 +64,8 @@ def report(
         [reports.table_section("Scores", *table)],
         drawings,
         {"test_videos": len(found.videos), "scores": rows},
+        workdir=workdir,
+        machine=machine,
     )
 
 

@@ -4,52 +4,76 @@ import functools
 import pathlib
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.files import write_json
-from gpsattn_jax.systems import COMMANDS
+from gpsattn_jax.systems import JOURNEYS
 from gpsattn_jax.systems.planning import text
 from gpsattn_jax.systems.planning.fitting import fit_plan
 from gpsattn_jax.systems.planning.plan import make_plan
 from gpsattn_jax.systems.planning.programs import WHAT
 from gpsattn_jax.systems.planning.topologies import open_topology
 from gpsattn_jax.training.config import SHARDINGS, Machine
+from gpsattn_jax.usage import Usage, page_asked_for
+
+USAGE = Usage(
+    text="""\
+Plans a run on devices that need not be there: memory, work, bounds.
+
+  PROGRAM transxnet --setup=imagenet --topology=v5e:4x4 --mesh=data:16
+  PROGRAM pglsum --setup=tvsum --topology=v5e:2x2 --fit --json=plan.json
+  PROGRAM gsanet --setup=digits --topology=cpu:8 --what=evaluate
+
+TPUs need libtpu (`pip install 'gpsattn-jax[tpu]'`) and no TPU; cpu:8 needs
+nothing.""",
+    words=("system",),
+    main=(
+        "setup", "topology", "mesh", "sharding", "what", "fit", "memory", "json",
+        "table", "train.batch_size", "train.precision",
+    ),
+)  # fmt: skip
 
 
-def run() -> None:
-    """Runs the script: the flags of the system that `--system` names, then plans."""
-    name = _system_named(sys.argv)
+def run(argv: Sequence[str]) -> None:
+    """Runs the command: the flags of the system that it names, then plans.
+
+    Args:
+        argv: the program, as typed, and its arguments.
+    """
+    name = _system_named(argv)
     _define_flags(name)
-    config_flags.run(lambda _: _main(name))
+    config_flags.run(lambda _: _main(name), USAGE, argv)
 
 
 def _system_named(argv):
     """The system, before flags are parsed: it decides which flags there are."""
-    known = ", ".join(COMMANDS)
+    known = ", ".join(JOURNEYS)
+    if argv[1:] and argv[1] in JOURNEYS:
+        return argv[1]
     for place, argument in enumerate(argv):
         match = re.fullmatch(r"--?system(?:=(.*))?", argument)
         if match:
             following = argv[place + 1] if place + 1 < len(argv) else ""
             name = following if match[1] is None else match[1]
-            if name not in COMMANDS:
+            if name not in JOURNEYS:
                 raise SystemExit(
                     f"Error: --system must be one of {known}; got {name!r}."
                 )
             return name
-    if any(argument.lstrip("-").startswith("help") for argument in argv[1:]):
+    if page_asked_for(argv[1:]):
         return "gsanet"
     raise SystemExit(f"Error: --system is missing: one of {known}.")
 
 
 def _define_flags(name):
-    row = COMMANDS[name]
+    row = JOURNEYS[name]
     face = row.face()
-    before = set(flags.FLAGS)
     flags.DEFINE_enum(
-        "system", None, sorted(COMMANDS), "Whose run; its own flags are here, too."
+        "system", None, sorted(JOURNEYS), "Whose run; its own flags are here, too."
     )
     flags.DEFINE_enum("setup", row.setup, sorted(face.SETUPS), "The run to start from.")
     flags.DEFINE_list(
@@ -84,15 +108,13 @@ def _define_flags(name):
     ):
         if flag in row.plan_flags:
             flags.DEFINE_integer(flag, default, f"Taken: {help_text}", lower_bound=1)
-    for flag in set(flags.FLAGS) - before:  # `--help` shows them
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag])
     config_flags.define(face.Config)
 
 
 def _main(name):
-    given, face = flags.FLAGS, COMMANDS[name].face()
+    given, face = flags.FLAGS, JOURNEYS[name].face()
     config = config_flags.override(face.SETUPS[given.setup])
-    own = {flag: given[flag].value for flag in COMMANDS[name].plan_flags}
+    own = {flag: given[flag].value for flag in JOURNEYS[name].plan_flags}
     make = functools.partial(face.programs, **own)
     title = f"{name} {given.setup}"
     plans = []

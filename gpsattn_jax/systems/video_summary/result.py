@@ -26,8 +26,8 @@ class Config(Checked):
         ratio: share of the video that is kept at most, above 0, at most 1; 0.15 unless
             `seconds` are given.
         seconds: length of the summary at most, instead of a ratio.
-        checkpoint: workdir of a run of experiments/pglsum.py; without one, steps are
-            scored by how well they stand for the video, with nothing trained.
+        checkpoint: workdir of a run of PGL-SUM; without one, steps are scored by how
+            well they stand for the video, with nothing trained.
         extractor: efficientnet_lite0 or color_histogram; by default the checkpoint's,
             or efficientnet_lite0.
         shortest: seconds of the shortest shot.

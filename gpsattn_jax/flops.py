@@ -29,11 +29,11 @@ def matmul_bytes(function: Callable, *arguments: Any) -> int:
     return _sum(jax.make_jaxpr(function)(*arguments).jaxpr, _operand_bytes)
 
 
-def _count(jaxpr) -> int:
+def _count(jaxpr):
     return _sum(jaxpr, _flops)
 
 
-def _sum(jaxpr, measure) -> int:
+def _sum(jaxpr, measure):
     total = 0
     for equation in jaxpr.eqns:
         if equation.primitive.name in ("dot_general", "conv_general_dilated"):
