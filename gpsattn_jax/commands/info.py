@@ -13,6 +13,7 @@ from absl import flags
 from gpsattn_jax import config_flags, convert, models
 from gpsattn_jax.convert.rewrite import config_of
 from gpsattn_jax.flops import count_in
+from gpsattn_jax.models import semantic_fpn
 from gpsattn_jax.systems import named_networks, runs
 from gpsattn_jax.usage import Usage
 
@@ -85,7 +86,8 @@ def find_config(name: str) -> tuple[str, Any]:
         raise FileNotFoundError(
             f"{name}: no file, and no network of that name.{offer}"
         ) from error
-    return system, config_of(convert.load(system, named_networks.find(name))[0])
+    config = config_of(convert.load(system, named_networks.find(name))[0])
+    return {"segmentation": "semantic_fpn"}.get(system, system), config
 
 
 def describe(system: str, config: Any, size: int | None = None) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def describe(system: str, config: Any, size: int | None = None) -> dict[str, Any
         parts: of these, by the network's parts; multiply_adds, flops.
     """
     if size is not None and hasattr(config, "image_size"):
-        config = dataclasses.replace(config, image_size=size)
+        config = _resized(config, size)
     inputs = _INPUTS[system](config, size)
     params, output, flops = _trace(system, config, inputs)
     stages = []
@@ -119,6 +121,13 @@ def describe(system: str, config: Any, size: int | None = None) -> dict[str, Any
         "multiply_adds": flops // 2,
         "flops": flops,
     }
+
+
+def _resized(config, size):
+    if isinstance(config, semantic_fpn.Config):
+        maps = dataclasses.replace(config.maps, image_size=size)
+        return dataclasses.replace(config, **{config.backbone: maps})
+    return dataclasses.replace(config, image_size=size)
 
 
 def _variants() -> dict[str, tuple[str, str]]:
@@ -165,6 +174,7 @@ _INPUTS: dict[str, Callable[[Any, int | None], Arrays]] = {
     "gpsnet": _clips,
     "gsanet": _images,
     "pglsum": _features,
+    "semantic_fpn": _images,
     "transxnet": _images,
 }
 

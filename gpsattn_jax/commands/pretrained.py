@@ -1,5 +1,6 @@
 """The networks that come with the package, and those that are fetched by name."""
 
+import itertools
 from collections.abc import Sequence
 
 from absl import flags
@@ -56,6 +57,12 @@ def _rows():
         yield f"  {network.name:<26}{network.size / 2**20:.1f} MiB, {network.task}"
         yield f"  {'':<26}{network.metric}: {network.value:.4g}"
     yield "Fetched when asked for:"
-    for name, network in PUBLISHED.items():
-        yield f"  {name:<26}{network.task}"
-        yield f"  {'':<26}accuracy, as its authors give it: {network.accuracy}"
+    alike = itertools.groupby(PUBLISHED, lambda name: _told(PUBLISHED[name]))
+    for (task, accuracy), names in alike:
+        yield from (f"  {name}" for name in names)
+        yield f"  {'':<26}{task}"
+        yield f"  {'':<26}accuracy, as its authors give it: {accuracy}"
+
+
+def _told(network):
+    return network.task, network.accuracy

@@ -14,13 +14,13 @@ from gpsattn_jax.convert import gsanet as gsanet_names
 from gpsattn_jax.convert import pglsum as pglsum_names
 from gpsattn_jax.convert import transxnet as transxnet_names
 from gpsattn_jax.convert.files import flatten
-from gpsattn_jax.models import gpsnet, gsanet, pglsum, transxnet
+from gpsattn_jax.models import gpsnet, gsanet, pglsum, semantic_fpn, transxnet
 
 VARIANTS: dict[str, Mapping[str, Any]] = {
     "gpsnet": {},  # its paper's sizes were not available
     "gsanet": gsanet.VARIANTS,
     "pglsum": pglsum.VARIANTS,
-    "segmentation": {},
+    "segmentation": semantic_fpn.VARIANTS,
     "transxnet": transxnet.VARIANTS,
 }
 # What may be asked of a file beside its form.

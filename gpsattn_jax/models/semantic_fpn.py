@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.configs import Checked, Count, Share, one_of, within
+from gpsattn_jax.models import transxnet
 from gpsattn_jax.models.gsanet import Config as GSAResNetConfig
 from gpsattn_jax.models.gsanet import GSAResNet
 from gpsattn_jax.models.transxnet import Config as TransXNetConfig
@@ -70,6 +71,13 @@ class Config(Checked):
     def in_channels(self) -> int:
         """Channels of the images."""
         return self.maps.in_channels
+
+
+# TransXNet's published sizes under the head of its segmentation results.
+VARIANTS = {
+    name: Config(transxnet=dataclasses.replace(config, features_only=True))
+    for name, config in transxnet.VARIANTS.items()
+}
 
 
 class Pyramid(nnx.Module):
