@@ -1,8 +1,9 @@
-r"""A trained network as a StableHLO file that runs without our code.
+r"""A trained network as a StableHLO or ONNX file that runs without our code.
 
 python experiments/export.py --source=runs/digits --output=digits.stablehlo
 python experiments/export.py --source=weights.safetensors --output=model.stablehlo
 python experiments/export.py --source=runs/utkinect --output=utkinect.stablehlo
+python experiments/export.py --source=runs/digits --to=onnx --output=digits.onnx
 python experiments/export.py --mode=check --source=runs/digits --output=digits.stablehlo
 """
 
@@ -24,7 +25,9 @@ _MODE = flags.DEFINE_enum(
 _SOURCE = flags.DEFINE_string(
     "source", None, "A run's workdir, or a file of weights.", required=True
 )
-_OUTPUT = flags.DEFINE_string("output", command_line.ARTEFACT, "The file to write.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, f"The file to write; {command_line.ARTEFACT}.stablehlo or .onnx."
+)
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, CHECKPOINTS, "Of a run; its command's default."
 )
@@ -45,11 +48,12 @@ def main(_):
             raise ValueError(f"--{name} is of {', '.join(owners)}.")
     row.face().export(
         _SOURCE.value,
-        _OUTPUT.value,
+        _OUTPUT.value or f"{command_line.ARTEFACT}.{flags.FLAGS.to}",
         _CHECKPOINT.value or row.checkpoint,
         **({"averaged": True} if _EMA.value else {}),
         **own,
         write=_MODE.value == "write",
+        to=flags.FLAGS.to,
         platforms=flags.FLAGS.platforms,
         tolerance=flags.FLAGS.tolerance,
     )
