@@ -16,11 +16,11 @@ Edges = Sequence[tuple[int, int]]
 SIDE, WIDEST = 2.0, 11.0  # inches: a panel's longer side, all panels beside each other
 ACROSS = 4  # heads or blocks beside each other
 # One colour for each person, and for each part or head: those of Okabe and Ito, which
-# can be told apart without red or green, but for yellow and black.
+# can be told apart without red or green, but for their yellow and black.
 BONES = (figures.MUTED, "#56b4e9", "#e69f00", "#cc79a7")
 GROUPS = (
     "#d55e00", "#0072b2", "#e69f00", "#56b4e9",
-    "#009e73", "#cc79a7", figures.INK, "#9aa2af",
+    "#009e73", "#cc79a7", figures.INK, "#6b5b3e",
 )  # fmt: skip
 _WARMTH = LinearSegmentedColormap.from_list(
     "warmth", ["#f3efe6", "#f0b45a", "#b5452c", "#4a1020"]

@@ -62,7 +62,11 @@ def draw_storyboard(
     figure, sheet, places = _sheet(len(numbers), _aspect(frames))
     for shot, place in zip(numbers, places, strict=True):
         _draw(sheet, place, frames[shot], shots[shot, 0], scores[shot], chosen[shot])
-    words = _counts(shots, chosen, len(numbers))
+    words = _counts(shots, chosen)
+    if len(numbers) < chosen.sum():
+        words += f"; here the best of each of {MOST} parts of the summary"
+    elif len(numbers) < len(shots):
+        words += f"; here these and the best others, {MOST} in all"
     title = shorten(fonts.legible(title), 11 * figure.get_figwidth())
     sheet.text(_GAP, 0.16, title, va="top", fontsize=11, color=figures.INK)
     sheet.text(_GAP, 0.37, words, va="top", fontsize=9, color=figures.MUTED)
@@ -143,11 +147,9 @@ def shorten(text: str, most: float) -> str:
     return f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
 
 
-def _counts(shots, chosen, count):
+def _counts(shots, chosen):
     lengths = shots[:, 1] - shots[:, 0]
-    text = (
+    return (
         f"{chosen.sum()} of {len(shots)} shots chosen, "
-        f"{clock(lengths[chosen].sum())} of {clock(lengths.sum())} min; "
-        "below each its start and score"
+        f"{clock(lengths[chosen].sum())} of {clock(lengths.sum())}"
     )
-    return text if count == len(shots) else f"{text}; the {count} best are shown"

@@ -109,6 +109,12 @@ def _thinned(places, values, name):
     return places[starts], sums / sizes, f"{name} (means of {count})"
 
 
+def _at(seconds, end):
+    """0:25 of a short video, 0:25:00 of one of hours."""
+    text = clock(seconds, tenths=end < 10)
+    return f"0:{text:0>5}" if seconds < _HOUR <= end else text
+
+
 def _check(places, shots, chosen, curves):
     count = len(places)
     for name, values, _ in (("places", places, None), *curves):
@@ -140,9 +146,7 @@ def _dress(panel, start, end, title, unit):
     steps = [1, 1.5, 2, 3, 6, 10] if seconds and end > _MINUTE else None
     panel.xaxis.set_major_locator(MaxNLocator(9, steps=steps, integer=end > 10))
     if seconds:
-        panel.xaxis.set_major_formatter(
-            FuncFormatter(lambda x, _: clock(x, tenths=end < 10))
-        )
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _at(x, end)))
     else:
         panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     panel.legend(

@@ -21,7 +21,7 @@ from gpsattn_jax.reader_errors import shorten
 from gpsattn_jax.systems.export.models import Model, describe_arrays, output_shapes
 from gpsattn_jax.systems.export.onnx_programs import plain_program
 
-CONVERTED_WITH = "JAX 0.10.1"  # with which all four systems were converted
+CONVERTED_WITH = "JAX 0.10.1 and 0.12.0"  # all four systems
 OPSET = 23
 
 
@@ -60,9 +60,9 @@ def export_onnx(model: Model, path: str | os.PathLike) -> dict[str, Any]:
     need_onnx()
     import onnx
 
-    program, shapes = plain_program(model)
     outputs = describe_arrays(output_shapes(model))
     try:
+        program, shapes = plain_program(model)
         converted = _convert(program, shapes, [*model.inputs], [*outputs])
     except Exception as error:  # of the converter, which asserts, too
         why = shorten(str(error), 300) or type(error).__name__

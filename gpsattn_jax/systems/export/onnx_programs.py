@@ -86,12 +86,9 @@ def _operate(equation, given):
     if name == "cond" and not isinstance(given[0], jax.core.Tracer):
         return _run(params["branches"][int(given[0])], given[1:])
     if name == "scan":
-        return _scan(given, **params)
+        return _scan(equation, given)
     if name in _CALLED:
-        called = params[_CALLED[name]]
-        if not isinstance(called, ClosedJaxpr):
-            called = ClosedJaxpr(called, ())
-        return _run(called, given)
+        return _run(_closed(params[_CALLED[name]]), given)
     if name in _NO_OPERATION:
         return given
     if name in _WRITTEN:
@@ -104,6 +101,10 @@ def _bind(equation, given):
     return found if equation.primitive.multiple_results else [found]
 
 
+def _closed(program):
+    return program if isinstance(program, ClosedJaxpr) else ClosedJaxpr(program, ())
+
+
 def _can_be_computed(equation):
     """Whether results without inputs are numbers, and not many copies of one."""
     shapes = [out.aval.shape for out in equation.outvars]
@@ -113,17 +114,26 @@ def _can_be_computed(equation):
     return not (copies and math.prod(shapes[0]) > _MOST_COPIES)
 
 
-def _scan(given, *, jaxpr, length, reverse, num_consts, num_carry, **_):
-    """A loop, written out."""
-    fixed, rest = given[:num_consts], given[num_consts:]
-    carry, rows = rest[:num_carry], rest[num_carry:]
+def _scan(equation, given):
+    """A loop, written out. What is carried has as many axes inside as outside."""
+    params = equation.params
+    body, length = _closed(params["jaxpr"]), params["length"]
+    carried = sum(
+        inside.aval.ndim == outside.aval.ndim
+        for inside, outside in zip(body.jaxpr.outvars, equation.outvars, strict=True)
+    )
+    fixed = sum(
+        inside.aval.ndim == outside.aval.ndim
+        for inside, outside in zip(body.jaxpr.invars, equation.invars, strict=True)
+    )  # and carried
+    carry, columns = given[fixed - carried : fixed], given[fixed:]
     found: list[Any] = [None] * length
-    for step in reversed(range(length)) if reverse else range(length):
-        row = [lax.index_in_dim(array, step, keepdims=False) for array in rows]
-        out = _run(jaxpr, [*fixed, *carry, *row])
-        carry, found[step] = out[:num_carry], out[num_carry:]
-    columns = zip(*found, strict=True)
-    return [*carry, *(jnp.stack(column) for column in columns)]
+    steps = range(length)
+    for step in reversed(steps) if params["reverse"] else steps:
+        row = [lax.index_in_dim(array, step, keepdims=False) for array in columns]
+        out = _run(body, [*given[: fixed - carried], *carry, *row])
+        carry, found[step] = out[:carried], out[carried:]
+    return [*carry, *(jnp.stack(parts) for parts in zip(*found, strict=True))]
 
 
 def _pad(equation, array, value):
