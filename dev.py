@@ -219,7 +219,7 @@ def torch_command(python):
 
 
 def converter_command(python):
-    """The command that installs jax2onnx alone: it asks for an older Orbax than ours."""
+    """The command that installs jax2onnx alone, since it asks for an older Orbax."""
     return [*pip_install(python), "--no-deps", pinned("jax2onnx")]
 
 

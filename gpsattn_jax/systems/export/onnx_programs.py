@@ -6,7 +6,6 @@ pad is a concatenation, a remainder a product, a gather by computed places a pro
 with a one-hot matrix. Kernels that have another form for ONNX ask `platforms.platform`.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,8 +25,6 @@ _CALLED = {
 }  # fmt: skip
 
 _NO_OPERATION = ("optimization_barrier", "stop_gradient")
-
-_MOST_COPIES = 1024  # numbers in the file that are one number repeated
 
 
 def plain_program(model: Model) -> tuple[ClosedJaxpr, list[jax.ShapeDtypeStruct]]:
@@ -68,7 +65,7 @@ def _run(program: ClosedJaxpr, inputs: Sequence[Any]) -> list[Any]:
         given = [read(place) for place in equation.invars]
         if any(isinstance(value, jax.core.Tracer) for value in given):
             found = _operate(equation, given)
-        elif not _can_be_computed(equation):
+        elif not _is_of_one_size(equation):
             found = _bind(equation, given)
         else:
             with jax.ensure_compile_time_eval():
@@ -105,13 +102,10 @@ def _closed(program):
     return program if isinstance(program, ClosedJaxpr) else ClosedJaxpr(program, ())
 
 
-def _can_be_computed(equation):
-    """Whether results without inputs are numbers, and not many copies of one."""
-    shapes = [out.aval.shape for out in equation.outvars]
-    if not all(isinstance(n, int) for shape in shapes for n in shape):
-        return False
-    copies = equation.primitive.name == "broadcast_in_dim"
-    return not (copies and math.prod(shapes[0]) > _MOST_COPIES)
+def _is_of_one_size(equation):
+    """Whether no result has the batch for an axis."""
+    shapes = (out.aval.shape for out in equation.outvars)
+    return all(isinstance(n, int) for shape in shapes for n in shape)
 
 
 def _scan(equation, given):
@@ -130,10 +124,16 @@ def _scan(equation, given):
     found: list[Any] = [None] * length
     steps = range(length)
     for step in reversed(steps) if params["reverse"] else steps:
-        row = [lax.index_in_dim(array, step, keepdims=False) for array in columns]
+        row = [_row(array, step) for array in columns]
         out = _run(body, [*given[: fixed - carried], *carry, *row])
         carry, found[step] = out[:carried], out[carried:]
     return [*carry, *(jnp.stack(parts) for parts in zip(*found, strict=True))]
+
+
+def _row(array, place):
+    if isinstance(array, jax.core.Tracer):
+        return lax.index_in_dim(array, place, keepdims=False)
+    return np.asarray(array)[place]  # so that what follows needs no input either
 
 
 def _pad(equation, array, value):

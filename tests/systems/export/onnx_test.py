@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import os
+import pathlib
+import re
+import subprocess
 import sys
 
 import jax
@@ -32,6 +36,8 @@ from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.sharding import place
 from tests.systems import four_systems
 from tests.systems.gpsnet.small import CLASSES, LAYOUT, config
+
+GUIDE = pathlib.Path(__file__).parents[3] / "docs" / "how_to" / "export_onnx.md"
 
 
 def untrained(config, network, **known):
@@ -68,13 +74,27 @@ def small_model(name, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(SYSTEMS))
 def test_onnxruntime_gives_the_network_s_outputs(name, tmp_path):
-    """Batches of one and of three, of one file."""
+    """Batches of one and of three, of one file; and the guide's lines on GSA-Net's."""
     model, path = small_model(name, tmp_path), tmp_path / f"{name}.onnx"
     written = onnx_files.export_onnx(model, path)
+    if name == "gsanet":
+        assert run_the_guide(path).startswith("[('") and written["class_names"]
     assert export_check.check(model, path, sizes=(1, 3), tolerance=2e-5) <= 2e-5
     assert onnx_files.read_description(path) == json.loads(json.dumps(written))
     assert written["system"] == name and written["step"] == 7
     assert all(shape["shape"][0] == "b" for shape in written["inputs"].values())
+
+
+def run_the_guide(path):
+    """What the page's lines of Python print, which are for `digits.onnx`."""
+    (lines,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.S)
+    path.with_name("digits.onnx").write_bytes(path.read_bytes())
+    command = [sys.executable, "-c", lines]
+    environment = os.environ | {"PYTHONPATH": "", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        command, cwd=path.parent, env=environment, check=True, capture_output=True,
+        text=True, encoding="utf-8",
+    ).stdout  # fmt: skip
 
 
 def run_plain(forward, *arrays):
