@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parent
 
 EXTRAS = {
     "demo": {"data", "plot"},
-    "test": {"data", "plot", "video", "tensorboard", "test", "dev", "docs"},
-    "test-newest": {"data", "plot", "video", "tensorboard", "test"},
+    "test": {"data", "plot", "video", "onnx", "tensorboard", "test", "dev", "docs"},
+    "test-newest": {"data", "plot", "video", "onnx", "tensorboard", "test"},
     "lint": {"dev"},
     "bench": {"data", "plot", "torch", "video"},
 }
@@ -214,10 +214,19 @@ def torch_command(python):
 
     On Linux +cpu by name, as there the plain version means accelerators.
     """
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pin = next(line for line in lines if line.startswith("torch=="))
-    build = pin + ("+cpu" if sys.platform == "linux" else "")
+    build = pinned("torch") + ("+cpu" if sys.platform == "linux" else "")
     return [*pip_install(python), "--no-deps", build]
+
+
+def converter_command(python):
+    """The command that installs jax2onnx alone, since it asks for an older Orbax."""
+    return [*pip_install(python), "--no-deps", pinned("jax2onnx")]
+
+
+def pinned(name):
+    """A package and its version in constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return next(line for line in lines if line.startswith(f"{name}=="))
 
 
 def install_commands(python, extras):
@@ -337,6 +346,10 @@ def install(venv, extras):
             if keep:  # installers fetch everything before they change anything
                 venv.write_stamp(before)
             stop(f"installing {names} failed:\n{failure}\nIt can be run again.")
+        if "onnx" in wanted:
+            failure = attempt("installing jax2onnx", [converter_command(venv.python)])
+            if failure:
+                stop(f"installing jax2onnx failed:\n{failure}\nIt can be run again.")
     venv.write_stamp({**state(), "extras": sorted(wanted)})
 
 

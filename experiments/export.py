@@ -1,8 +1,9 @@
-r"""A trained network as a StableHLO file that runs without our code.
+r"""A trained network as a StableHLO or ONNX file that runs without our code.
 
 python experiments/export.py --source=runs/digits --output=digits.stablehlo
 python experiments/export.py --source=weights.safetensors --output=model.stablehlo
 python experiments/export.py --source=runs/utkinect --output=utkinect.stablehlo
+python experiments/export.py --source=runs/digits --output=digits.onnx --to=onnx
 python experiments/export.py --mode=check --source=runs/digits --output=digits.stablehlo
 """
 

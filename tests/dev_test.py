@@ -204,6 +204,13 @@ def test_torch_is_a_cpu_build(dev, monkeypatch, platform, named):
     assert torch.endswith("+cpu") == named
 
 
+def test_the_converter_comes_without_its_older_orbax(dev, venv, installer):
+    commands, _ = installer
+    dev.prepare(venv, {"onnx"})
+    assert commands[-2:] == [".[onnx]", dev.pinned("jax2onnx")]
+    assert "--no-deps" in dev.converter_command("python")
+
+
 @pytest.fixture
 def exec_commands(dev, monkeypatch):
     """What dev.py would start in its own place; the real execv does not come back."""

@@ -1,4 +1,4 @@
-"""A trained network as a StableHLO file that runs without our code."""
+"""A trained network as a StableHLO or ONNX file that runs without our code."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,14 @@ from gpsattn_jax.usage import Usage
 OWN = sorted({name for row in JOURNEYS.values() for name in row.export_flags})
 USAGE = Usage(
     text="""\
-A trained network as a StableHLO file that runs without our code.
+A trained network as a StableHLO or ONNX file that runs without our code.
 
   PROGRAM runs/digits digits.stablehlo
   PROGRAM weights.safetensors model.stablehlo
+  PROGRAM runs/digits digits.onnx --to=onnx
   PROGRAM runs/digits digits.stablehlo --mode=check""",
     words=("source", "output"),
-    main=("mode", "system", "checkpoint", "ema", "platforms", "tolerance", *OWN),
+    main=("mode", "to", "system", "checkpoint", "ema", "platforms", "tolerance", *OWN),
 )
 
 
@@ -41,7 +42,11 @@ def _define_flags():
     flags.DEFINE_string(
         "source", None, "A run's workdir, or a file of weights.", required=True
     )
-    flags.DEFINE_string("output", command_line.ARTEFACT, "The file to write.")
+    flags.DEFINE_string(
+        "output",
+        None,
+        f"The file to write; {command_line.ARTEFACT}.stablehlo or .onnx.",
+    )
     flags.DEFINE_enum(
         "checkpoint", None, CHECKPOINTS, "Of a run; its command's default."
     )
@@ -61,11 +66,12 @@ def _main(given):
             raise ValueError(f"--{name} is of {', '.join(owners)}.")
     row.face().export(
         given.source,
-        given.output,
+        given.output or f"{command_line.ARTEFACT}.{given.to}",
         given.checkpoint or row.checkpoint,
         **({"averaged": True} if given.ema else {}),
         **own,
         write=given.mode == "write",
+        to=given.to,
         platforms=given.platforms,
         tolerance=given.tolerance,
     )

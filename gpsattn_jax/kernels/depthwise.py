@@ -9,8 +9,10 @@ import functools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gpsattn_jax.kernels.dtypes import accumulator, as_floating, vary_alike
+from gpsattn_jax.kernels.platforms import platform
 from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 TILE = 8  # The filters' gradient sums at most so many rows and columns in one go.
@@ -65,6 +67,8 @@ def depthwise_conv(
     if not x.shape[-1]:
         lengths = ((length - size) // stride + 1 for length in (rows, columns))
         return jnp.zeros((len(x), *lengths, 0), x.dtype)
+    if filters.ndim == 4 and platform() == "onnx":
+        return _products_of_windows(x, filters, stride, padding)
     return _depthwise(x, filters, stride, padding)
 
 
@@ -136,6 +140,22 @@ def _shifted_products(x, filters, stride, padding):
         return jax.lax.mul(window, _along(taps[i * size + j], window))
 
     return _sum(term, size, size).astype(x.dtype)
+
+
+def _products_of_windows(x, filters, stride, padding):
+    """All windows at once, times each example's filters.
+
+    For ONNX: its convolutions have the same filters for all examples, and K K products
+    would be as many entries of the file.
+    """
+    size = filters.shape[-2]
+    wide = _pad(x, padding, [length + padding for length in x.shape[1:3]])
+    for axis in (1, 3):  # [B, H, W, C] -> [B, K, H', K, W', C]
+        count = (wide.shape[axis] - size) // stride + 1
+        places = np.arange(size)[:, None] + stride * np.arange(count)
+        wide = jnp.take(wide, places, axis=axis, mode="clip")
+    products = wide.astype(accumulator(x)) * filters[:, :, None, :, None]
+    return products.sum((1, 3)).astype(x.dtype)
 
 
 def _grouped_conv(x, filters, stride, padding, *, accumulate=True):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gpsattn_jax.kernels.dtypes import as_floating
+from gpsattn_jax.kernels.platforms import platform
 
 # The normal distribution's Phi(z) = 1/2 + z P(s), s = 2 (z / REACH)^2 - 1 in [-1, 1]:
 # in s, unlike in z^2, the powers hardly cancel. A minimax fit (Lawson's weights on
@@ -44,7 +45,10 @@ def gelu(x: chex.Array) -> chex.Array:
     Returns:
         As x in shape and dtype; NaN where x is NaN.
     """
-    return _gelu(as_floating(x))
+    x = as_floating(x)
+    if platform() == "onnx":  # one operation there, of the same function
+        return x * 0.5 * jax.lax.erfc(-x / math.sqrt(2))
+    return _gelu(x)
 
 
 @jax.custom_jvp

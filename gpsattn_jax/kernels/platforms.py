@@ -10,7 +10,7 @@ _TRACED_FOR: contextvars.ContextVar[str] = contextvars.ContextVar("traced_for")
 
 
 def platform() -> str:
-    """cpu, gpu or tpu: what `traced_for` says, else where JAX runs."""
+    """cpu, gpu, tpu or onnx: what `traced_for` says, else where JAX runs."""
     return _TRACED_FOR.get(None) or jax.default_backend()
 
 
@@ -19,7 +19,7 @@ def traced_for(name: str) -> Iterator[None]:
     """While it lasts, programs are traced for a processor that may be absent.
 
     Args:
-        name: as JAX calls it; "tpu".
+        name: as JAX calls it, "tpu"; or "onnx", for what onnxruntime will run.
     """
     token = _TRACED_FOR.set(name)
     try:

@@ -36,12 +36,13 @@ FLAG_MODES = {
     "stride": ("evaluate", "predict"),
     "ema": ("predict", "report", "export"),
     "output": ("predict", "report", "export"),
+    "to": ("export",),
     "platforms": ("export",),
     "tolerance": ("export",),
     "persons": ("export",),
     "steps": ("export",),
 }
-ARTEFACT = "model.stablehlo"
+ARTEFACT = "model"  # and a suffix
 FOLDER = "data.folder"  # another one can be evaluated
 
 
@@ -96,13 +97,20 @@ def refuse_other_modes(
 
 def define_export_flags(own: Collection[str]) -> None:
     """Flags of an artefact: those that all systems have, and some of single ones."""
+    flags.DEFINE_enum(
+        "to", "stablehlo", ["stablehlo", "onnx"],
+        "export: what to write; onnx is for onnxruntime, which needs no JAX.",
+    )  # fmt: skip
     flags.DEFINE_list(
         "platforms", None,
-        "export: cpu,cuda,rocm,tpu; by default the one that JAX uses here.",
+        "export: of a .stablehlo: cpu,cuda,rocm,tpu; by default the one that JAX uses "
+        "here.",
     )  # fmt: skip
     flags.DEFINE_float(
-        "tolerance", 1e-5, "export: the largest difference; accelerators may need 1e-2."
-    )
+        "tolerance", None,
+        "export: the largest difference, 1e-5 by default, of ONNX 2e-5; accelerators "
+        "may need 1e-2.",
+    )  # fmt: skip
     for name, default, text in (
         ("persons", 1, "of a clip; absent ones are masked."),
         ("steps", 320, "of the longest video; shorter ones are padded."),
@@ -140,7 +148,7 @@ def _define_flags(system, face):
     flags.DEFINE_string(
         "output", None,
         "predict: a .csv or .json (of masks a folder); report: a folder; export: a "
-        ".stablehlo.",
+        ".stablehlo or .onnx.",
     )  # fmt: skip
     flags.DEFINE_integer(
         "seeds", 1, "train: how many, from train.seed on, each in its own folder."
@@ -241,10 +249,11 @@ def _main(system, face, machine):
         options = averaged | beside | where
         face.report(workdir, given.output, given.checkpoint, **options)
     else:
-        output = given.output or ARTEFACT
+        output = given.output or f"{ARTEFACT}.{given.to}"
         own = _own(system, "persons", "steps")
         face.export(workdir, output, given.checkpoint, **averaged, **own,
-                    platforms=given.platforms, tolerance=given.tolerance)  # fmt: skip
+                    to=given.to, platforms=given.platforms,
+                    tolerance=given.tolerance)  # fmt: skip
 
 
 def _own(system, *names):

@@ -28,8 +28,9 @@ def attention_figure(
     kinds = [kind for kind in KINDS if kind in maps[0]]
     count = len(images)
     figure, axes = figures.new_figure(
-        1.75 * (1 + len(kinds)) + 0.4, 1.75 * count + 0.3, count, 1 + len(kinds)
+        1.75 * (1 + len(kinds)) + 0.4, 1.75 * count + 0.6, count, 1 + len(kinds)
     )
+    figures.say(figure, "What the circled pixel attends to: red attracts, blue repels")
     for line, (image, found, place, title) in enumerate(
         zip(images, maps, at, titles, strict=True)
     ):

@@ -33,7 +33,7 @@ def learning_curves(lines: Sequence[dict[str, Any]], metrics: Sequence[str]) -> 
                     linewidth=1.4,
                 )
         figures.tidy(panel, metric)
-        panel.set_xlabel("step", fontsize=8, color=figures.INK)
-        panel.grid(axis="y", color="#e6e8ec", linewidth=0.7)
+        panel.set_xlabel("training step", fontsize=8, color=figures.INK)
+        panel.grid(axis="y", color=figures.GRID, linewidth=0.7)
         panel.legend(frameon=False, fontsize=8)
     return figure

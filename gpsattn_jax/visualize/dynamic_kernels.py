@@ -27,7 +27,7 @@ def kernels_figure(
     """
     stages = len(kernels)
     widths = [1.6, *([GAP] + [1] * count) * stages]
-    width, height = CELL * sum(widths) + 0.2, CELL * 3 * 1.15 + 0.75
+    width, height = CELL * sum(widths) + 0.2, CELL * 3 * 1.15 + 1.0
     figure = Figure(figsize=(width, height), dpi=150)
     grid = figure.add_gridspec(
         3,
@@ -35,11 +35,15 @@ def kernels_figure(
         width_ratios=widths,
         left=0.02,
         right=0.99,
-        top=1 - 0.55 / height,
+        top=1 - 0.8 / height,
         bottom=0.05 / height,
         wspace=0.1,
         hspace=0.1,
     )
+    words = (
+        "The kernels that two images get, of the channels where they differ the most"
+    )
+    figures.say(figure, words)
     for line, image in enumerate(images):
         panel = figure.add_subplot(grid[line, 0])
         panel.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray")
@@ -73,7 +77,7 @@ def _draw_stage(panels, pair, channels, title):
         for line, kernel in enumerate((*pair[..., channel], change[..., place])):
             panel, most = panels[line][place], whole if line == 2 else limit
             panel.imshow(kernel, cmap="RdBu_r", vmin=-most, vmax=most)
-            figures.hide_axes(panel, f"{channel}" if line == 0 else "")
+            figures.hide_axes(panel, f"ch. {channel}" if line == 0 else "")
             panel.title.set_fontsize(7)
             panel.title.set_color(figures.MUTED)
     panels[0][0].text(

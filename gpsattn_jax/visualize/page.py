@@ -6,13 +6,18 @@ import pathlib
 from collections.abc import Sequence
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1d2330; max-width: 60rem;
-       margin: 2rem auto; padding: 0 1rem; }
+:root { color-scheme: light dark; --ink: #1d2330; --paper: #fff; --line: #e6e8ec; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e3e7ee; --paper: #15181e; --line: #333a46; }
+}
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink);
+       background: var(--paper); max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; } th { font-weight: 600; text-align: left; }
-td, th { padding: .25rem 1.5rem .25rem 0; border-bottom: 1px solid #e6e8ec; }
+td, th { padding: .25rem 1.5rem .25rem 0; border-bottom: 1px solid var(--line); }
 td + td { font-variant-numeric: tabular-nums; text-align: right; }
-img { max-width: 100%; } p { max-width: 44rem; }
+img { max-width: 100%; box-sizing: border-box; background: #fff; padding: .5rem;
+      border-radius: .25rem; } p { max-width: 44rem; }
 """
 
 

@@ -15,10 +15,12 @@ Edges = Sequence[tuple[int, int]]
 
 SIDE, WIDEST = 2.0, 11.0  # inches: a panel's longer side, all panels beside each other
 ACROSS = 4  # heads or blocks beside each other
-BONES = (figures.MUTED, "#7f9fc4", "#8fb58c", "#c4a27f")  # one colour for each person
+# One colour for each person, and for each part or head: those of Okabe and Ito, which
+# can be told apart without red or green, but for their yellow and black.
+BONES = (figures.MUTED, "#56b4e9", "#e69f00", "#cc79a7")
 GROUPS = (
-    "#b5452c", "#2c6fb5", "#3d8b4f", "#d99a1c",
-    "#7a4fa3", "#1f9aa0", "#c45c93", "#6b5b3e",
+    "#d55e00", "#0072b2", "#e69f00", "#56b4e9",
+    "#009e73", "#cc79a7", figures.INK, "#6b5b3e",
 )  # fmt: skip
 _WARMTH = LinearSegmentedColormap.from_list(
     "warmth", ["#f3efe6", "#f0b45a", "#b5452c", "#4a1020"]
@@ -131,7 +133,7 @@ def parts_figure(
     columns = 1 + (len(np.unique(parts)) - 1) // 16
     beside = columns * (0.45 + 0.075 * max(map(len, names)))
     figure, (panel,) = _panels(at, 1, y_down, beside, side=4.5)
-    figures.hide_axes(panel)
+    figures.hide_axes(panel, "joints by part")
     _draw_bones(panel, at, visible[0, 0], edges, figures.MUTED, 2.0)
     for part in np.unique(parts):
         color, name = group_color(part, len(names)), names[part]
@@ -212,7 +214,7 @@ def group_color(part: int, count: int) -> tuple[float, ...] | str:
     """The colour of a part or head among so many."""
     if count <= len(GROUPS):
         return GROUPS[part]
-    return colormaps["turbo"](0.05 + 0.9 * part / (count - 1))
+    return colormaps["viridis"](0.95 * part / (count - 1))
 
 
 def _points(joints, mask, axes):

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from gpsattn_jax.visualize import figures
+from gpsattn_jax.visualize import figures, fonts
 
-MOST = 400  # pictures; what is beyond would be too small to see, or too large to open
-COLUMNS = 12  # at most
+MOST = 40  # pictures; with more the sheet would leave the screen
+SCREEN = 12.8, 7.2  # inches; at 150 dots each, 1920 x 1080
 
-_AREA = 1.2  # square inches of a picture
+_AREA = 1.1  # square inches of a picture
 _GAP, _WORDS, _HEAD = 0.16, 0.24, 0.62  # inches: beside, under and above pictures
 _NARROWEST = 5.0  # inches, for the title
 
@@ -30,8 +30,9 @@ def draw_storyboard(
 ) -> pathlib.Path:
     """Writes a picture of all shots in order, with start time and score under each.
 
-    Of more than `MOST` shots it shows those of the summary and the best of the others,
-    and says so.
+    Of more than `MOST` shots it shows those of the summary and the best of the others;
+    of a longer summary the best of each of `MOST` parts of it. It says so, and fits
+    `SCREEN`.
 
     Args:
         path: the PNG to be.
@@ -61,8 +62,12 @@ def draw_storyboard(
     figure, sheet, places = _sheet(len(numbers), _aspect(frames))
     for shot, place in zip(numbers, places, strict=True):
         _draw(sheet, place, frames[shot], shots[shot, 0], scores[shot], chosen[shot])
-    words = _counts(shots, chosen, len(numbers))
-    title = shorten(title, 11 * figure.get_figwidth())
+    words = _counts(shots, chosen)
+    if len(numbers) < chosen.sum():
+        words += f"; here the best of each of {MOST} parts of the summary"
+    elif len(numbers) < len(shots):
+        words += f"; here these and the best others, {MOST} in all"
+    title = shorten(fonts.legible(title), 11 * figure.get_figwidth())
     sheet.text(_GAP, 0.16, title, va="top", fontsize=11, color=figures.INK)
     sheet.text(_GAP, 0.37, words, va="top", fontsize=9, color=figures.MUTED)
     return figures.write(figure, pathlib.Path(path))
@@ -70,6 +75,9 @@ def draw_storyboard(
 
 def _choose_pictures(scores, chosen):
     """Places of the shots to be drawn, in order."""
+    if chosen.sum() > MOST:
+        parts = np.array_split(np.flatnonzero(chosen), MOST)
+        return np.array([part[scores[part].argmax()] for part in parts])
     ranks = np.lexsort((-scores, ~chosen))
     return np.sort(ranks[:MOST])
 
@@ -85,7 +93,8 @@ def _sheet(count, aspect):
     across, down = math.sqrt(_AREA * aspect), math.sqrt(_AREA / aspect)
     few = int(8 / (across + _GAP))  # one row of 8 inches rather than two short ones
     columns = max(few, math.ceil(math.sqrt(1.2 * count / aspect)))
-    columns = min(columns, count, COLUMNS)
+    most = max(1, int((SCREEN[1] - _HEAD) / (down + _WORDS + _GAP)))
+    columns = min(max(columns, math.ceil(count / most)), count)
     rows = math.ceil(count / columns)
     width = max(_NARROWEST, columns * (across + _GAP) + _GAP)
     height = _HEAD + rows * (down + _WORDS + _GAP)
@@ -138,10 +147,9 @@ def shorten(text: str, most: float) -> str:
     return f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
 
 
-def _counts(shots, chosen, count):
+def _counts(shots, chosen):
     lengths = shots[:, 1] - shots[:, 0]
-    text = (
+    return (
         f"{chosen.sum()} of {len(shots)} shots chosen, "
-        f"{lengths[chosen].sum():.1f} of {lengths.sum():.1f} s"
+        f"{clock(lengths[chosen].sum())} of {clock(lengths.sum())}"
     )
-    return text if count == len(shots) else f"{text}; {count} best shown"

@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gpsattn_jax.visualize import figures
+from gpsattn_jax.visualize import figures, fonts
 from gpsattn_jax.visualize.storyboard import clock, shorten
 
-_MINUTE = 60.0
+_MINUTE, _HOUR = 60.0, 3600.0
+MOST_STEPS = 600  # of a curve; of more the means are drawn, or they fill the panel
 
 
 def draw_scores(
@@ -90,11 +91,28 @@ def scores_figure(
         panel.axvspan(start, end, **kept, label=None if place else words)
     end = max(shots[-1, 1], places[-1])
     for name, values, color in curves:
-        steps = np.append(values, values[-1])
-        at = np.append(places, end)
-        panel.step(at, steps, where="post", color=color, linewidth=1.1, label=name)
+        at, steps, words = _thinned(places, values, name)
+        steps, at = np.append(steps, steps[-1]), np.append(at, end)
+        panel.step(at, steps, where="post", color=color, linewidth=1.1, label=words)
     _dress(panel, places[0], end, title, unit)
     return figure
+
+
+def _thinned(places, values, name):
+    """Means of so many neighbours that `MOST_STEPS` are left, and their name."""
+    count = -(-len(values) // MOST_STEPS)
+    if count == 1:
+        return places, values, name
+    starts = np.arange(0, len(values), count)
+    sums = np.add.reduceat(values, starts)
+    sizes = np.diff(np.append(starts, len(values)))
+    return places[starts], sums / sizes, f"{name} (means of {count})"
+
+
+def _at(seconds, end):
+    """0:25 of a short video, 0:25:00 of one of hours."""
+    text = clock(seconds, tenths=end < 10)
+    return f"0:{text:0>5}" if seconds < _HOUR <= end else text
 
 
 def _check(places, shots, chosen, curves):
@@ -114,20 +132,21 @@ def _check(places, shots, chosen, curves):
 
 
 def _dress(panel, start, end, title, unit):
-    figures.tidy(panel, shorten(title, 60))
+    figures.tidy(panel, shorten(fonts.legible(title), 60))
     panel.set_xlim(start, max(end, start + 1e-6))
     panel.margins(y=0.08)
-    panel.grid(axis="y", color="#e6e8ec", linewidth=0.7)
+    panel.grid(axis="y", color=figures.GRID, linewidth=0.7)
     panel.set_axisbelow(True)
-    panel.set_ylabel("score", fontsize=8, color=figures.INK)
+    panel.set_ylabel("score, 0 to 1", fontsize=8, color=figures.INK)
     seconds = unit == "s"
-    panel.set_xlabel("time" if seconds else "frame", fontsize=8, color=figures.INK)
+    clocks = "h:min:s" if end >= _HOUR else "min:s"
+    panel.set_xlabel(
+        f"time ({clocks})" if seconds else "frame", fontsize=8, color=figures.INK
+    )
     steps = [1, 1.5, 2, 3, 6, 10] if seconds and end > _MINUTE else None
     panel.xaxis.set_major_locator(MaxNLocator(9, steps=steps, integer=end > 10))
     if seconds:
-        panel.xaxis.set_major_formatter(
-            FuncFormatter(lambda x, _: clock(x, tenths=end < 10))
-        )
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _at(x, end)))
     else:
         panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     panel.legend(

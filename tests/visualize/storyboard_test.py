@@ -6,7 +6,11 @@ from PIL import Image
 
 from gpsattn_jax.visualize import storyboard
 from gpsattn_jax.visualize.storyboard import clock, draw_storyboard, shorten
-from gpsattn_jax.visualize.summary_scores import draw_scores
+from gpsattn_jax.visualize.summary_scores import (
+    MOST_STEPS,
+    draw_scores,
+    scores_figure,
+)
 
 FRAME = np.array((181, 69, 44))  # the colour around chosen shots
 
@@ -72,10 +76,36 @@ def test_of_very_many_shots_the_summary_and_the_best_are_shown(tmp_path, monkeyp
     assert area == pytest.approx(20, rel=0.05)
 
 
-def test_hundreds_of_shots_stay_within_what_viewers_open(tmp_path):
-    figure, _, places = storyboard._sheet(storyboard.MOST, 0.5)
+@pytest.mark.parametrize("aspect", [0.5, 1.0, 16 / 9, 2.4])
+def test_as_many_pictures_as_there_may_be_fit_a_screen(aspect):
+    figure, _, places = storyboard._sheet(storyboard.MOST, aspect)
     assert len(places) == storyboard.MOST
-    assert max(figure.get_size_inches()) * 150 < 16_000
+    width, height = 150 * figure.get_size_inches()
+    assert width <= 1920 and height <= 1080
+
+
+def test_three_hours_are_a_picture_from_each_part_of_the_summary(tmp_path):
+    frames, shots, scores, chosen = made(1500)
+    shots *= 3.6  # three hours; 300 shots are chosen
+    shown = storyboard._choose_pictures(scores, chosen)
+    assert len(shown) == storyboard.MOST and chosen[shown].all()
+    assert np.diff(shots[shown, 0]).max() < 3 * 3 * 3600 / storyboard.MOST
+    path = draw_storyboard(tmp_path / "board.png", frames, shots, scores, chosen)
+    height, width, _ = pixels(path).shape
+    assert width <= 1920 and height <= 1080
+
+
+def test_curves_of_hours_are_drawn_as_means():
+    places, ramp = np.arange(0.0, 10800), np.linspace(0, 1, 10800)
+    shots = np.array([[0, 5400], [5400, 10800]])
+    figure = scores_figure(places, ramp, shots, [True, False], title="会議 long.mp4")
+    (curve,) = figure.axes[0].get_lines()[1:]  # the first is between the shots
+    x, y = curve.get_data()
+    assert len(x) == MOST_STEPS + 1 and curve.get_label() == "scores (means of 18)"
+    np.testing.assert_allclose(y[0], ramp[:18].mean())
+    assert figure.axes[0].get_xlabel() == "time (h:min:s)"
+    labels = [figure.axes[0].xaxis.get_major_formatter()(at) for at in (1500, 5400)]
+    assert labels == ["0:25:00", "1:30:00"]
 
 
 @pytest.mark.parametrize("change", [

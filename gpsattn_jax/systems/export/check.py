@@ -14,28 +14,46 @@ import numpy as np
 from gpsattn_jax.systems.export.artefacts import describe, load
 from gpsattn_jax.systems.export.models import Model, export
 
-# Arrays are "SIZE/in/PLACE" and "SIZE/out/PLACE". The last line is the result.
-_PROGRAM = """
-import sys
-import jax, numpy
+# How a file is read, by its suffix: `call` gives its outputs in a list.
+_READERS = {
+    ".stablehlo": """
+import jax
 from jax import export
-
 with open(sys.argv[1], "rb") as file:
     exported = export.deserialize(bytearray(file.read()))
+def call(*inputs):
+    return jax.tree.leaves(exported.call(*inputs))
+strangers = {"gpsattn_jax"}
+""",
+    ".onnx": """
+import onnxruntime
+session = onnxruntime.InferenceSession(
+    sys.argv[1], providers=["CPUExecutionProvider"]
+)
+names = [wanted.name for wanted in session.get_inputs()]
+def call(*inputs):
+    return session.run(None, dict(zip(names, inputs)))
+strangers = {"gpsattn_jax", "jax"}
+""",
+}
+# Arrays are "SIZE/in/PLACE" and "SIZE/out/PLACE". The last line is the result.
+_COMPARE = """
 differences = []
 with numpy.load("arrays.npz") as arrays:
     for size in dict.fromkeys(name.split("/")[0] for name in arrays):
         inputs = [arrays[name] for name in arrays if name.startswith(size + "/in/")]
-        for place, output in enumerate(jax.tree.leaves(exported.call(*inputs))):
+        for place, output in enumerate(call(*inputs)):
             wanted = arrays[f"{size}/out/{place}"]
             if output.shape != wanted.shape:
                 sys.exit(f"its outputs must be {wanted.shape}; got {output.shape}")
             apart = numpy.abs(numpy.asarray(output, numpy.float32) - wanted).max()
             differences.append(apart / max(1, numpy.abs(wanted).max()))
-if any(name.split(".")[0] == "gpsattn_jax" for name in sys.modules):
-    sys.exit("gpsattn_jax was imported")
+for name in strangers & {name.split(".")[0] for name in sys.modules}:
+    sys.exit(f"{name} was imported")
 print(numpy.max(differences))
 """
+# Float32 in another order of sums, and in ONNX erf in place of a polynomial.
+TOLERANCES = {"stablehlo": 1e-5, "onnx": 2e-5}
 
 
 def check(
@@ -49,7 +67,7 @@ def check(
 
     Args:
         model: what was exported; its network runs here, on whole batches.
-        path: the artefact.
+        path: the artefact, a `.stablehlo` or an `.onnx`.
         sizes: of the batches, which are random.
         tolerance: the largest difference allowed, absolute where the outputs are below
             one, else as a share of the largest one. The default is for CPUs; an
@@ -72,8 +90,10 @@ def check(
         np.savez(
             pathlib.Path(folder, "arrays.npz"), **_inputs_and_outputs(model, sizes)
         )
+        reader = _READERS[pathlib.Path(path).suffix]
+        program = f"import sys\nimport numpy\n{reader}{_COMPARE}"
         result = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, os.path.abspath(path)],
+            [sys.executable, "-c", program, os.path.abspath(path)],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -95,28 +115,39 @@ def finish(
     model: Model,
     path: str | os.PathLike,
     *,
+    to: str = "stablehlo",
     write: bool = True,
     platforms: Sequence[str] | None = None,
-    tolerance: float = 1e-5,
+    tolerance: float | None = None,
 ) -> None:
     """Writes an artefact, checks it, prints what it is: how every `export` ends.
 
     Args:
         model: what to export.
-        path: the artefact.
+        path: the artefact; its suffix is that of `to`.
+        to: "stablehlo" or "onnx".
         write: False only checks what is there.
-        platforms: see `models.export`.
-        tolerance: see `check`.
+        platforms: see `models.export`; an ONNX file has none.
+        tolerance: see `check`; that of `TOLERANCES` by default.
 
     Raises:
-        FileNotFoundError, ImportError, ValueError: as `models.export` and `check`.
+        FileNotFoundError, ImportError, ValueError: as `models.export`,
+            `onnx_files.export_onnx` and `check`.
     """
-    if write:
-        export(model, path, platforms=platforms)
-    metadata = load(path).metadata
+    if to not in TOLERANCES:
+        raise ValueError(f"to must be one of {', '.join(TOLERANCES)}; got {to!r}.")
+    if pathlib.Path(path).suffix != f".{to}":
+        raise ValueError(f"{path}: --to={to} writes a .{to}.")
+    if to == "onnx":
+        metadata = _onnx(model, path, write, platforms)
+    else:
+        if write:
+            export(model, path, platforms=platforms)
+        metadata = load(path).metadata
+    tolerance = TOLERANCES[to] if tolerance is None else tolerance
     difference = check(model, path, tolerance=tolerance)
-    platforms = ", ".join(metadata["platforms"])
-    print(f"{path}: {metadata['bytes'] / 1e6:.2f} MB for {platforms}.")
+    runs_on = ", ".join(metadata.get("platforms", ["onnxruntime"]))
+    print(f"{path}: {os.path.getsize(path) / 1e6:.2f} MB for {runs_on}.")
     for kind, meaning in (("inputs", "takes"), ("outputs", "gives")):
         for name, wanted in metadata[kind].items():
             print(f"  {name} {describe(wanted['shape'], wanted['dtype'])}")
@@ -125,8 +156,23 @@ def finish(
     print(f"In a fresh process without our code: largest difference {difference:.1e}.")
 
 
+def _onnx(model, path, write, platforms):
+    """Writes or reads an ONNX file; gives its description."""
+    # Its readers are an extra's, which StableHLO does without.
+    from gpsattn_jax.systems.export import onnx_files
+
+    if platforms is not None:
+        raise ValueError("platforms are of StableHLO; onnxruntime chooses its own.")
+    onnx_files.need_onnx()
+    return (
+        onnx_files.export_onnx(model, path)
+        if write
+        else onnx_files.read_description(path)
+    )
+
+
 def _inputs_and_outputs(model, sizes):
-    """Random inputs and the network's own outputs, as `_PROGRAM` wants them.
+    """Random inputs and the network's own outputs, as `_COMPARE` wants them.
 
     Inputs are floats in 0..1; integers are up to `model.highest`, or 0 and 1.
     """

@@ -105,7 +105,8 @@ def export(
                 f"platforms must be of {', '.join(PLATFORMS)}; got {platform!r}."
             )
     need_flatbuffers()
-    exported = _trace(model, platforms)
+    forward, shapes = over_a_batch(model)
+    exported = jax_export.export(jax.jit(forward), platforms=platforms)(*shapes)
     content = bytes(exported.serialize())
     description = _description(model, exported, content)
     with replaced(path) as artefact, replaced(path.with_suffix(".json")) as beside:
@@ -115,10 +116,16 @@ def export(
     return description
 
 
-def _trace(model, platforms):
-    """One example, mapped over a batch b >= 1: no network divides by a symbolic b."""
+def over_a_batch(model: Model) -> tuple[Callable[..., Any], list[Any]]:
+    """One example, mapped over a batch b >= 1: no network divides by a symbolic b.
 
-    @jax.jit
+    Args:
+        model: what to export.
+
+    Returns:
+        (a function of the model's inputs in their order, their shapes [b, …]).
+    """
+
     @jax.vmap
     def forward(*example):
         arrays = (array[None] for array in example)
@@ -130,27 +137,31 @@ def _trace(model, platforms):
         jax.ShapeDtypeStruct((batch, *wanted.shape[1:]), wanted.dtype)
         for wanted in model.inputs.values()
     ]
-    return jax_export.export(forward, platforms=platforms)(*shapes)
+    return forward, shapes
+
+
+def describe_arrays(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Shapes [b, …] and dtypes by name, as JSON values; "" is named "outputs"."""
+    return {
+        name or "outputs": {"shape": ["b", *array.shape[1:]], "dtype": array.dtype.name}
+        for name, array in arrays.items()
+    }
 
 
 def _description(model, exported, content):
-    def describe(arrays):
-        return {
-            name or "outputs": {
-                "shape": ["b", *array.shape[1:]],
-                "dtype": array.dtype.name,
-            }
-            for name, array in arrays.items()
-        }
-
     outputs = jax.tree.unflatten(exported.out_tree, exported.out_avals)
     return {
         **model.metadata,
-        "inputs": describe(model.inputs),
-        "outputs": describe(flatten(outputs)),
+        "inputs": describe_arrays(model.inputs),
+        "outputs": describe_arrays(flatten(outputs)),
         "platforms": exported.platforms,
         "jax": jax.__version__,
         "calling_convention": exported.calling_convention_version,
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
+
+
+def output_shapes(model: Model) -> dict[str, Any]:
+    """Shapes and dtypes of the outputs by name, for a batch of one."""
+    return flatten(jax.eval_shape(lambda inputs: model.forward(**inputs), model.inputs))
