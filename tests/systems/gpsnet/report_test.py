@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
 
 from gpsattn_jax import convert
-from gpsattn_jax.data.skeletons.clips import ClipSet
+from gpsattn_jax.data.skeletons.clip_set import ClipSet
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.data.skeletons.load import DataConfig, load_parts
 from gpsattn_jax.models import gpsnet as models

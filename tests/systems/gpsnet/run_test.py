@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.convert.files import flatten
-from gpsattn_jax.data.skeletons.clips import ClipSet
+from gpsattn_jax.data.skeletons.clip_set import ClipSet
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.data.skeletons.load import DataConfig, load_parts
 from gpsattn_jax.data.skeletons.recipe import AugmentConfig
