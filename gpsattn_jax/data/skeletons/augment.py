@@ -115,7 +115,7 @@ def drop_axis(joints: jax.Array, key: jax.Array, share: float) -> jax.Array:
     count, dimensions = len(joints), joints.shape[-1]
     axis = jax.random.randint(which, (count, 1), 0, dimensions)
     chosen = jax.random.bernoulli(whether, share, (count, 1))
-    dropped = chosen & (jnp.arange(dimensions) == axis)
+    dropped = chosen & (jnp.arange(dimensions)[None] == axis)
     return jnp.where(dropped[:, None, None, None], 0.0, joints)
 
 

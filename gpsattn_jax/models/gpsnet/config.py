@@ -52,8 +52,7 @@ class Config(Checked):
             (arXiv 1907.09658).
         distance_motions: so many frames apart their differences are inputs, too.
         block: attention (GPS-Net's), or graph: a graph network's, to compare with (see
-            `graph_block`); what is said of attentions, codes and partitions below is
-            then without effect.
+            `graph_block`), in which options of attentions have no effect.
         widths: channels of each block.
         strides: of time, in each block.
         num_heads: of both attentions.

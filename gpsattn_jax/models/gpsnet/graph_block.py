@@ -139,8 +139,8 @@ class RefinedGraphConv(nnx.Module):
         refined = jnp.einsum(
             "buvsr,src->bsuvc", jnp.tanh(one - other), self.refinement[...]
         )
-        strength = self.strength[...][:, None, None, None]
-        return self.adjacency[...][..., None] + strength * refined
+        strength = self.strength[...].reshape(1, subsets, 1, 1, 1)
+        return self.adjacency[...][None, ..., None] + strength * refined
 
 
 class MultiScaleConv(nnx.Module):
@@ -157,11 +157,12 @@ class MultiScaleConv(nnx.Module):
     def __init__(self, channels: int, stride: int, *, rngs: nnx.Rngs):
         if channels % 4:
             raise ValueError(f"channels must be a multiple of 4; got {channels}.")
-        self.point = Dense(channels, channels, rngs=rngs)
+        self.point = Dense(channels, channels, use_bias=False, rngs=rngs)
         self.norm = BatchNorm(channels, rngs=rngs)
         width = channels // 4
         self.convolutions = nnx.List(
-            Dense(KERNEL_SIZE * width, width, rngs=rngs) for _ in DILATIONS
+            Dense(KERNEL_SIZE * width, width, use_bias=False, rngs=rngs)
+            for _ in DILATIONS
         )
         self.stride = stride
 

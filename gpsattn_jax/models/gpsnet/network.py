@@ -133,7 +133,8 @@ class GPSNet(nnx.Module):
         )
         x = self.embedding(joints, mask, stream, visible, train=train)
         if self.parts is not None:
-            x = x + joint_codes(self.parts, self.codes, x.shape[-1], x.dtype)
+            codes = joint_codes(self.parts, self.codes, x.shape[-1], x.dtype)
+            x = x + codes[None, None]
         x = drop(x)
         if attention or not train:
             how: dict[str, Any] = {"attention": attention, "train": train, "rngs": rngs}
