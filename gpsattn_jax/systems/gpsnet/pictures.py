@@ -45,6 +45,8 @@ def draw_attention(
     together = np.concatenate([chosen, sample])  # so that one shape is compiled
     maps, inputs = attention_maps(run, clips, together)
     drawings |= _strips(clips, chosen, probabilities, maps, inputs)
+    if config.block == "graph":  # which attends to nothing
+        return drawings
     if config.channel_attention:
         drawings |= _channels(maps, inputs, len(chosen))
     if config.spatial_attention and config.geodesic_bias:
