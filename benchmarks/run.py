@@ -24,6 +24,7 @@ BENCHMARKS = {
     "transxnet": "TransXNet, float32, beside PyTorch",
     "pglsum": "PGL-SUM, time by length, float32, beside PyTorch",
     "gpsnet": "GPS-Net, training and recognition, float32, beside PyTorch",
+    "skeleton_parts": "GPS-Net, test accuracy with parts silenced",
     "video_evaluation": "Evaluation of video summaries, on the host",
     "efficientnet_lite": "EfficientNet-Lite0, the extractor of frame features",
     "shot_bounds": "Shots found in a montage, and what a summary keeps",

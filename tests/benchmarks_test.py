@@ -11,6 +11,7 @@ from absl import flags as absl_flags
 from benchmarks import on_paper
 from gpsattn_jax import flops
 from gpsattn_jax.models import gsanet, transxnet
+from gpsattn_jax.systems import gpsnet
 from tests import golden_pglsum, golden_transxnet
 
 
@@ -36,6 +37,24 @@ def test_a_row_has_the_cells_of_its_head():
     row = checkpoints.row("tiny", gsanet.VARIANTS["8px"], rounds=1, pause=0)
     assert len(row) == len(checkpoints.HEAD)
     assert all(float(cell) >= 0 for cell in row[1:])
+
+
+def test_parts_of_a_network_are_silenced_in_a_copy():
+    parts = importlib.import_module("benchmarks.skeleton_parts")
+    run = gpsnet.restore("gpsnet-utkinect")
+    quiet = parts.silenced(run, "spatial", "out")
+    for before, after in zip(
+        run.params["blocks"].values(), quiet.params["blocks"].values(), strict=True
+    ):
+        for name, leaf in after["spatial"]["out"].items():
+            assert not leaf.any() and np.any(before["spatial"]["out"][name])
+        np.testing.assert_array_equal(after["codes"], before["codes"])
+
+
+def test_evenness_of_weights():
+    parts = importlib.import_module("benchmarks.skeleton_parts")
+    assert parts.evenness(np.full((3, 5, 20), 0.05)) == pytest.approx(1)
+    assert parts.evenness(np.eye(20)) == pytest.approx(0)
 
 
 def test_a_set_that_is_not_there_is_left_out(monkeypatch, tmp_path, capsys):

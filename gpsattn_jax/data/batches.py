@@ -127,7 +127,10 @@ class Batches:
 
 
 def in_order(
-    source: Source, batch_size: int, rows: slice = slice(None)
+    source: Source,
+    batch_size: int,
+    rows: slice = slice(None),
+    seed: int | None = None,
 ) -> Iterator[tuple[Batch, int]]:
     """Every example once, in order, in batches of one shape.
 
@@ -135,6 +138,7 @@ def in_order(
         source: the examples.
         batch_size: examples of a batch, over all processes together.
         rows: the part of each batch that this process makes.
+        seed: of what the source draws; it draws nothing if None.
 
     Yields:
         (batch, how many of its `batch_size` examples count); the last batch is filled
@@ -143,7 +147,8 @@ def in_order(
     for start in range(0, len(source), batch_size):
         count = min(batch_size, len(source) - start)
         places = np.minimum(np.arange(start, start + batch_size), len(source) - 1)
-        yield _rows_of(source, places, None, rows), count
+        seeds = None if seed is None else places + (seed << 40)
+        yield _rows_of(source, places, seeds, rows), count
 
 
 def _rows_of(source, places, seeds, rows):

@@ -1,5 +1,7 @@
 """Attention between joints that know their place on the skeleton; between channels."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -61,6 +63,7 @@ class SpatialAttention(_Heads):
         num_heads: N.
         distances: [V, V], whole numbers; no bias if None.
         share_time: one map for all frames, by the mean of their logits.
+        dropout: share of the weights that training drops.
         rngs: random streams for the initial values.
 
     Raises:
@@ -74,6 +77,7 @@ class SpatialAttention(_Heads):
         *,
         distances: np.ndarray | None = None,
         share_time: bool = False,
+        dropout: float = 0.0,
         rngs: nnx.Rngs,
     ):
         super().__init__(channels, num_heads, rngs=rngs)
@@ -85,6 +89,7 @@ class SpatialAttention(_Heads):
         # A tuple: to Flax an array would be a part of the network's state.
         self.distances = None if distances is None else tuple(map(tuple, distances))
         self.share_time = share_time
+        self.dropout = nnx.Dropout(dropout)
 
     def __call__(
         self,
@@ -101,12 +106,19 @@ class SpatialAttention(_Heads):
             x: [B, T, V, C].
             code: optional [V, C], the joints' structural codes.
             mask: optional boolean [B, T, V]; hidden joints are not attended to.
-            train: unused; every module takes it.
-            rngs: likewise.
+            train: draws dropout.
+            rngs: random streams for that.
         """
         query, key, value = self.project(x, _on_joints(code))
         if self.share_time:
-            out = self._attend_at_once(query, key, value, mask)
+            drop = functools.partial(self.dropout, deterministic=not train, rngs=rngs)
+            out = self._attend_at_once(query, key, value, mask, drop)
+        elif train and self.dropout.rate:
+            weights = self._by_frame(attention_weights, query, key, mask=mask)
+            weights = self.dropout(weights, deterministic=False, rngs=rngs)
+            if mask is not None:
+                value = jnp.where(mask[..., None, None], value, 0)
+            out = jnp.einsum("btnuv,btvnd->btund", weights, value)
         else:
             out = self._by_frame(attend, query, key, value, mask=mask)
         return self.out(out.reshape(x.shape))
@@ -153,12 +165,12 @@ class SpatialAttention(_Heads):
             mapped = jax.vmap(mapped, in_axes=axes)
         return mapped(bias, visible, *arrays)
 
-    def _attend_at_once(self, query, key, value, mask):
+    def _attend_at_once(self, query, key, value, mask, drop):
         """The same attention in each frame: joints' vectors of all frames together."""
         steps = query.shape[1]
         if mask is not None:
             value = jnp.where(mask[..., None, None], value, 0)
-        weights = self._shared_weights(query, key, mask)
+        weights = drop(self._shared_weights(query, key, mask))
         flat = _of_all_frames(value)
         out = jnp.matmul(weights, flat)
         batch, heads, joints, _ = out.shape

@@ -89,7 +89,7 @@ SYSTEMS = {
         setup="utkinect",
         inputs=("clip", "a file (npy, npz, csv) or a folder of clips"),
         axes=("split", "seed", "stream"),
-        flags=("fuse", "persons"),
+        flags=("fuse", "persons", "samplings"),
         export_flags=("persons",),
         plan_flags=("classes", "persons"),
     ),

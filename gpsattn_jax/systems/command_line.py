@@ -25,6 +25,7 @@ FLAG_MODES = {
     "log_to": ("train", "report"),
     "resume": ("train",),
     "fuse": ("evaluate",),
+    "samplings": ("evaluate",),
     "baselines": ("train", "evaluate", "report"),
     "images": ("predict",),
     "clip": ("predict",),
@@ -163,6 +164,9 @@ def _define_flags(system, face):
     if "fuse" in system.flags:
         text = "evaluate: weights of the streams; 2,2,1,1 by default."
         config_flags.define_numbers("fuse", text)
+    if "samplings" in system.flags:
+        text = "evaluate: mean over so many random draws of frames; 0 for even ones."
+        flags.DEFINE_integer("samplings", 0, text, lower_bound=0)
     if "invert" in system.flags:
         flags.DEFINE_bool("invert", False, "predict: swap dark and bright first.")
     if "top" in system.flags:
@@ -234,7 +238,7 @@ def _main(system, face, machine):
     averaged = {"averaged": True} if given.ema else {}
     if mode == "evaluate":
         folder = {"folder": given[FOLDER].value} if other_data else {}
-        own = _own(system, "fuse", "window", "stride")
+        own = _own(system, "fuse", "samplings", "window", "stride")
         face.evaluate(*source, **own, **folder, **beside, **where)
     elif mode == "predict":
         name, inputs = system.inputs

@@ -284,14 +284,16 @@ OPTIONS = {
         "distance_motions": (1, 2), "fixed_codes": True, "time_code": False,
         "pooling": "mean_max",
     },
-    "space alone": {"channel_attention": False},
+    "graph": {"block": "graph", "widths": (8, 12), "strides": (2, 2)},
+    "codes of joints": {"code_place": "embedding", "strides": (2,)},
+    "space alone": {"channel_attention": False, "code_place": "both"},
     "channels alone": {
         "spatial_attention": False, "num_heads": 4, "strides": (2,), "motions": (1, 3),
     },
 }  # fmt: skip
 each_option = each("options", OPTIONS, slow=("space alone", "channels alone"))
 OF_THE_DATA = {"num_classes", "num_joints", "in_channels", "edges", "root", "anchors"}
-DRAWN = {"dropout", "channel_dropout", "drop_path"}
+DRAWN = {"attention_dropout", "dropout", "channel_dropout", "drop_path"}
 
 
 def test_every_option_is_tried():
@@ -300,7 +302,8 @@ def test_every_option_is_tried():
     assert tried == fields - OF_THE_DATA - DRAWN
     for name, choices in (
         ("stream", gpsnet.STREAMS), ("order", gpsnet.ORDERS),
-        ("pooling", gpsnet.POOLINGS),
+        ("pooling", gpsnet.POOLINGS), ("block", gpsnet.BLOCKS),
+        ("code_place", gpsnet.CODE_PLACES),
     ):  # fmt: skip
         found = {getattr(changed(**options), name) for options in OPTIONS.values()}
         assert found == set(choices)

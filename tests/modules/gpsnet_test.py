@@ -445,3 +445,20 @@ def test_dense_is_flax_linear(shape):
     np.testing.assert_array_equal(ours.kernel[...], theirs.kernel[...])
     x = numbers(*shape).astype(np.float32)
     np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("share_time", [False, True], ids=["by frame", "shared"])
+def test_dropped_weights_are_right_in_the_mean(share_time):
+    network = spatial(share_time=share_time, dropout=0.25)
+    params, state = network.init(jax.random.key(0))
+    x, mask = numbers(*SHAPE).astype(np.float32), some_mask()
+
+    def once(key):
+        return network.apply(params, state, x, None, mask, train=True, rng=key)[0]
+
+    draws = np.asarray(jax.vmap(once)(jax.random.split(jax.random.key(1), 1000)))
+    whole, _ = network.apply(params, state, x, None, mask)
+    spread = draws.std(0)[mask]
+    assert spread.min() > 1e-4
+    gap = abs(draws.mean(0) - np.asarray(whole))[mask]
+    assert (gap / spread).max() < 6 / np.sqrt(1000)

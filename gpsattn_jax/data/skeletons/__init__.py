@@ -6,7 +6,8 @@ channels an array has.
 """
 
 from gpsattn_jax.data.skeletons.clip_folder import read_clip, read_clips, read_folder
-from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
+from gpsattn_jax.data.skeletons.clip_set import ClipSet
+from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.layout import Layout
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS, load_layout
 from gpsattn_jax.data.skeletons.load import DataConfig, load_parts, num_splits

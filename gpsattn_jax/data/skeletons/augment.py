@@ -100,6 +100,25 @@ def mirror(
     )
 
 
+def drop_axis(joints: jax.Array, key: jax.Array, share: float) -> jax.Array:
+    """Sets one coordinate of some clips to 0, the same in all their frames.
+
+    Args:
+        joints: [B, M, T, V, C].
+        key: random key.
+        share: of the clips of which a coordinate is dropped, each as often.
+
+    Returns:
+        [B, M, T, V, C].
+    """
+    which, whether = jax.random.split(key)
+    count, dimensions = len(joints), joints.shape[-1]
+    axis = jax.random.randint(which, (count, 1), 0, dimensions)
+    chosen = jax.random.bernoulli(whether, share, (count, 1))
+    dropped = chosen & (jnp.arange(dimensions)[None] == axis)
+    return jnp.where(dropped[:, None, None, None], 0.0, joints)
+
+
 def drop_joints(mask: jax.Array, key: jax.Array, share: float) -> jax.Array:
     """Drops joints of a clip, each in all its frames.
 

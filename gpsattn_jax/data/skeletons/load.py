@@ -17,7 +17,9 @@ from gpsattn_jax.data.skeletons.gaps import interpolated
 from gpsattn_jax.data.skeletons.layouts import load_layout
 from gpsattn_jax.data.skeletons.messages import first_of, notice
 from gpsattn_jax.data.skeletons.orders import AXES
+from gpsattn_jax.data.skeletons.protocols import check_protocol
 from gpsattn_jax.data.skeletons.reading import Reading
+from gpsattn_jax.data.skeletons.sampling import FRAMES
 from gpsattn_jax.data.skeletons.sets import SETS
 from gpsattn_jax.data.skeletons.sources import READERS
 
@@ -39,6 +41,8 @@ class DataConfig(Checked, prefix="data."):
         test_path: likewise, to test on.
         layout: of the joints: a layout's name, a JSON file or a list of edges; the
             set's own if empty.
+        protocol: of a set, if not its usual one: view1_to_view2 of nw_ucla, as1, as2 or
+            as3 of msr_action3d.
         split: number of the split.
         train_split: name of the split to train on, for pickle and folder.
         test_split: likewise, to test on.
@@ -54,8 +58,14 @@ class DataConfig(Checked, prefix="data."):
         skip_bad: leaves out clips that cannot be used, and counts them.
         missing: missing joints are hidden (mask) or filled in from the frames around
             them (interpolate).
-        num_frames: T, to which each clip is resized.
+        num_frames: T of what the network sees of each clip.
+        frames: they are the clip, resized by linear interpolation (resize), or whole
+            frames of it (draw): in training drawn at random with replacement and
+            sorted, else evenly spaced.
         unit_size: each clip is divided by the size of its persons.
+        min_max: each axis of each whole clip is moved and scaled to [-1, 1], after the
+            random turns of training; where a clip stands and how large it is, and so
+            centring and random scales before, change nothing.
     """
 
     name: Annotated[str, one_of((*SETS, *READERS))] = "nw_ucla"
@@ -63,6 +73,7 @@ class DataConfig(Checked, prefix="data."):
     train_path: str = ""
     test_path: str = ""
     layout: str = ""
+    protocol: str = ""
     split: Annotated[int, at_least(0)] = 0
     train_split: str = "train"
     test_split: str = "test"
@@ -73,10 +84,15 @@ class DataConfig(Checked, prefix="data."):
     skip_bad: bool = False
     missing: Annotated[str, one_of(MISSING)] = "mask"
     num_frames: Count = 32
+    frames: Annotated[str, one_of(FRAMES)] = "resize"
     unit_size: bool = False
+    min_max: bool = False
 
     def check_together(self) -> None:
-        """Some sets have a path of their own, or two."""
+        """Some sets have a path of their own, or two; sizes are made alike once."""
+        check_protocol(self.name, self.protocol)
+        if self.unit_size and self.min_max:
+            self.refuse("unit_size", "be false with data.min_max")
         two = bool(self.train_path), bool(self.test_path)
         if any(two):
             if not (all(two) and self.name in PAIRS):
@@ -133,8 +149,9 @@ def _folder(data_dir):
 def _load(config, folder):
     # What does not change the reading must not read anew.
     source = dataclasses.replace(
-        config, split=0, validation_fold=-1, num_frames=1, unit_size=False
-    )
+        config, split=0, validation_fold=-1, num_frames=1, frames="resize",
+        unit_size=False, min_max=False,
+    )  # fmt: skip
     return _read(folder, source)
 
 
@@ -142,7 +159,7 @@ def _load(config, folder):
 def _read(folder, config):
     """(clips, [(places to train on, places to test on)])."""
     if config.name in SETS:
-        clips, splits = sets.load(config.name, folder)
+        clips, splits = sets.load(config.name, folder, config.protocol)
         clips = _with_layout(clips, config) if config.layout else clips
     else:
         clips, splits = READERS[config.name](pathlib.Path(folder), config)

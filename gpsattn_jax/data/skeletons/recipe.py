@@ -23,6 +23,8 @@ class AugmentConfig(Checked, prefix="augment."):
         noise: standard deviation of noise on each coordinate.
         mirror: share of clips that are mirrored left to right, where the layout says
             which joints change places.
+        drop_axis: share of clips of which one coordinate, drawn anew, becomes 0 (after
+            SkateFormer, arXiv 2403.09508).
         drop_joints: share of joints that are hidden, each in a whole clip.
         drop_frames: share of frames that are hidden.
     """
@@ -32,6 +34,7 @@ class AugmentConfig(Checked, prefix="augment."):
     scale: Annotated[tuple[float, float], POSITIVE] = (0.8, 1.2)
     noise: Amount = 0.01
     mirror: Share = 0.5
+    drop_axis: Share = 0.0
     drop_joints: Share = 0.0
     drop_frames: Share = 0.0
 
@@ -64,6 +67,8 @@ def augment_clips(
         joints = augment.scale(joints, keys[2], *recipe.scale)
     if recipe.noise:
         joints = augment.jitter(joints, mask, keys[3], recipe.noise)
+    if recipe.drop_axis:
+        joints = augment.drop_axis(joints, jax.random.fold_in(key, 6), recipe.drop_axis)
     if recipe.drop_joints:
         mask = augment.drop_joints(mask, keys[4], recipe.drop_joints)
     if recipe.drop_frames:

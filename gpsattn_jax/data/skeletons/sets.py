@@ -11,6 +11,12 @@ from gpsattn_jax.data.files.numpy_files import read_npz
 from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.join import join_clips
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
+from gpsattn_jax.data.skeletons.protocols import (
+    actions_of,
+    check_protocol,
+    split_views,
+    with_clips,
+)
 
 Split = tuple[np.ndarray, np.ndarray]
 # What arrays of other shapes and types raise.
@@ -67,7 +73,9 @@ SETS = {
 }  # fmt: skip
 
 
-def load(name: str, folder: str | os.PathLike) -> tuple[Clips, list[Split]]:
+def load(
+    name: str, folder: str | os.PathLike, protocol: str = ""
+) -> tuple[Clips, list[Split]]:
     """A set's clips, and its splits as (places to train on, places to test on).
 
     Args:
@@ -75,13 +83,15 @@ def load(name: str, folder: str | os.PathLike) -> tuple[Clips, list[Split]]:
             three, the others ten, each of five persons and five. Of MSR-Action3D the
             557 clips that all papers use.
         folder: holds NAME.npz, or skeletons/NAME.npz.
+        protocol: another one than the usual, see `protocols`.
 
     Raises:
         FileNotFoundError: if the file is not there.
-        ValueError: if there is no such set, or the file is not that set.
+        ValueError: if there is no such set or protocol, or the file is not that set.
     """
     if name not in SETS:
         raise ValueError(f"set must be one of {', '.join(SETS)}; got {name!r}.")
+    check_protocol(name, protocol)
     path = pathlib.Path(folder) / "skeletons" / f"{name}.npz"
     path = path if path.is_file() else pathlib.Path(folder) / f"{name}.npz"
     if not path.is_file():
@@ -91,8 +101,9 @@ def load(name: str, folder: str | os.PathLike) -> tuple[Clips, list[Split]]:
         )
     arrays = read_npz(path)
     try:
-        arrays = _used(arrays)
-        return _clips(name, arrays), _splits(arrays)
+        actions = actions_of(arrays, protocol)
+        arrays = _used(arrays, actions)
+        return _clips(name, arrays, actions), _splits(arrays, protocol)
     except KeyError as error:
         raise ValueError(f"{path}: must have the array {error}.") from None
     except (
@@ -134,34 +145,37 @@ def validation(clips: Clips, train: np.ndarray, fold: int) -> Split:
     return train[~held], train[held]
 
 
-def _used(arrays):
+def _used(arrays, actions):
     """MSR-Action3D without the clips that nobody uses; one of them is all zeros."""
     if "used557" not in arrays:
         return arrays
     used = arrays["used557"]
-    frames = np.repeat(used, np.diff(arrays["offsets"]))
-    kept = {field: arrays[field][used] for field in ("labels", "subject", "names")}
-    offsets = np.concatenate([[0], np.cumsum(np.diff(arrays["offsets"])[used])])
-    return arrays | kept | {"coords": arrays["coords"][frames], "offsets": offsets}
+    if actions is not None:
+        used = used & np.isin(arrays["labels"], actions)
+    return with_clips(arrays, used)
 
 
-def _clips(name, arrays):
+def _clips(name, arrays, actions):
     known = SETS[name]
     count = len(arrays["labels"])
     names = arrays.get("names", [f"{name}_{i:04d}" for i in range(count)])
+    labels, class_names = arrays["labels"], known.class_names
+    if actions is not None:
+        labels = np.searchsorted(actions, labels)
+        class_names = tuple(class_names[action] for action in actions)
     return join_clips(
         np.split(arrays["coords"], arrays["offsets"][1:-1]),
-        labels=arrays["labels"],
+        labels=labels,
         names=[str(clip) for clip in names],
-        class_names=known.class_names,
+        class_names=class_names,
         layout=LAYOUTS[known.layout],
         groups=arrays.get("subject"),
     )
 
 
-def _splits(arrays):
+def _splits(arrays, protocol):
     if "view" in arrays:
-        return [_split(arrays["view"], (1, 2), (3,))]
+        return [_split(arrays["view"], *split_views(protocol))]
     if "split" in arrays:
         return [_split(parts, (1,), (2,)) for parts in arrays["split"].T]
     return [

@@ -8,6 +8,8 @@ share one code. All else is our choice; its precedents are named beside it.
 """
 
 from gpsattn_jax.models.gpsnet.config import (
+    BLOCKS,
+    CODE_PLACES,
     NTU_EDGES,
     ORDERS,
     PARTITIONS,
@@ -20,6 +22,8 @@ from gpsattn_jax.models.gpsnet.network import GPSNet, build
 from gpsattn_jax.models.gpsnet.skeleton import skeleton_distances, skeleton_parts
 
 __all__ = [
+    "BLOCKS",
+    "CODE_PLACES",
     "NTU_EDGES",
     "ORDERS",
     "PARTITIONS",

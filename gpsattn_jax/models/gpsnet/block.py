@@ -4,13 +4,17 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from gpsattn_jax.kernels import gelu
+from gpsattn_jax.models.gpsnet.codes import (
+    joint_codes,
+    joint_parts,
+    learned_codes,
+    sinusoids,
+)
 from gpsattn_jax.models.gpsnet.config import Config
-from gpsattn_jax.models.gpsnet.skeleton import skeleton_parts
 from gpsattn_jax.modules.layers import Dense, drop_path
 from gpsattn_jax.modules.norms import LayerNorm
 from gpsattn_jax.modules.skeleton_attention import ChannelAttention, SpatialAttention
@@ -45,14 +49,14 @@ class Block(nnx.Module):
     ):
         self.widen = Dense(before, width, rngs=rngs) if before != width else None
         attends = config.spatial_attention or config.channel_attention
-        parts = skeleton_parts(config) if attends else None
-        self.parts = None if parts is None else tuple(parts.tolist())
-        learned = parts is not None and not config.fixed_codes
-        self.codes = _codes(parts, width, rngs) if learned else None
+        coded = attends and config.code_place != "embedding"
+        self.parts = joint_parts(config) if coded else None
+        self.codes = learned_codes(config, width, 0.02, rngs) if coded else None
         self.spatial = (
             SpatialAttention(
                 width, config.num_heads, share_time=config.share_time,
-                distances=distances if config.geodesic_bias else None, rngs=rngs,
+                distances=distances if config.geodesic_bias else None,
+                dropout=config.attention_dropout, rngs=rngs,
             )
             if config.spatial_attention
             else None
@@ -127,7 +131,7 @@ class Block(nnx.Module):
             codes = self._codes_of(name, time, x.dtype)
             if attention:
                 maps[name] = module.weights(normal, *codes, mask)
-            x = x + drop(module(normal, *codes, mask))
+            x = x + drop(module(normal, *codes, mask, train=train, rngs=rngs))
         if self.temporal is None or self.temporal_norm is None:
             x = thin(x, self.stride)
         else:
@@ -155,29 +159,7 @@ class Block(nnx.Module):
         """The joints' structural codes [V, C]."""
         if self.parts is None:
             return None
-        if self.codes is not None:
-            return self.codes[...][np.array(self.parts)].astype(dtype)
-        places = np.array(self.parts) / max(1, *self.parts)
-        return sinusoids(jnp.asarray(2 * places - 1, dtype), self.hidden.in_features)
-
-
-def sinusoids(place: jax.Array, channels: int) -> jax.Array:
-    """Codes of places in -1..1: [...] -> [..., channels], sines then cosines.
-
-    The wavelengths fall geometrically from 4 (every place differs from every other) to
-    1/8 (neighbours among 32 differ).
-    """
-    count = -(-channels // 2)
-    frequencies = jnp.asarray(np.geomspace(0.25, 8.0, count) * 2 * np.pi, place.dtype)
-    angles = place[..., None] * frequencies.reshape((1,) * place.ndim + (-1,))
-    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    return waves[..., :channels]
-
-
-def _codes(parts, width, rngs):
-    """A code for each part, normal(0.02)."""
-    start = nnx.initializers.normal(0.02)
-    return nnx.Param(start(rngs.params(), (int(parts.max()) + 1, width)))
+        return joint_codes(self.parts, self.codes, self.hidden.in_features, dtype)
 
 
 def layer_norm(width: int, rngs: nnx.Rngs) -> LayerNorm:

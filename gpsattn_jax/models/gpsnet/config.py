@@ -10,6 +10,8 @@ STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 PARTITIONS = ("shell", "voronoi", "joint", "none")
 ORDERS = ("sequential", "parallel")
 POOLINGS = ("mean", "mean_max")
+BLOCKS = ("attention", "graph")
+CODE_PLACES = ("attention", "embedding", "both")
 # Options of older files, and what all networks have now; JSON has lists for tuples.
 FORMER_FIELDS: dict[str, tuple[Any, ...]] = {
     "parts": ((), []),
@@ -49,11 +51,15 @@ class Config(Checked):
             for all of them (alone they make all joints alike); ours, after DD-Net
             (arXiv 1907.09658).
         distance_motions: so many frames apart their differences are inputs, too.
+        block: attention (GPS-Net's), or graph: a graph network's, to compare with (see
+            `graph_block`), in which options of attentions have no effect.
         widths: channels of each block.
         strides: of time, in each block.
         num_heads: of both attentions.
         partition: joints that share a structural code: shell (equally far from the
             root), voronoi (one anchor is nearest), joint (none do) or none (no code).
+        code_place: structural codes are added where attentions compare (attention), to
+            the embedded joints, and so to all that follows (embedding), or to both.
         fixed_codes: structural codes are sinusoids of the part; else they are learned.
         spatial_attention: between joints.
         geodesic_bias: it sees distances along the skeleton.
@@ -64,6 +70,7 @@ class Config(Checked):
         temporal_conv: each block also convolves along time.
         pooling: over joints and frames before the head: mean, or mean_max (beside it
             the greatest of the frames' means over joints).
+        attention_dropout: share of the weights between joints that training drops.
         dropout: before the head.
         channel_dropout: share of embedded channels that training drops in a clip.
         drop_path: share of clips that skip a residual branch; it grows with depth up to
@@ -81,10 +88,12 @@ class Config(Checked):
     motions: tuple[Count, ...] = (1,)
     distances: bool = False
     distance_motions: tuple[Count, ...] = ()
+    block: Annotated[str, one_of(BLOCKS)] = "attention"
     widths: tuple[int, ...] = (64, 64, 128, 128, 256, 256, 256, 256)
     strides: tuple[Count, ...] = (1, 1, 2, 1, 2, 1, 1, 1)
     num_heads: Count = 8
     partition: Annotated[str, one_of(PARTITIONS)] = "shell"
+    code_place: Annotated[str, one_of(CODE_PLACES)] = "attention"
     fixed_codes: bool = False
     spatial_attention: bool = True
     geodesic_bias: bool = True
@@ -94,6 +103,7 @@ class Config(Checked):
     order: Annotated[str, one_of(ORDERS)] = "sequential"
     temporal_conv: bool = True
     pooling: Annotated[str, one_of(POOLINGS)] = "mean"
+    attention_dropout: Share = 0.0
     dropout: Share = 0.0
     channel_dropout: Share = 0.0
     drop_path: Share = 0.0

@@ -10,7 +10,9 @@ from flax import nnx
 
 from gpsattn_jax.graphs import bone_parents, neighbours_of
 from gpsattn_jax.models.gpsnet.block import Block, layer_norm
+from gpsattn_jax.models.gpsnet.codes import joint_codes, joint_parts, learned_codes
 from gpsattn_jax.models.gpsnet.config import Config
+from gpsattn_jax.models.gpsnet.graph_block import GraphBlock
 from gpsattn_jax.models.gpsnet.skeleton import skeleton_distances
 from gpsattn_jax.models.gpsnet.streams import view
 from gpsattn_jax.modules.blocks import Blocks
@@ -44,6 +46,8 @@ def _make(config, rngs):
 
 
 def _make_block(config, distances, before, width, stride, _, *, rngs):
+    if config.block == "graph":
+        return GraphBlock(config, before, width, stride, rngs=rngs)
     return Block(config, before, width, stride, distances, rngs=rngs)
 
 
@@ -60,6 +64,11 @@ class GPSNet(nnx.Module):
             motions=config.motions, distances=config.distances,
             distance_motions=config.distance_motions, rngs=rngs,
         )  # fmt: skip
+        coded = config.code_place != "attention"
+        self.parts = joint_parts(config) if coded else None
+        self.codes = (
+            learned_codes(config, config.widths[0], 1.0, rngs) if coded else None
+        )
         before = (config.widths[0], *config.widths)
         # A block that thins frames has a number, and so is like no other.
         sizes = [
@@ -73,7 +82,7 @@ class GPSNet(nnx.Module):
         rates = np.linspace(0, config.drop_path, len(config.widths))
         self.rates = tuple(rates.tolist()) if config.drop_path else None
         self.strides = config.strides
-        self.temporal_conv = config.temporal_conv
+        self.temporal_conv = config.temporal_conv or config.block == "graph"
         self.norm = layer_norm(config.widths[-1], rngs)
         self.dropout = nnx.Dropout(config.dropout)
         self.channel_dropout = nnx.Dropout(
@@ -122,7 +131,11 @@ class GPSNet(nnx.Module):
         drop = functools.partial(
             self.channel_dropout, deterministic=not train, rngs=rngs
         )
-        x = drop(self.embedding(joints, mask, stream, visible, train=train))
+        x = self.embedding(joints, mask, stream, visible, train=train)
+        if self.parts is not None:
+            codes = joint_codes(self.parts, self.codes, x.shape[-1], x.dtype)
+            x = x + codes[None, None]
+        x = drop(x)
         if attention or not train:
             how: dict[str, Any] = {"attention": attention, "train": train, "rngs": rngs}
             x, mask, maps = self._one_by_one(x, time, mask, **how)

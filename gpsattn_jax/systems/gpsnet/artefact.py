@@ -13,6 +13,8 @@ from gpsattn_jax.systems.gpsnet.run import NAME, restore
 from gpsattn_jax.systems.named_networks import find
 from gpsattn_jax.systems.run_files import TrainedRun, holds_run
 
+MIN_MAX = ", each axis moved and scaled so that the whole clip fills [-1, 1]"
+
 
 def export(
     source: str | os.PathLike,
@@ -51,7 +53,7 @@ def run_model(run: TrainedRun, *, persons: int = 1) -> Model:
     """Clips of T frames -> probabilities [b, classes]; each row sums to one.
 
     The run's centring, its scaling and the softmax are inside; resizing a clip to T
-    frames is not.
+    frames is not, nor is `data.min_max`, which looks at all frames of a clip.
 
     Args:
         run: a trained network.
@@ -77,9 +79,10 @@ def run_model(run: TrainedRun, *, persons: int = 1) -> Model:
     metadata = {
         "system": NAME,
         "takes": (
-            "joints [persons, frames, joints, coordinates], 0 where missing; mask, "
-            "false where missing; time of each frame, 2 t / length - 1, t its place "
-            "in the clip of that length before it was resized"
+            "joints [persons, frames, joints, coordinates], 0 where missing"
+            f"{MIN_MAX * config.data.min_max}; mask, false where missing; time of each "
+            "frame, 2 t / length - 1, t its place in the clip of that length before it "
+            "was resized"
         ),
         "gives": "probabilities of class_names",
         "class_names": run.class_names,

@@ -7,6 +7,7 @@ import jax
 
 from gpsattn_jax.data.batches import Batch
 from gpsattn_jax.data.skeletons import augment as augmentations
+from gpsattn_jax.data.skeletons.clip_set import ClipSet
 from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.recipe import augment_clips
 from gpsattn_jax.systems.gpsnet.setups import Config
@@ -31,8 +32,32 @@ def config_for(config: Config, clips: Clips) -> Config:
     return dataclasses.replace(config, model=model, data=data)
 
 
+def clip_source(config: Config, clips: Clips, *, training: bool = False) -> ClipSet:
+    """Clips as batches of the frames that the network sees.
+
+    Args:
+        config: of the run.
+        clips: of any length.
+        training: with seeds they are cropped and, for `data.min_max`, turned.
+    """
+    data, recipe = config.data, config.augment
+    return ClipSet(
+        clips,
+        data.num_frames,
+        recipe.crop if training else (1.0, 1.0),
+        frames=data.frames,
+        min_max=data.min_max,
+        degrees=recipe.degrees if training else (0.0, 0.0, 0.0),
+    )
+
+
 def network_inputs(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
-    """What the network takes: clips whose root begins at the origin."""
+    """What the network takes: clips whose root begins at the origin.
+
+    Clips of `data.min_max` are as they shall be already.
+    """
+    if config.data.min_max:
+        return inputs
     joints, mask = inputs["joints"], inputs["mask"]
     joints = augmentations.center(joints, mask, config.model.root)
     if config.data.unit_size:
@@ -45,7 +70,8 @@ def augment(
 ) -> Batch:
     """A training batch as the network takes it, changed at random; pure."""
     inputs = network_inputs(config, batch["inputs"])
-    joints, mask = augment_clips(
-        config.augment, mirror, inputs["joints"], inputs["mask"], key
-    )
+    recipe = config.augment
+    if config.data.min_max:  # `ClipSet` turns them, and no scale is left
+        recipe = dataclasses.replace(recipe, degrees=(0.0,) * 3, scale=(1.0, 1.0))
+    joints, mask = augment_clips(recipe, mirror, inputs["joints"], inputs["mask"], key)
     return {**batch, "inputs": inputs | {"joints": joints, "mask": mask}}

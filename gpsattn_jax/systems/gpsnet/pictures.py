@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
+from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.layout import Layout
 from gpsattn_jax.models.gpsnet import skeleton_parts
 from gpsattn_jax.stacks import unstack
-from gpsattn_jax.systems.gpsnet.clips import network_inputs
+from gpsattn_jax.systems.gpsnet.clips import clip_source, network_inputs
 from gpsattn_jax.systems.reports import Drawings, examples_to_show
 from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.visualize import figures
@@ -45,6 +45,8 @@ def draw_attention(
     together = np.concatenate([chosen, sample])  # so that one shape is compiled
     maps, inputs = attention_maps(run, clips, together)
     drawings |= _strips(clips, chosen, probabilities, maps, inputs)
+    if config.block == "graph":  # which attends to nothing
+        return drawings
     if config.channel_attention:
         drawings |= _channels(maps, inputs, len(chosen))
     if config.spatial_attention and config.geodesic_bias:
@@ -75,8 +77,7 @@ def attention_maps(
         [k, M, N, D, D]}, {"joints": [k, M, T, V, C], "mask": [k, M, T, V], "time"}).
         Attentions that the network has not are empty lists.
     """
-    source = ClipSet(clips, run.config.data.num_frames)
-    inputs = source.batch(places, None)["inputs"]
+    inputs = clip_source(run.config, clips).batch(places, None)["inputs"]
     forward = jax.jit(functools.partial(run.network.apply, attention=True))
     weights = jax.device_get((run.params, run.state))
     (_, maps), _ = forward(*weights, **network_inputs(run.config, inputs))

@@ -10,14 +10,19 @@ import numpy as np
 
 from gpsattn_jax.configs import default_values, from_dict, upgraded
 from gpsattn_jax.data.batches import Batches, in_order
-from gpsattn_jax.data.skeletons.clips import Clips, ClipSet
+from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.layouts import Layout
 from gpsattn_jax.data.skeletons.load import load_parts
 from gpsattn_jax.evaluation import classification
 from gpsattn_jax.models import gpsnet
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems import runs
-from gpsattn_jax.systems.gpsnet.clips import augment, config_for, network_inputs
+from gpsattn_jax.systems.gpsnet.clips import (
+    augment,
+    clip_source,
+    config_for,
+    network_inputs,
+)
 from gpsattn_jax.systems.gpsnet.setups import Config
 from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.training.compiled import compiled_once
@@ -29,7 +34,7 @@ from gpsattn_jax.training.sharding import place
 
 NAME = "gpsnet"
 TOGETHER = 8  # clips of a forward pass: so few stay in a processor's cache
-LAYERS = ("embedding", r"blocks/(\d+)", "norm|head")
+LAYERS = ("embedding|codes", r"blocks/(\d+)", "norm|head")
 
 
 def train(
@@ -65,7 +70,7 @@ def train(
     _check(config)
     network = gpsnet.build(config.model)
     batches = Batches(
-        ClipSet(clips, config.data.num_frames, config.augment.crop),
+        clip_source(config, clips, training=True),
         batch_size=size,
         seed=settings.seed,
         rows=rows,
@@ -116,12 +121,24 @@ def restore(
     )  # fmt: skip
 
 
-def probabilities(run: TrainedRun, clips: Clips) -> np.ndarray:
+def probabilities(run: TrainedRun, clips: Clips, samplings: int = 0) -> np.ndarray:
     """Clips of any length -> [n, classes].
 
+    Args:
+        run: a trained network.
+        clips: of its joints.
+        samplings: so many times frames are drawn at random, as in training, and the
+            probabilities' mean is taken; 0 for evenly spaced frames, once.
+
     Raises:
-        ValueError: if their joints or coordinates are not those it was trained on.
+        ValueError: if their joints or coordinates are not those it was trained on, or
+            the run draws no frames.
     """
+    if samplings and run.config.data.frames != "draw":
+        raise ValueError(
+            "samplings must be 0 for a run of data.frames="
+            f"{run.config.data.frames}; got {samplings}."
+        )
     found = (clips.layout.num_joints, clips.joints.shape[-1])
     wanted = (run.config.model.num_joints, run.config.model.in_channels)
     if found != wanted:
@@ -130,8 +147,13 @@ def probabilities(run: TrainedRun, clips: Clips) -> np.ndarray:
             f"({run.facts['layout'].name}) of {wanted[1]} coordinates; got {found[0]} "
             f"of {found[1]}."
         )
+    seeds = range(samplings) if samplings else (None,)
     weights = run.params, run.state
-    return _probabilities(run.network, run.config, *weights, clips, run.placement)
+    draws = [
+        _probabilities(run.network, run.config, *weights, clips, run.placement, seed)
+        for seed in seeds
+    ]
+    return np.mean(draws, axis=0)
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -142,11 +164,11 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def _probabilities(network, config, params, state, clips, placement):
+def _probabilities(network, config, params, state, clips, placement, seed=None):
     devices = placement.mesh.shape["data"]
     size = -(-min(TOGETHER, len(clips)) // devices) * devices
-    source = ClipSet(clips, config.data.num_frames)
-    batches = in_order(source, size, placement.rows(size))
+    source = clip_source(config, clips)
+    batches = in_order(source, size, placement.rows(size), seed)
     return predict(_forward(network, config), params, state, batches, placement)
 
 

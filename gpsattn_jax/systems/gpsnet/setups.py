@@ -76,6 +76,23 @@ def _calm(setup):
     )
 
 
+def _as_peers(setup):
+    """Clips of NW-UCLA as CTR-GCN and its successors feed them: docs/results.md."""
+    return dataclasses.replace(
+        setup,
+        data=DataConfig(name="nw_ucla", num_frames=52, frames="draw", min_max=True),
+        augment=dataclasses.replace(
+            setup.augment, degrees=(60.0, 60.0, 0.0), crop=(1.0, 1.0), scale=(1.0, 1.0)
+        ),
+    )
+
+
+def _as_graph(setup):
+    """The same run with a graph network's blocks, to compare with."""
+    model = dataclasses.replace(setup.model, block="graph")
+    return dataclasses.replace(setup, model=model)
+
+
 NTU = Config(
     model=dataclasses.replace(gpsnet.VARIANTS["base"], drop_path=0.1),
     data=DataConfig(name="ntu", path="ntu/NTU60_CS.npz", num_frames=64),
@@ -88,8 +105,11 @@ NTU = Config(
 )
 
 UPRIGHT, FLAT = (15.0, 60.0, 15.0), (0.0, 0.0, 12.0)
+NW_UCLA = _small("nw_ucla", 1020, 80, degrees=(15.0, 90.0, 15.0), crop=(0.5, 1.0))
 SETUPS = {
-    "nw_ucla": _small("nw_ucla", 1020, 80, degrees=(15.0, 90.0, 15.0), crop=(0.5, 1.0)),
+    "nw_ucla": NW_UCLA,
+    "nw_ucla_minmax": _as_peers(NW_UCLA),
+    "nw_ucla_graph": _as_graph(NW_UCLA),
     "jhmdb14": _small("jhmdb14", 400, 50, degrees=FLAT),
     "utkinect": _small("utkinect", 100, 80, 16, degrees=UPRIGHT),
     "florence3d": _calm(_small("florence3d", 108, 80, 16)),

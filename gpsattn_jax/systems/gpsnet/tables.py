@@ -46,6 +46,7 @@ def evaluate(
     choose: str = "latest",
     *,
     fuse: Sequence[float] | None = None,
+    samplings: int = 0,
     data_dir: str | os.PathLike | None = None,
     with_baselines: bool = True,
     machine: Machine | None = None,
@@ -61,6 +62,8 @@ def evaluate(
         workdir: of a run, or of many.
         choose: "latest" checkpoint, or the "best" on held-out clips.
         fuse: weights of the streams, in the order in which they are listed.
+        samplings: random draws of frames, see `run.probabilities`; the table's rows
+            say how many.
         data_dir: the folder of data sets.
         with_baselines: whether plain classifiers' rows are wanted.
         machine: devices and processes.
@@ -75,18 +78,21 @@ def evaluate(
     """
     by_seed: dict[pathlib.Path, dict[str, Evaluation]] = {}
     for folder in run_folders(workdir):
-        run = evaluate_run(folder, choose, data_dir=data_dir, machine=machine)
+        run = evaluate_run(
+            folder, choose, samplings=samplings, data_dir=data_dir, machine=machine
+        )
         by_seed.setdefault(folder.parent, {})[run.config.model.stream] = run
     found: list[dict[str, Evaluation]] = list(by_seed.values())
     streams = [s for s in STREAMS if any(s in one for one in found)]
     weights = _weights(streams, fuse)
     final = [_fused(one, weights) for one in found]
+    title = f"{TITLE}, mean of {samplings} samplings" if samplings else TITLE
     rows = {
-        f"{TITLE}, {name}": [_accuracy(one[name]) for one in found] for name in streams
+        f"{title}, {name}": [_accuracy(one[name]) for one in found] for name in streams
     }
     if len(streams) > 1:
         ratio = ":".join(f"{weights[name]:g}" for name in streams)
-        rows[f"{TITLE}, fused {ratio}"] = [_accuracy(one) for one in final]
+        rows[f"{title}, fused {ratio}"] = [_accuracy(one) for one in final]
     plain = {}
     if with_baselines:
         configs = [one.config for one in final]
@@ -104,6 +110,7 @@ def evaluate_run(
     choose: str = "latest",
     *,
     averaged: bool | None = None,
+    samplings: int = 0,
     data_dir: str | os.PathLike | None = None,
     machine: Machine | None = None,
 ) -> Evaluation:
@@ -111,7 +118,7 @@ def evaluate_run(
     run = restore(workdir, choose, averaged=averaged, machine=machine)
     parts = load_parts(run.config.data, data_dir)
     clips = parts["test"]
-    shares = probabilities(run, clips)
+    shares = probabilities(run, clips, samplings)
     found = Evaluation(run.config, clips, len(parts["train"]), shares)
     names, best = clips.class_names, shares.argmax(-1)
     rows = zip(clips.names, clips.labels, best, strict=True)
@@ -119,6 +126,7 @@ def evaluate_run(
         results_folder(workdir) / "evaluation.json",
         {
             "step": run.step,
+            "samplings": samplings,
             "accuracy": _accuracy(found),
             "clips": {
                 clip: {"label": names[label], "predicted": names[guess]}

@@ -195,3 +195,14 @@ def test_a_clip_of_unit_size_wherever_it_walks():
     lone = jnp.zeros_like(mask).at[:, 0, :, 4].set(True)
     kept = augment.hide(joints, lone)
     np.testing.assert_allclose(augment.scale_to_unit(kept, lone), kept)
+
+
+def test_one_axis_of_some_clips_is_dropped():
+    joints = jnp.ones((3000, 1, 2, 3, 3))
+    found = np.asarray(augment.drop_axis(joints, jax.random.key(0), 0.5))
+    axes = found.all((1, 2, 3))  # [clips, axis], whether it is there
+    np.testing.assert_array_equal(axes, found.any((1, 2, 3)))
+    assert (axes.sum(-1) >= 2).all()
+    dropped = ~axes
+    assert abs(dropped.any(-1).mean() - 0.5) < 0.05
+    assert abs(dropped.mean(0) - 1 / 6).max() < 0.03

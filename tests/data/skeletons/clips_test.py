@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.data.batches import Batches
-from gpsattn_jax.data.skeletons.clips import Clips, ClipSet, uniform
+from gpsattn_jax.data.skeletons.clip_set import ClipSet
+from gpsattn_jax.data.skeletons.clips import Clips
 from gpsattn_jax.data.skeletons.gaps import interpolate, interpolated, missing_joints
 from gpsattn_jax.data.skeletons.join import join_clips
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.data.skeletons.ntu import ntu_npz
+from gpsattn_jax.data.skeletons.sampling import uniform
 from gpsattn_jax.data.skeletons.sets import SETS, load, validation
 
 JHMDB = LAYOUTS["jhmdb15"]

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
 
 from gpsattn_jax import convert
-from gpsattn_jax.data.skeletons.clips import ClipSet
+from gpsattn_jax.data.skeletons.clip_set import ClipSet
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.data.skeletons.load import DataConfig, load_parts
 from gpsattn_jax.models import gpsnet as models
@@ -214,3 +214,17 @@ def test_what_cannot_be_exported_is_refused(trained_run, tmp_path):
     convert.save(file, {"kernel": np.zeros(2)}, {})
     with pytest.raises(ValueError, match="exported from a run's workdir"):
         gpsnet.export(file, tmp_path / "net.stablehlo")
+
+
+def test_a_graph_network_has_pictures_of_clips_alone(trained_run, held):
+    model = dataclasses.replace(trained_run.config.model, block="graph", num_heads=2)
+    network = models.build(model)
+    params, state = network.init(jax.random.key(0))
+    run = dataclasses.replace(
+        trained_run,
+        config=dataclasses.replace(trained_run.config, model=model),
+        network=network, params=params, state=state,
+    )  # fmt: skip
+    shares = gpsnet.probabilities(run, held)
+    drawings = draw_attention(run, held, shares)
+    assert drawings and all(title.startswith("Clip ") for title in drawings)

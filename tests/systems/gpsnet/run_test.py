@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.convert.files import flatten
-from gpsattn_jax.data.skeletons.clips import ClipSet
+from gpsattn_jax.data.skeletons.clip_set import ClipSet
 from gpsattn_jax.data.skeletons.layouts import LAYOUTS
 from gpsattn_jax.data.skeletons.load import DataConfig, load_parts
 from gpsattn_jax.data.skeletons.recipe import AugmentConfig
@@ -18,7 +18,8 @@ from gpsattn_jax.models import gpsnet as models
 from gpsattn_jax.models.gpsnet.config import FORMER_FIELDS
 from gpsattn_jax.systems import SYSTEMS, gpsnet, grids
 from gpsattn_jax.systems.gpsnet import tables
-from gpsattn_jax.systems.gpsnet.clips import augment, config_for
+from gpsattn_jax.systems.gpsnet.clips import augment, clip_source, config_for
+from gpsattn_jax.systems.gpsnet.run import make_forward
 from gpsattn_jax.systems.tables import mean_sd
 from gpsattn_jax.training.checkpoints import Checkpoints
 from tests.systems.gpsnet import small as gpsnet_small
@@ -202,6 +203,57 @@ def test_a_run_can_be_asked(run):
     np.testing.assert_allclose(
         gpsnet.probabilities(trained_run, moved), shares, atol=1e-5
     )
+
+
+def test_draws_of_frames_are_averaged(run):
+    """The mean of single draws; a run that resizes clips has none."""
+    resizing = gpsnet.restore(run)
+    draw = np.random.default_rng(0)
+    clips = gpsnet_small.clips(
+        [draw.normal(size=(n, 1, 6, 2)).astype("f") for n in (1, 5, 40)]
+    )
+    with pytest.raises(ValueError, match="samplings must be 0 .* got 2"):
+        gpsnet.probabilities(resizing, clips, samplings=2)
+    drawing = dataclasses.replace(
+        resizing, config=changed(resizing.config, data={"frames": "draw"})
+    )
+    source = clip_source(drawing.config, clips)
+    forward = jax.jit(make_forward(drawing.network, drawing.config))
+    single = [
+        forward(
+            drawing.params,
+            drawing.state,
+            source.batch(np.arange(3), np.arange(3) + (seed << 40))["inputs"],
+        )
+        for seed in range(3)
+    ]
+    assert abs(single[0] - single[1]).max() > 1e-3
+    together = gpsnet.probabilities(drawing, clips, samplings=3)
+    np.testing.assert_allclose(together, np.mean(single, axis=0), atol=1e-5)
+    even = gpsnet.probabilities(drawing, clips)
+    assert abs(even - together).max() > 1e-3
+
+
+def test_turns_come_before_the_cube(folder):
+    """Training clips of `data.min_max` are turned, and fill the cube all the same."""
+    config = changed(
+        gpsnet_small.config(*folder),
+        data={"min_max": True},
+        augment={"degrees": (0.0, 0.0, 60.0), "scale": (0.5, 1.5), "noise": 0.0,
+                 "mirror": 0.0, "crop": (1.0, 1.0)},
+    )  # fmt: skip
+    clips = load_parts(config.data)["train"]
+    config = config_for(config, clips)
+    seeds = np.arange(4)
+    batch, other = (
+        clip_source(config, clips, training=training).batch(seeds, seeds)
+        for training in (True, False)
+    )
+    changed_batch = augment(config, (), batch, jax.random.key(0))["inputs"]
+    joints = np.asarray(changed_batch["joints"])
+    np.testing.assert_array_equal(joints, batch["inputs"]["joints"])
+    assert abs(joints - other["inputs"]["joints"]).max() > 0.1
+    assert abs(joints).max() <= 1 + 1e-5
 
 
 def test_a_run_knows_its_skeleton(run):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gpsattn_jax.data.skeletons import stream as skeleton_lines
-from gpsattn_jax.data.skeletons.clips import ClipSet
+from gpsattn_jax.data.skeletons.clip_set import ClipSet
 from gpsattn_jax.systems import gpsnet
 from gpsattn_jax.systems.gpsnet.stream import Config, print_stream, recognize
 from gpsattn_jax.systems.gpsnet.windows import windows
