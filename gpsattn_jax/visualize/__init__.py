@@ -6,6 +6,7 @@
     curves            learning curves
     dynamic_kernels   the kernels that examples mix
     figures           new figures of one look, and writing them
+    fonts             what the fonts at hand can draw, in place of boxes
     overlays          maps over images
     page              the report: one HTML page
     skeletons         joints in motion, their parts and attention
@@ -20,7 +21,7 @@ from typing import Any
 
 __all__ = [
     "attention", "confusion", "contact_sheet", "curves", "dynamic_kernels", "figures",
-    "overlays", "page", "skeletons", "storyboard", "summary_scores",
+    "fonts", "overlays", "page", "skeletons", "storyboard", "summary_scores",
 ]  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def small_model(name, tmp_path):
         net = gpsnet_models.Config(
             num_classes=len(CLASSES), num_joints=LAYOUT.num_joints, in_channels=2,
             edges=LAYOUT.edges, root=LAYOUT.root, anchors=LAYOUT.anchors,
-            widths=(8, 8), strides=(2, 1), num_heads=2,
+            widths=(8,), strides=(2,), num_heads=2,
         )  # fmt: skip
         run = dataclasses.replace(run, model=net)
         known = {"class_names": CLASSES, "facts": {"layout": LAYOUT}}
