@@ -6,6 +6,7 @@
     curves            learning curves
     dynamic_kernels   the kernels that examples mix
     figures           new figures of one look, and writing them
+    fonts             what the fonts at hand can draw, in place of boxes
     masks             masks over pictures, each class in its colour
     overlays          maps over images
     page              the report: one HTML page
@@ -22,7 +23,8 @@ from typing import Any
 
 __all__ = [
     "attention", "confusion", "contact_sheet", "curves", "dynamic_kernels", "figures",
-    "masks", "overlays", "page", "palette", "skeletons", "storyboard", "summary_scores",
+    "fonts", "masks", "overlays", "page", "palette", "skeletons", "storyboard",
+    "summary_scores",
 ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The confusion matrix as a table of colour, or as a picture and a list."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -85,11 +86,11 @@ def _picture_and_list(counts, class_names):
     figures.hide_axes(beside)
     beside.set_ylim(PAIRS, -1)
     beside.set_title("most confused", loc="left", fontsize=10, color=figures.INK)
-    ink = {"fontsize": 7.5, "va": "center", "color": figures.INK}
+    ink: dict[str, Any] = {"fontsize": 7.5, "va": "center", "color": figures.INK}
     for row, (count, *pair) in enumerate(most_confused(counts, PAIRS)):
         label, predicted = (_numbered(n, class_names) for n in pair)
-        often = {**ink, "color": figures.ACCENT, "fontweight": "bold", "ha": "right"}
-        beside.text(0.05, row, f"{count}", **often)
+        often = {"color": figures.ACCENT, "fontweight": "bold", "ha": "right"}
+        beside.text(0.05, row, f"{count}", **ink | often)
         beside.text(0.08, row, label, **ink)
         beside.text(0.53, row, f"as {predicted}", **ink)
     return figure

@@ -57,7 +57,7 @@ def small_model(name, tmp_path):
         net = gpsnet_models.Config(
             num_classes=len(CLASSES), num_joints=LAYOUT.num_joints, in_channels=2,
             edges=LAYOUT.edges, root=LAYOUT.root, anchors=LAYOUT.anchors,
-            widths=(8, 8), strides=(2, 1), num_heads=2,
+            widths=(8,), strides=(2,), num_heads=2,
         )  # fmt: skip
         run = dataclasses.replace(run, model=net)
         known = {"class_names": CLASSES, "facts": {"layout": LAYOUT}}
@@ -120,6 +120,15 @@ def looped(rows):
     return total[:, None] + parts.T
 
 
+def weighed(rows):
+    """A loop over places, of which each has its weight: known without rows."""
+
+    def step(total, place):
+        return total + rows * (1.0 + place // 2), None
+
+    return jax.lax.scan(step, jnp.zeros_like(rows), jnp.arange(5))[0]
+
+
 def each_own_filter(maps, filters):
     return depthwise_conv(maps, filters, stride=2)
 
@@ -140,6 +149,7 @@ PLACES = np.array([0, 1, 9], np.int32)  # one outside is the last
         (lambda n: n[:, None] % 4, (PLACES,), "rem"),
         (lambda x: jnp.clip(x, -0.5, 0.5), (ROWS,), "clamp"),
         (looped, (ROWS,), "scan"),
+        (weighed, (ROWS,), "shift_right_arithmetic"),
         (each_own_filter, (MAPS, FILTERS), "conv_general_dilated"),
         (lambda x: depthwise_conv(x, FILTERS[0]), (MAPS,), "platform_index"),
     ],
