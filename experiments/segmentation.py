@@ -2,8 +2,7 @@
 
 python experiments/segmentation.py --setup=textured_digits --workdir=runs/seg
 python experiments/segmentation.py --mode=evaluate --workdir=runs/seg
-python experiments/segmentation.py --mode=predict --workdir=runs/seg --images=photos \
-    --output=found
+python experiments/segmentation.py --mode=predict --workdir=runs/seg --images=photos
 """
 
 from gpsattn_jax import commands

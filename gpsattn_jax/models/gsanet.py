@@ -320,11 +320,7 @@ def build(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> Functional:
     Raises:
         ValueError: if a name in `config.mixers` is unknown.
     """
-    unknown = [name for name in config.mixers if name not in mixers]
-    if unknown:
-        raise ValueError(
-            f"mixers must be among {', '.join(mixers)}; got {unknown[0]!r}."
-        )
+    check_mixers(config, mixers)
     return _build(config, tuple(mixers.items()))
 
 
@@ -337,6 +333,15 @@ def _make(config, mixers, rngs):
     network = GSAResNet(config, mixers, rngs=rngs)
     draw_together(network, rngs.params())
     return network
+
+
+def check_mixers(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> None:
+    """Raises ValueError if a name in `config.mixers` is none of the mixers."""
+    unknown = [name for name in config.mixers if name not in mixers]
+    if unknown:
+        raise ValueError(
+            f"mixers must be among {', '.join(mixers)}; got {unknown[0]!r}."
+        )
 
 
 def mixer_options(config: Config, side: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from flax import nnx
 from gpsattn_jax.configs import Checked, Count, Share, one_of, within
 from gpsattn_jax.models import transxnet
 from gpsattn_jax.models.gsanet import Config as GSAResNetConfig
-from gpsattn_jax.models.gsanet import GSAResNet
+from gpsattn_jax.models.gsanet import GSAResNet, check_mixers
 from gpsattn_jax.models.transxnet import Config as TransXNetConfig
 from gpsattn_jax.models.transxnet import TransXNet
 from gpsattn_jax.modules.functional import Functional
@@ -53,7 +53,8 @@ class Config(Checked):
     num_classes: Annotated[int, within("[2, 255]")] = 150
 
     def check_together(self) -> None:
-        """The backbone gives its maps."""
+        """The backbone is one, and gives its maps."""
+        check_mixers(self.gsanet)
         if not self.maps.features_only:
             self.refuse(f"{self.backbone}.features_only", "be True")
 

@@ -15,8 +15,9 @@ from gpsattn_jax.data.segmentation.sources import batch_of
 SIDE = 64  # pixels of a scene
 SCENES = {"train": 2000, "validation": 200, "test": 500}
 CLASS_NAMES = ("ground", *map(str, range(10)))
-SIZES = 16, 28  # a digit's side in pixels, from and to
-MOST_DIGITS = 4
+SIZES = 24, 40  # a digit's side in pixels, from and to
+MOST_DIGITS = 3
+OPACITY = 0.8
 INK = 0.45  # from so much ink on, a pixel belongs to the digit
 _SEEDS = {"train": 1, "validation": 2, "test": 3}
 
@@ -68,10 +69,10 @@ def textured_digits() -> dict[str, TexturedDigits]:
 def make_scene(
     sources: np.ndarray, labels: np.ndarray, seed: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One to four digits on waves and grain; a function of its seed.
+    """One to three digits on waves and grain; a function of its seed.
 
-    A digit lets half of what is below it through, and is brighter or darker than that
-    in a colour of its own; later digits hide earlier ones in the mask.
+    A digit lets a fifth of what is below it through, and is brighter or darker than
+    the ground's mean in a colour of its own; later digits hide earlier ones.
 
     Args:
         sources: [n, 8, 8, 1] in 0..1, digits to choose from.
@@ -89,9 +90,9 @@ def make_scene(
         box = slice(top, top + side), slice(left, left + side)
         ink = _enlarged(sources[place, :, :, 0], side)
         covered = np.clip((ink - INK + 0.15) / 0.3, 0, 1)[..., None]
-        contrast = draw.choice((-1, 1)) * draw.uniform(0.15, 0.4)
+        contrast = draw.choice((-1, 1)) * draw.uniform(0.3, 0.5)
         color = 0.5 + contrast + draw.uniform(-0.1, 0.1, 3)
-        picture[box] += covered * (color - 0.25 - 0.5 * picture[box])
+        picture[box] += OPACITY * covered * (color - picture[box])
         mask[box] = np.where(ink > INK, labels[place] + 1, mask[box])
     return (255 * np.clip(picture, 0, 1)).round().astype(np.uint8), mask
 
@@ -116,8 +117,8 @@ def _ground(draw):
         angle, length = draw.uniform(0, np.pi), draw.uniform(5, 40)
         along = np.cos(angle) * rows + np.sin(angle) * columns
         wave = np.sin(2 * np.pi * (along / length + draw.random()))
-        ground += wave[..., None] * draw.uniform(-0.1, 0.1, 3)
-    return ground + draw.normal(0, 0.05, ground.shape)
+        ground += wave[..., None] * draw.uniform(-0.08, 0.08, 3)
+    return ground + draw.normal(0, 0.04, ground.shape)
 
 
 def _enlarged(image, side):

@@ -235,6 +235,16 @@ def normalize(config: Normalization, images: jax.Array) -> jax.Array:
     return (images - mean) / std
 
 
+def check_normalization(config: Normalization, channels: int) -> None:
+    """Raises ValueError naming mean or std, if it does not fit images' channels."""
+    for name, values in (("mean", config.mean), ("std", config.std)):
+        if len(values) not in (1, channels) or (name == "std" and min(values) <= 0):
+            raise ValueError(
+                f"data.{name} must be one number, or one for each of {channels} "
+                f"channels{', above 0' * (name == 'std')}; got {values}."
+            )
+
+
 def augment(
     config: Any, recipe: AugmentConfig, num_classes: int, batch: Batch, key: jax.Array
 ) -> Batch:
@@ -298,12 +308,7 @@ def _check(config, images):
         )
     example = images.batch(np.zeros(1, int), None)["inputs"]["images"]
     height, width, channels = example.shape[1:]
-    for name, values in (("mean", config.data.mean), ("std", config.data.std)):
-        if len(values) not in (1, channels) or (name == "std" and min(values) <= 0):
-            raise ValueError(
-                f"data.{name} must be one number, or one for each of {channels} "
-                f"channels{', above 0' * (name == 'std')}; got {values}."
-            )
+    check_normalization(config.data, channels)
     for name, value, wanted in (
         ("model.num_classes", config.model.num_classes, len(images.class_names)),
         ("model.in_channels", config.model.in_channels, channels),

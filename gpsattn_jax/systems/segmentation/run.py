@@ -17,7 +17,7 @@ from gpsattn_jax.data.prefetch import Prefetched
 from gpsattn_jax.data.segmentation import Masked, augment_batch, sets
 from gpsattn_jax.models import semantic_fpn
 from gpsattn_jax.systems import gsanet, runs, transxnet
-from gpsattn_jax.systems.image_classifier.run import normalize
+from gpsattn_jax.systems.image_classifier.run import check_normalization, normalize
 from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.systems.segmentation.pixels import count_pixels, scores
 from gpsattn_jax.systems.segmentation.setups import Config
@@ -167,6 +167,7 @@ def _check(config, pictures):
             f"got {config.train.best_metric!r}."
         )
     example = pictures.batch(np.zeros(1, int), None)["inputs"]["images"]
+    check_normalization(config.data, example.shape[-1])
     backbone = f"model.{config.model.backbone}"
     for name, value, wanted in (
         ("model.num_classes", config.model.num_classes, len(pictures.class_names)),
@@ -177,10 +178,4 @@ def _check(config, pictures):
             raise ValueError(
                 f"{name} must be {wanted} for data.name={config.data.name}; "
                 f"got {value}."
-            )
-    for name, values in (("mean", config.data.mean), ("std", config.data.std)):
-        if len(values) not in (1, example.shape[-1]) or min(values) <= 0:
-            raise ValueError(
-                f"data.{name} must be one number above 0, or one for each of "
-                f"{example.shape[-1]} channels; got {values}."
             )

@@ -30,8 +30,8 @@ def test_the_numbers_of_a_scene_stay():
     """So that figures in docs/results.md belong to the same pictures for ever."""
     picture, mask = textured_digits()["test"].whole(0)
     assert (int(picture.sum()), np.unique(mask).tolist()) == (
-        1547792,
-        [0, 1, 2, 6, 10],
+        1533961,
+        [0, 1, 6, 10],
     )
 
 
@@ -41,7 +41,7 @@ def test_a_mask_says_where_its_digit_is_and_which():
     picture, mask = make_scene(eight, np.array([4]), (0, 1))
     assert set(np.unique(mask)) == {0, 5} and CLASS_NAMES[5] == "4"
     # A digit's middle half is inked: a square, or several that may overlap.
-    assert 8**2 <= (mask == 5).sum() <= 4 * 15**2
+    assert 12**2 <= (mask == 5).sum() <= 3 * 22**2
     inside, outside = picture[mask == 5], picture[mask == 0]
     assert np.abs(inside.mean(0) - outside.mean(0)).max() > 10
 

@@ -175,7 +175,7 @@ def test_what_is_exported_gives_probabilities_of_each_pixel(workdir):
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("data", {"std": (0.0,)}, "data.std must be one number above 0"),
+        ("data", {"std": (0.0,)}, "data.std must be one number, .* above 0"),
         ("train", {"best_metric": "f1"}, "must be one of mean_iou, accuracy; got 'f1'"),
         ("model", {"num_classes": 2}, "classes.txt: must name model.num_classes=2"),
     ],
