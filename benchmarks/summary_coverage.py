@@ -60,8 +60,8 @@ def rows(seconds: float):
     folds = [clips[start::HELD] for start in range(len(clips) // HELD)]
     held = [np.concatenate(fold) for fold in folds]
     yield row("the frames that cover most, chosen one by one", [covered_most(held)])
-    default = [kept(video, representativeness(video)) for video in held]
-    yield row("cluster representativeness, the default", [default])
+    for name, score in UNTRAINED.items():
+        yield row(name, [[kept(video, score(video)) for video in held]])
     draws = [np.random.default_rng(seed) for seed in range(CHANCES)]
     chance = [[kept(x, draw.random(len(x))) for x in held] for draw in draws]
     yield row("random", chance)
@@ -184,6 +184,10 @@ def early_in_greedy(features):
     return target
 
 
+UNTRAINED = {
+    "cluster representativeness, the default": representativeness,
+    "the greedy order of the video itself": early_in_greedy,
+}
 TARGETS = {
     "PGL-SUM distilled from the default": representativeness,
     "PGL-SUM taught the greedy order (self-supervised)": early_in_greedy,

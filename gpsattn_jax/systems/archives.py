@@ -1,10 +1,9 @@
 """One file out of a zip archive that came from elsewhere.
 
-Nothing is written where the archive says: the file gets a name of ours, beside the
-archive, and only as many bytes as a file of weights may have.
+Nothing is written where the archive says: the file gets a name of ours, and has only as
+many bytes as a file of weights may have.
 """
 
-import contextlib
 import pathlib
 import zipfile
 import zlib
@@ -12,8 +11,7 @@ import zlib
 from gpsattn_jax.files import replaced
 from gpsattn_jax.reader_errors import readable, shorten
 
-MOST_BYTES = 1 << 30  # of a file; a network of this library has far fewer
-CHUNK = 1 << 20
+MOST_BYTES = 1 << 28  # of a file; a released PGL-SUM has 38 million
 
 
 def extract(archive: pathlib.Path, member: str, path: pathlib.Path) -> pathlib.Path:
@@ -34,28 +32,29 @@ def extract(archive: pathlib.Path, member: str, path: pathlib.Path) -> pathlib.P
         OSError: if the file cannot be written.
     """
     with readable(archive, "zip archive"), zipfile.ZipFile(archive) as opened:
-        found = _find(archive, opened, member)
-    if _is_kept(path, found):
-        return path
-    with contextlib.ExitStack() as stack:
-        partial = stack.enter_context(replaced(path))
-        stack.enter_context(readable(archive, where=f"{archive}: {found.filename}"))
-        opened = stack.enter_context(zipfile.ZipFile(archive))
-        with opened.open(found) as source, open(partial, "wb") as file:
-            _copy(source, file)
+        entry = _find(archive, opened, member)
+        if _is_kept(path, entry):
+            return path
+        with readable(archive, where=f"{archive}: {entry.filename}"):
+            content = opened.read(entry)  # no more than the entry says it has
+    try:
+        with replaced(path) as partial:
+            partial.write_bytes(content)
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(f"{path} cannot be written: {why}.") from error
     return path
 
 
 def _find(archive, opened, member):
     """The entry that a member's name means."""
     files = [entry for entry in opened.infolist() if not entry.is_dir()]
-    inside = f"{member.rstrip('/')}/"
     exact = [entry for entry in files if entry.filename == member]
     found = exact or [
         entry
         for entry in files
-        if entry.filename.startswith(inside) and "/" not in entry.filename[len(inside):]
-    ]  # fmt: skip
+        if entry.filename.rpartition("/")[0] == member.rstrip("/")
+    ]
     if len(found) != 1:
         names = sorted(entry.filename for entry in (found or files))
         got = f"{len(found)} of them" if found else "none"
@@ -63,32 +62,23 @@ def _find(archive, opened, member):
             f"{archive}: must hold one file {member} or below it; got {got}. It holds "
             f"{shorten(names) or 'nothing'}."
         )
-    if found[0].flag_bits & 1:
-        raise ValueError(f"{archive}: {found[0].filename} must not be encrypted.")
-    if found[0].file_size > MOST_BYTES:
-        raise ValueError(
-            f"{archive}: {found[0].filename} must have at most {MOST_BYTES:,} bytes; "
-            f"got {found[0].file_size:,}."
-        )
+    _check(archive, found[0])
     return found[0]
+
+
+def _check(archive, entry):
+    """Raises ValueError for an entry that is not read."""
+    if entry.flag_bits & 1:
+        raise ValueError(f"{archive}: {entry.filename} must not be encrypted.")
+    if entry.file_size > MOST_BYTES:
+        raise ValueError(
+            f"{archive}: {entry.filename} must have at most {MOST_BYTES:,} bytes; "
+            f"got {entry.file_size:,}."
+        )
 
 
 def _is_kept(path, entry):
     """Whether a file is the one of the archive, by its size and checksum."""
     if not path.is_file() or path.stat().st_size != entry.file_size:
         return False
-    checksum = 0
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK):
-            checksum = zlib.crc32(chunk, checksum)
-    return checksum == entry.CRC
-
-
-def _copy(source, file):
-    """At most `MOST_BYTES`, whatever the archive says of the size."""
-    left = MOST_BYTES
-    while chunk := source.read(CHUNK):
-        left -= len(chunk)
-        if left < 0:
-            raise ValueError(f"it has more than {MOST_BYTES:,} bytes.")
-        file.write(chunk)
+    return zlib.crc32(path.read_bytes()) == entry.CRC

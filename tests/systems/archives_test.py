@@ -1,5 +1,8 @@
 """A file out of a zip: found, bounded, and nothing else of the archive believed."""
 
+import errno
+import os
+import pathlib
 import re
 import struct
 import zipfile
@@ -117,6 +120,17 @@ def test_an_encrypted_member(archive, tmp_path):
     changed(archive, encrypt)
     with pytest.raises(ValueError, match=r"epoch-3.pkl must not be encrypted\."):
         extract(archive, "nets/a", tmp_path / "mine")
+
+
+def test_a_full_disk_is_no_damaged_archive(archive, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    path = tmp_path / "mine"
+    with pytest.raises(OSError, match=f"^{re.escape(str(path))} cannot be written: No"):
+        extract(archive, "nets/a", path)
+    assert [p.name for p in tmp_path.iterdir()] == ["w.zip"]
 
 
 def test_no_archive(tmp_path):
