@@ -178,7 +178,7 @@ ATTENTION = (
         work="2*T*D*E",
         when="To see the weights of `channel_attention`.",
         attends="Joints of the clapping person that move alike, at two temperatures: "
-        "the wrists (9 and 10) find each other.",
+        "elbows and wrists (7 to 10) find each other.",
         draw=_draw_channel_weights,
     ),
 )

@@ -176,7 +176,7 @@ CONVOLUTIONS = (
         work="2*T*C*K",
         when="Along time, each channel by itself; strided, to halve the frames.",
         attends="The height of a wrist while a person claps, smoothed over seven "
-        "frames, and its change.",
+        "frames, and its change; at both ends it meets the zeros around the clip.",
         draw=_draw_temporal,
     ),
 )
