@@ -9,8 +9,10 @@ import re
 import sys
 
 from docutils import nodes
-from docutils.utils.math import latex2mathml
+from docutils.utils.math import MathError, latex2mathml
+from sphinx.util import logging
 
+LOG = logging.getLogger(__name__)
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -103,7 +105,11 @@ def _literal(found):
 def write_formula(self, node):
     """Writes a formula as MathML, which browsers draw by themselves."""
     as_block = node.tagname == "math_block"
-    mathml = latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+    try:
+        mathml = latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+    except MathError as error:
+        LOG.warning("%s in %s", error, node.astext(), location=node)
+        mathml = ""
     self.body.append(f'<div class="formula">{mathml}</div>' if as_block else mathml)
     raise nodes.SkipNode
 

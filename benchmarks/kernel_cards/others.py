@@ -197,8 +197,8 @@ SEQUENCES = (
     Card(
         kernel=kernels.resize_bicubic,
         equation=r"y_u = \sum_{k=-1}^{2} c(u' - \lfloor u' \rfloor - k)\, "
-        r"x_{\lfloor u' \rfloor + k}, \quad u' = \left(u + \tfrac12\right) "
-        r"\frac{T}{T'} - \tfrac12",
+        r"x_{\lfloor u' \rfloor + k}, \quad u' = \left(u + \frac{1}{2}\right) "
+        r"\frac{T}{T'} - \frac{1}{2}",
         arguments={"array": "14 14"},
         out="16 16",
         work="8*(16*14 + 16*16)",
