@@ -6,10 +6,12 @@ as well; formulas become MathML while the site is built, so no script is fetched
 
 import pathlib
 import re
+import shutil
 import sys
 
 from docutils import nodes
 from docutils.utils.math import MathError, latex2mathml
+from myst_nb.sphinx_ext import OUTPUT_FOLDER as NOTEBOOK_OUTPUTS
 from sphinx.util import logging
 
 LOG = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ html_title = f"gpsattn_jax {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_theme_options = {
     "light_css_variables": {
@@ -92,14 +95,14 @@ def docstring_as_rst(app, what, name, thing, options, lines):
     """
     text = "\n".join(lines)
     if what == "module":
-        text = re.sub(r"(?m)^(?=\S)(.*)\n((?: {4}.*\n?)+)", _literal, text)
+        text = re.sub(r"(?m)(?:^ {4}.*\n?)+", _as_it_is, text)
     else:  # |x| is a magnitude
         text = text.replace("|", r"\|")
     lines[:] = text.split("\n")
 
 
-def _literal(found):
-    return f"{found[1]}\n\n::\n\n{found[2]}\n"
+def _as_it_is(found):
+    return f"\n.. code-block:: text\n\n{found[0]}\n"
 
 
 def write_formula(self, node):
@@ -132,11 +135,12 @@ def finish(app, failure):
 
     `site/index.html` leads to the landing page, which lies in `docs/`;
     `site/external_links.txt` lists addresses of other sites, with the pages that have
-    them.
+    them. MyST-NB's folder of outputs, of which there are none, goes.
     """
     if failure is not None or app.builder.name != "html":
         return
     folder = pathlib.Path(app.outdir)
+    shutil.rmtree(folder.parent / NOTEBOOK_OUTPUTS, ignore_errors=True)
     (folder / "index.html").write_text(FRONT_DOOR)
     links = sorted(app.env.external_links.items())
     lines = [f"{address}  {', '.join(sorted(pages))}" for address, pages in links]
