@@ -27,6 +27,7 @@ from gpsattn_jax.systems.transxnet import pictures as transxnet_pictures
 from gpsattn_jax.systems.video_summary.report import draw_summary
 from gpsattn_jax.visualize import figures
 
+CUTS = ((100, 0, 527, 427), (180, 40, 440, 300))  # left, top, right, bottom
 FOLDER = pathlib.Path(__file__).resolve().parent / "front"
 
 
@@ -55,28 +56,30 @@ def draw_joints(scratch):
 
 
 def draw_photographs():
-    """Where two photographs speak for a class, in a small TransXNet."""
+    """Where two cuts of a photograph speak for a class, in a small TransXNet."""
     from PIL import Image
     from sklearn.datasets import load_sample_images
 
     run = pretrained.load("transxnet-imagenette_64px")
-    pixels = []
-    for photograph in load_sample_images().images:
-        side = min(photograph.shape[:2])
-        square = Image.fromarray(photograph[:side, :side]).resize((64, 64))
-        pixels.append(np.asarray(square, np.float32) / 255)
-    images = ImageSet(np.stack(pixels), np.zeros(2, int), run.class_names)
-    shares = transxnet.probabilities(run, images)
-    views = transxnet_pictures.look(run, images.images)
-    return transxnet_pictures.draw_attention(
-        images.images, views, [run.class_names[s.argmax()] for s in shares]
+    photograph = Image.fromarray(load_sample_images().images[0])  # of a temple
+    cuts = [photograph.crop(box).resize((64, 64)) for box in CUTS]
+    pixels = np.stack([np.asarray(cut, np.float32) / 255 for cut in cuts])
+    labels = np.full(len(CUTS), run.class_names.index("church"))
+    shares = transxnet.probabilities(run, ImageSet(pixels, labels, run.class_names))
+    return transxnet_pictures.draw_evidence(
+        pixels,
+        transxnet_pictures.look(run, pixels),
+        ["the temple", "its roofs"],
+        shares,
+        labels,
+        run.class_names,
     )
 
 
 def write_video(scratch):
-    """The storyboard of a made-up video's summary."""
+    """The storyboard of a made-up video's summary, chosen by a trained PGL-SUM."""
     write_demo_video(scratch / "in.mp4")
-    config = video_summary.Config(extractor="color_histogram", ratio=0.3)
+    config = video_summary.Config(checkpoint="pglsum-tvsum", ratio=0.3)
     output = scratch / "video.mp4"
     summary = video_summary.summarize_video(
         scratch / "in.mp4", output, config, cache_dir=scratch

@@ -239,8 +239,8 @@ SEQUENCES = (
         arguments={"x": "T C"},
         out="T C",
         work="0",
-        when="Where weights were trained with the exact GELU: it is a polynomial on "
-        "processors' terms, several times as fast as XLA's error function there.",
+        when="Where weights were trained with the exact GELU: it is a polynomial, on "
+        "processors several times as fast as XLA's error function.",
         attends="The curve, its derivative, and ReLU behind them.",
         draw=_draw_gelu,
     ),
