@@ -19,7 +19,9 @@ DOCUMENTS = [
     *ROOT.glob("docs/**/*.md"),
 ]
 
-each = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+each = pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
 
 
 @each

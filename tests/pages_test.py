@@ -19,6 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks/RESULTS.md", *ROOT.glob("docs/**/*.md")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+# Commands of `gpsattn` whose script in experiments/ has another name.
+SCRIPTS = {"convert": "convert_checkpoint", "recognize": "recognize_stream"}
 
 
 def name_of(path):
@@ -72,6 +74,8 @@ def complaint(words):
             for e in word[:-1].split("[")[1].split(",")
         ]
         return "" if set(asked) <= set(EXTRAS) else f"no such extras: {asked}"
+    if program == "gpsattn":
+        return complaint_of_command(*rest)
     if program in ("cat", "export"):
         return ""
     return "" if (ROOT / program).is_file() else f"unknown command {program}"
@@ -89,6 +93,15 @@ def complaint_of_python(first, *arguments):
         return "" if job in jobs_of_dev() else f"no such job: {job}"
     script = ROOT / first
     return refusal(script.stem, *arguments) if script.is_file() else f"no {first}"
+
+
+def complaint_of_command(word, *arguments):
+    """Of `gpsattn WORD`, which is a script by another name, or a module alone."""
+    script = SCRIPTS.get(word, word.replace("-", "_"))
+    if (ROOT / f"experiments/{script}.py").is_file():
+        return refusal(script, *arguments)
+    known = (ROOT / f"gpsattn_jax/commands/{script}.py").is_file()
+    return "" if known or word.startswith("--") else f"no command {word}"
 
 
 def jobs_of_dev():

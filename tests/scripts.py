@@ -74,8 +74,8 @@ def refusal(script, *arguments):
     return err.strip()
 
 
-def _parse(_, flags_parser):
-    flags_parser(sys.argv)
+def _parse(_, argv=None, *, flags_parser):
+    flags_parser(argv or sys.argv)
     given = flags.FLAGS
     system = given.system if "system" in given else pathlib.Path(sys.argv[0]).stem
     try:
