@@ -13,7 +13,8 @@ import tomllib
 import pytest
 
 from tests.blocks import blocks_of, commands_of
-from tests.scripts import refusal, run_script
+from tests.refusals import refusal
+from tests.scripts import run_script
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks/RESULTS.md", *ROOT.glob("docs/**/*.md")]

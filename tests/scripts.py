@@ -10,8 +10,6 @@ import pytest
 from absl import app, flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import SYSTEMS
-from gpsattn_jax.training.config import Machine
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -53,36 +51,3 @@ def run_script(script, *arguments):
 
 def _run(main, flags_parser):
     sys.exit(main(flags_parser(sys.argv)))
-
-
-def refusal(script, *arguments):
-    """What a script says to its command line before it does anything.
-
-    Flags are parsed by the script's own definitions, and make its config; nothing is
-    read, trained or written.
-
-    Args:
-        script: its name in experiments/.
-        *arguments: of its command line.
-
-    Returns:
-        The error; "" if the flags are accepted.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(globals(), "_run", _parse)
-        _, _, err = run_script(script, *arguments)
-    return err.strip()
-
-
-def _parse(_, argv=None, *, flags_parser):
-    flags_parser(argv or sys.argv)
-    given = flags.FLAGS
-    system = given.system if "system" in given else pathlib.Path(sys.argv[0]).stem
-    try:
-        if "setup" in given and ("mode" not in given or given.mode == "train"):
-            config_flags.override(SYSTEMS[system].face().SETUPS[given.setup])
-        if "mesh" in given:
-            config_flags.override(Machine())
-    except ValueError as error:
-        sys.exit(f"Error: {error}")
-    sys.exit()
