@@ -8,6 +8,8 @@ script's own definitions, jobs, modules, files and extras by their names. Python
 
 import importlib.util
 import pathlib
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -77,7 +79,7 @@ def complaint(words):
         return "" if set(asked) <= set(EXTRAS) else f"no such extras: {asked}"
     if program == "gpsattn":
         return complaint_of_command(*rest)
-    if program in ("cat", "export"):
+    if program in ("cat", "export", "tensorboard"):  # not ours
         return ""
     return "" if (ROOT / program).is_file() else f"unknown command {program}"
 
@@ -101,8 +103,10 @@ def complaint_of_command(word, *arguments):
     script = SCRIPTS.get(word, word.replace("-", "_"))
     if (ROOT / f"experiments/{script}.py").is_file():
         return refusal(script, *arguments)
-    known = (ROOT / f"gpsattn_jax/commands/{script}.py").is_file()
-    return "" if known or word.startswith("--") else f"no command {word}"
+    if (ROOT / f"gpsattn_jax/commands/{script}.py").is_file() or word.startswith("--"):
+        return ""
+    program = [sys.executable, "-m", "gpsattn_jax", word]
+    return subprocess.run(program, cwd=ROOT, capture_output=True, text=True).stderr
 
 
 def jobs_of_dev():

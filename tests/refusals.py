@@ -35,8 +35,9 @@ def _parse(_, argv=None, *, flags_parser):
     flags_parser(argv or sys.argv)
     given = flags.FLAGS
     system = given.system if "system" in given else pathlib.Path(sys.argv[0]).stem
+    trains = "setup" in given and ("mode" not in given or given.mode == "train")
     try:
-        if "setup" in given and ("mode" not in given or given.mode == "train"):
+        if system in SYSTEMS and trains:
             config_flags.override(SYSTEMS[system].face().SETUPS[given.setup])
         if "mesh" in given:
             config_flags.override(Machine())
