@@ -7,6 +7,8 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+# Half a minute of a core; documents_test.py looks at links between files in no time.
+pytestmark = pytest.mark.slow
 pytest.importorskip("sphinx", reason="needs Sphinx (extra: docs)")
 
 
