@@ -4,6 +4,7 @@
 as well; formulas become MathML while the site is built, so no script is fetched.
 """
 
+import dataclasses
 import pathlib
 import re
 import shutil
@@ -68,6 +69,7 @@ copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 copybutton_copy_empty_lines = False
 
+LONG = 400  # characters of a signature
 # Reference. A single backtick in our docstrings is code, as in Markdown.
 default_role = "code"
 autodoc_default_options = {
@@ -103,6 +105,14 @@ def docstring_as_rst(app, what, name, thing, options, lines):
 
 def _as_it_is(found):
     return f"\n.. code-block:: text\n\n{found[0]}\n"
+
+
+def shorten_signature(app, what, name, thing, options, signature, returned):
+    """Of a config of configs the fields alone: their defaults would fill a page."""
+    if what == "class" and signature and len(signature) > LONG:
+        fields = [field.name for field in dataclasses.fields(thing)]
+        return f"(*, {', '.join(fields)})", returned
+    return None
 
 
 def write_formula(self, node):
@@ -151,6 +161,7 @@ def setup(app):
     """Registers the functions above; Sphinx calls it first."""
     app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.connect("autodoc-process-docstring", docstring_as_rst)
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("builder-inited", begin)
     app.connect("doctree-resolved", gather_external_links)
     app.connect("build-finished", finish)
