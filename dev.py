@@ -9,6 +9,7 @@ python3 dev.py lint                  ruff check, ruff format --check, mypy
 python3 dev.py install JOB [--all]   what that job needs, and not the job
 python3 dev.py bench [ARGS]          benchmarks.run: the tables of RESULTS.md; with
                                      --accelerator one run on the card at hand
+python3 dev.py docs                  the docs site into site/; a warning is an error
 
 It needs a Python of 3.11 or newer and nothing else. ARGS go on to the job, which runs
 in this folder. The first run installs for a few minutes; the next ones start at once.
@@ -37,6 +38,7 @@ EXTRAS = {
     "test-newest": {"data", "plot", "video", "onnx", "tensorboard", "test"},
     "lint": {"dev"},
     "bench": {"data", "plot", "torch", "video"},
+    "docs": {"data", "plot", "video", "docs"},
 }
 NVIDIA = "/dev/nvidia0"  # where it is, the run on an accelerator needs JAX's plugin
 # A later -n in ARGS takes the place of this one; -n 0 runs all in one process.
@@ -51,7 +53,9 @@ COMMANDS = {
         ["-m", "mypy"],
     ],
     "bench": [["-m", "benchmarks.run"]],
-}
+    "docs": [["-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet",
+              "--conf-dir", "docs", ".", "site"]],
+}  # fmt: skip
 # Defaults of Flax that are announced: tested before they come.
 FLAX_TO_COME = {"NNX_GRAPH_MODE": "false", "NNX_GRAPH_UPDATES": "false"}
 TOO_OLD = """needs Python {}.{} or newer; this is {}.{}, and neither the

@@ -335,7 +335,10 @@ def test_unknown_job_lists_the_jobs(dev, capsys):
     with pytest.raises(SystemExit):
         dev.main(["tests"])
     said = capsys.readouterr().err
-    assert "must be one of demo, test, test-newest, lint, bench; got 'tests'." in said
+    assert (
+        "must be one of demo, test, test-newest, lint, bench, docs; got 'tests'."
+        in said
+    )
 
 
 def test_the_jobs_exit_code_is_passed_on(dev):

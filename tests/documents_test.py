@@ -16,10 +16,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "benchmarks/RESULTS.md",
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
 ]
 
-each = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+each = pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
 
 
 @each

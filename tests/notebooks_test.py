@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+from colabs.address import addressed, repository
+
 NOTEBOOKS = sorted((pathlib.Path(__file__).parents[1] / "colabs").glob("*.ipynb"))
 
 
@@ -12,6 +14,18 @@ NOTEBOOKS = sorted((pathlib.Path(__file__).parents[1] / "colabs").glob("*.ipynb"
 def test_no_outputs_are_stored(path):
     for cell in json.loads(path.read_text())["cells"]:
         assert not cell.get("outputs") and not cell.get("execution_count")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_badges_and_first_cells_have_the_repository_s_address(path):
+    notebook, address = json.loads(path.read_text()), repository()
+    assert notebook == addressed(notebook, path.name, address)
+    badge, install = ("".join(cell["source"]) for cell in notebook["cells"][:2])
+    owner = address.removeprefix("https://github.com/")
+    assert f"/github/{owner}/blob/main/colabs/{path.name})" in badge
+    assert f" @ git+{address}" in install
+    other = addressed(notebook, path.name, "https://github.com/somebody/copy")
+    assert "/github/somebody/copy/blob/" in other["cells"][0]["source"][0]
 
 
 @pytest.mark.slow

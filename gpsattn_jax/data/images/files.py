@@ -41,7 +41,7 @@ class ImageFiles:
 
     @property
     def crops_by_seed(self) -> bool:
-        """Always: a part is cut out before it is scaled, so that it stays sharp."""
+        """True, as a part is cut out before it is scaled, so that it stays sharp."""
         return True
 
     def __len__(self) -> int:
