@@ -80,7 +80,7 @@ PACKED = {
     "gsanet-digits": Packed(
         run="digits/seed-0",
         task="handwritten digits of 8 x 8 pixels",
-        data="scikit-learn's digits, 1,797 pictures, of which 270 are the test's",
+        data="scikit-learn's digits, 1,797 pictures, of which 450 are the test's",
         metric="accuracy on the test pictures",
         trained_by="python experiments/gsanet.py --setup=digits",
         licence="CC BY 4.0 (UCI, Alpaydin and Kaynak 1998)",

@@ -32,6 +32,7 @@ extensions = [
 ]
 root_doc = "docs/index"
 include_patterns = [
+    "CHANGELOG.md",
     "docs/**.md",
     "benchmarks/RESULTS.md",
     "colabs/*.ipynb",

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
 
 from benchmarks.flops import count_flops
+
 from benchmarks.kernel_cards import CARDS, GROUPS
 from benchmarks.kernel_cards.costs import Cost, measure
 from benchmarks.kernel_cards.pages import COMPILED, text_of, text_of_index

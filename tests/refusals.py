@@ -31,8 +31,8 @@ def refusal(script, *arguments):
     return err.strip()
 
 
-def _parse(_, argv=None, *, flags_parser):
-    flags_parser(argv or sys.argv)
+def _parse(_, argv, flags_parser):
+    flags_parser(argv)
     given = flags.FLAGS
     system = given.system if "system" in given else pathlib.Path(sys.argv[0]).stem
     trains = "setup" in given and ("mode" not in given or given.mode == "train")

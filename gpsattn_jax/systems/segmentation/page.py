@@ -80,6 +80,8 @@ def report(
         [(heading, note + table), ious],
         drawings,
         {"test_pictures": len(test), "scores": found},
+        workdir=workdir,
+        machine=machine,
     )
 
 
