@@ -8,12 +8,11 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plot)")
 
-from benchmarks.flops import count_flops
-
 from benchmarks.kernel_cards import CARDS, GROUPS
 from benchmarks.kernel_cards.costs import Cost, measure
 from benchmarks.kernel_cards.pages import COMPILED, text_of, text_of_index
 from gpsattn_jax import kernels
+from gpsattn_jax.flops import count_flops
 
 FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "kernels"
 TABLES = {"POSITION_BIASES", "POSITION_ENCODINGS"}
