@@ -115,7 +115,7 @@ def test_other_code_or_versions_are_measured_again(calls, tmp_path, monkeypatch)
     path = tmp_path / "card.json"
     one, other = calls.row("one", TIMES), calls.row("other", TIMES)
     run([one, other], path)
-    changed = calls.row("one", TIMES, code=("flops.py",))
+    changed = calls.row("one", TIMES, code=("steps.py",))
     calls.made.clear()
     run([changed, other], path)
     assert calls.made == ["one"]
