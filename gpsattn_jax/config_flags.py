@@ -18,6 +18,7 @@ from absl import app, flags, logging
 
 from gpsattn_jax import interrupts, launch
 from gpsattn_jax.configs import field_types
+from gpsattn_jax.extras import missing_library
 from gpsattn_jax.usage import (
     Usage,
     page,
@@ -107,7 +108,9 @@ def run(
         except (ValueError, OSError, ImportError, FloatingPointError) as error:
             if _TRACEBACK.value:
                 raise
-            print(f"Error: {error}", file=sys.stderr)
+            known = isinstance(error, ImportError)
+            text = missing_library(error) if known else error
+            print(f"Error: {text}", file=sys.stderr)
             return 1
 
     typed = launch.typed_command() if argv is None else list(argv)

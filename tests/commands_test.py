@@ -4,12 +4,14 @@ import json
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from absl import flags
 
 from gpsattn_jax import __main__, __version__, commands, config_flags, models
 from gpsattn_jax.commands import info
+from gpsattn_jax.extras import EXTRAS, missing_library
 from gpsattn_jax.systems import named_networks
 from gpsattn_jax.usage import Usage, words_as_flags
 from tests import scripts
@@ -203,3 +205,21 @@ def test_info_lists_names_and_offers_the_nearest():
     assert set(info._INPUTS) == set(models.__all__)
     code, _, err = gpsattn("info", "transxnet-tin")
     assert code == 1 and "no network of that name. Did you mean transxnet-tiny" in err
+
+
+def test_what_is_not_installed_is_said_with_its_extra():
+    for name, extra in (("sklearn.datasets", "data"), ("av", "video")):
+        said = missing_library(ModuleNotFoundError("No module", name=name))
+        library = name.partition(".")[0]
+        assert (
+            said == f"{library} is not installed: pip install 'gpsattn-jax[{extra}]'."
+        )
+    assert missing_library(ImportError("as it is")) == "as it is"
+
+
+def test_extras_bring_what_they_are_said_to():
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    packages = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+    for library, extra in EXTRAS.items():
+        wanted = packages.get(library, library.replace("_", "-"))
+        assert wanted in known["optional-dependencies"][extra]

@@ -33,8 +33,8 @@ MAY_IMPORT = {
 PARTS = {"convert": {"data": "gpsattn_jax.data.files."}}
 # Files beside the rooms: everyone may import them; they import no room.
 HALLWAY = {
-    "__init__", "configs", "config_flags", "files", "flops", "graphs", "interrupts",
-    "launch", "progress", "reader_errors", "stacks", "usage",
+    "__init__", "configs", "config_flags", "extras", "files", "flops", "graphs",
+    "interrupts", "launch", "progress", "reader_errors", "stacks", "usage",
 }  # fmt: skip
 DOORS = {"__main__": {"commands"}}  # files beside the rooms that open one
 EXTRAS = {

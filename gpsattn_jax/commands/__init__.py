@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 from gpsattn_jax import launch
+from gpsattn_jax.extras import missing_library
 from gpsattn_jax.systems import JOURNEYS
 
 __all__ = ["COMMANDS", "Command", "run"]
@@ -44,7 +45,11 @@ def run(word: str, argv: Sequence[str] | None = None) -> None:
     command = COMMANDS[word]
     if command.computes:
         launch.preload_allocator()  # before the imports that take their time
-    command.load()(launch.typed_command() if argv is None else argv)
+    try:
+        start = command.load()
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"Error: {missing_library(error)}") from error
+    start(launch.typed_command() if argv is None else argv)
 
 
 def _system(name):

@@ -7,7 +7,7 @@ from absl import flags
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.convert import rewrite
-from gpsattn_jax.systems import CHECKPOINTS, JOURNEYS, run_files, runs
+from gpsattn_jax.systems import CHECKPOINTS, JOURNEYS, named_networks, run_files, runs
 from gpsattn_jax.usage import Usage
 
 OF_FILES = ("num_classes", "image_size", "features_only", "fusion", "position")
@@ -79,7 +79,8 @@ def _main(given):
                 f"{source} is no workdir: --checkpoint, --ema are of runs."
             )
         system = given.system or runs.find_system(source)
-        rewrite.rewrite(system, source, output, to=given.to, **options)
+        path = named_networks.find(source)
+        rewrite.rewrite(system, path, output, to=given.to, **options)
         return
     if options:
         raise ValueError(f"{source} is a run: --{', --'.join(options)} are for files.")

@@ -61,7 +61,7 @@ def _rows():
     for (task, accuracy), names in alike:
         yield from (f"  {name}" for name in names)
         yield f"  {'':<26}{task}"
-        yield f"  {'':<26}accuracy, as its authors give it: {accuracy}"
+        yield f"  {'':<26}as its authors give it: {accuracy}"
 
 
 def _told(network):

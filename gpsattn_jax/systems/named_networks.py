@@ -109,9 +109,9 @@ _PGLSUM_ACCURACY = {
 
 # Of the official repositories; no size or hash of these files is known to us.
 PUBLISHED = {
-    "transxnet-tiny": _transxnet("t", "imagenet", "81.6 %"),
-    "transxnet-small": _transxnet("s", "imagenet_small", "83.8 %"),
-    "transxnet-base": _transxnet("b", "imagenet_base", "84.6 %"),
+    "transxnet-tiny": _transxnet("t", "imagenet", "top-1 81.6 %"),
+    "transxnet-small": _transxnet("s", "imagenet_small", "top-1 83.8 %"),
+    "transxnet-base": _transxnet("b", "imagenet_base", "top-1 84.6 %"),
 } | {
     f"pglsum-{data.lower()}-split{split}{best}": _pglsum(data, split, table)
     for table, best in ((4, ""), (3, "-best_on_test"))

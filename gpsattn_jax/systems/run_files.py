@@ -36,6 +36,7 @@ class TrainedRun:
         placement: the devices it is on.
         class_names: a name for each class; empty where there are none.
         facts: what else is known from the training data, such as a skeleton's layout.
+        examples: to train on; None where that was not kept.
     """
 
     config: Any
@@ -46,6 +47,7 @@ class TrainedRun:
     placement: Placement
     class_names: tuple[str, ...] = ()
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    examples: int | None = None
 
 
 def write_run(path: str | os.PathLike, system: str, run: TrainedRun) -> None:

@@ -94,8 +94,11 @@ def restore(
                 f"{workdir}: the run kept no averages (train.ema_decay 0)."
             )
         params, state = checkpoints.restore_weights(step, *shapes, averaged=averaged)
+        examples = checkpoints.position(step).get("examples")
     names = known.pop("class_names", ())
-    return TrainedRun(config, step, network, params, state, placement, names, known)
+    return TrainedRun(
+        config, step, network, params, state, placement, names, known, examples
+    )
 
 
 def published(

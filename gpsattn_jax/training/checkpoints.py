@@ -215,6 +215,10 @@ class Checkpoints:
             trees = self._restore(step, trees)
         return trees["params"], trees["model_state"]
 
+    def position(self, step: int) -> dict[str, Any]:
+        """Where the data stood."""
+        return self._restore(step, {"position": None})["position"]
+
     def metadata(self, step: int) -> dict[str, Any]:
         """What `save` was given as metadata."""
         return self._restore(step, {"metadata": None})["metadata"]

@@ -17,10 +17,13 @@ class LabelledSets(Mapping[str, Images]):
     Attributes:
         parts: the images.
         notes: lines on what was left out, taken or held out.
+        held_out: the parts that were held out of "train": other pictures there would
+            make them others.
     """
 
     parts: Mapping[str, Images]
     notes: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
 
     def __getitem__(self, part: str) -> Images:
         """The images of a part."""

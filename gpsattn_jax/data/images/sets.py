@@ -96,13 +96,13 @@ def load(
     if "test" not in sets and "validation" in sets:  # a public validation part: tests
         sets["test"] = sets.pop("validation")
         notes.append("test: the validation part, as there is no other")
-    for part in ("test", "validation"):
-        if part not in sets:
-            count = config.validation_images
-            sets["train"], sets[part] = split_evenly(
-                sets["train"], count, "validation_images"
-            )
-            notes.append(f"{part}: {count:,} held out of train, evenly of all classes")
+    held_out = tuple(part for part in ("test", "validation") if part not in sets)
+    for part in held_out:
+        count = config.validation_images
+        sets["train"], sets[part] = split_evenly(
+            sets["train"], count, "validation_images"
+        )
+        notes.append(f"{part}: {count:,} held out of train, evenly of all classes")
     if config.train_images:
         count, whole = config.train_images, len(sets["train"])
         _, sets["train"] = split_evenly(sets["train"], count, "train_images")
@@ -113,7 +113,7 @@ def load(
         if config.decoded:
             sets = {part: with_decoded_cache(images) for part, images in sets.items()}
     order = [part for part in ("train", "validation", "test") if part in sets]
-    return LabelledSets({part: sets[part] for part in order}, tuple(notes))
+    return LabelledSets({part: sets[part] for part in order}, tuple(notes), held_out)
 
 
 def evaluation_crop(config: DataConfig, size: int, channels: int) -> Crop:

@@ -10,6 +10,7 @@ from gpsattn_jax.evaluation import classification
 from gpsattn_jax.systems import reports
 from gpsattn_jax.systems.image_classifier.record import ImageClassifier
 from gpsattn_jax.systems.image_classifier.run import (
+    check_held_out,
     load_sets,
     probabilities,
     restore,
@@ -48,7 +49,9 @@ def report(
     """
     folder = reports.report_folder(workdir, folder)
     run = restore(system, workdir, choose, averaged=averaged, machine=machine)
-    test = load_sets(run.config, data_dir)["test"]
+    sets = load_sets(run.config, data_dir)
+    check_held_out(run, sets)
+    test = sets["test"]
     shares, title = probabilities(run, test), system.title(run.config)
     measured = scores(shares, test.labels)["accuracy"]
     plain = {}

@@ -148,6 +148,8 @@ def score_test_images(
     Returns:
         {"images": how many, "accuracy", "loss"}, and of many classes "top5".
     """
+    if folder is None:
+        check_held_out(run, load_sets(run.config, data_dir))
     test = test_images(run.config, run.class_names, data_dir, folder)
     return {"images": len(test)} | scores(probabilities(run, test), test.labels)
 
@@ -197,6 +199,26 @@ def test_images(
         where += f", data.folder={config.data.folder}"
     image_sets.check_same_classes(class_names, images.class_names, where)
     return images
+
+
+def check_held_out(run: TrainedRun, sets: LabelledSets) -> None:
+    """Raises ValueError if test images may have been trained on.
+
+    Where they are held out of the training part, one picture more or less there makes
+    them others.
+
+    Args:
+        run: a trained network.
+        sets: its data as they are now.
+    """
+    now = len(sets["train"])
+    if "test" in sets.held_out and run.examples not in (None, now):
+        raise ValueError(
+            f"data.folder={run.config.data.folder}: the run had {run.examples:,} "
+            f"images to train on, and there are {now:,} now. The test images are held "
+            "out of these: today's may have been trained on. Bring the old data back, "
+            "or score other images with --data.folder."
+        )
 
 
 def load_sets(config: Any, data_dir: str | os.PathLike | None = None) -> LabelledSets:

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -80,6 +81,24 @@ def test_prediction_gives_the_probabilities_of_evaluation(workdir, pictures):
     np.testing.assert_array_equal(found, expected)
     measured = image_classifier.score_test_images(run)
     assert measured["accuracy"] == (found.argmax(-1) == test.labels).mean()
+
+
+def test_images_held_out_of_others_now_are_no_test(pictures, tmp_path):
+    """One picture more: of today's test images some may have been trained on."""
+    folder = shutil.copytree(pictures / "train", tmp_path / "pictures")
+    config = config_of(folder)
+    data = dataclasses.replace(config.data, validation_images=2)
+    gsanet.train(dataclasses.replace(config, data=data), tmp_path / "run")
+    run = gsanet.restore(tmp_path / "run")
+    assert run.examples == 8
+    assert image_classifier.score_test_images(run)["images"] == 2
+    shutil.copy(folder / "dark" / "0.png", folder / "dark" / "00.png")
+    image_classifier._loaded.cache_clear()
+    for score in (gsanet.evaluate, gsanet.report):
+        with pytest.raises(
+            ValueError, match=r"had 8 images to train .* are 9 now\. .*"
+        ):
+            score(tmp_path / "run", with_baselines=False)
 
 
 def spoil(folder, pictures):
