@@ -108,8 +108,9 @@ def run(
         except (ValueError, OSError, ImportError, FloatingPointError) as error:
             if _TRACEBACK.value:
                 raise
-            known = isinstance(error, ImportError)
-            text = missing_library(error) if known else error
+            text: Any = error
+            if isinstance(error, ImportError):
+                text = missing_library(error)
             print(f"Error: {text}", file=sys.stderr)
             return 1
 
