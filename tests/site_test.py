@@ -9,13 +9,15 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 # Half a minute of a core; documents_test.py looks at links between files in no time.
 pytestmark = pytest.mark.slow
-pytest.importorskip("sphinx", reason="needs Sphinx (extra: docs)")
+PACKAGES = (
+    "sphinx", "furo", "myst_nb", "sphinx_copybutton", "av", "h5py", "matplotlib",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The site's folder, built as `python3 dev.py docs` builds it."""
-    for name in ("furo", "myst_nb", "sphinx_copybutton", "av", "h5py", "matplotlib"):
+    for name in PACKAGES:
         pytest.importorskip(name, reason=f"needs {name} (extras: docs, video, plot)")
     folder = tmp_path_factory.mktemp("site")
     flags = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", "docs"]
@@ -57,7 +59,8 @@ def test_addresses_of_other_sites_are_listed(site):
     assert any(line.endswith("  docs/comparison") for line in lines)
 
 
-def test_a_dead_link_is_an_error(tmp_path):
+def test_a_dead_link_is_an_error(site, tmp_path):
+    del site  # skips where Sphinx is not
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/index.md").write_text("# Page\n\n[gone](nowhere.md#at-all)\n")
     made = subprocess.run(
