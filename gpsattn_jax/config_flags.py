@@ -16,9 +16,8 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from gpsattn_jax import interrupts, launch
+from gpsattn_jax import extras, interrupts, launch
 from gpsattn_jax.configs import field_types
-from gpsattn_jax.extras import missing_library
 from gpsattn_jax.usage import (
     Usage,
     page,
@@ -108,10 +107,7 @@ def run(
         except (ValueError, OSError, ImportError, FloatingPointError) as error:
             if _TRACEBACK.value:
                 raise
-            text: Any = error
-            if isinstance(error, ImportError):
-                text = missing_library(error)
-            print(f"Error: {text}", file=sys.stderr)
+            print(f"Error: {extras.explain(error)}", file=sys.stderr)
             return 1
 
     typed = launch.typed_command() if argv is None else list(argv)

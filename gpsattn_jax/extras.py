@@ -13,13 +13,10 @@ EXTRAS = {
 }
 
 
-def missing_library(error: ImportError) -> str:
-    """What to install, where an extra would do; else the error's own words.
-
-    Args:
-        error: of an import.
-    """
-    name = (error.name or "").partition(".")[0]
+def explain(error: Exception) -> str:
+    """What to install, where an extra would do; else the error's own words."""
+    missing = error.name if isinstance(error, ImportError) else None
+    name = (missing or "").partition(".")[0]
     if name not in EXTRAS:
         return str(error)
     return f"{name} is not installed: pip install 'gpsattn-jax[{EXTRAS[name]}]'."

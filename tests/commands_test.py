@@ -11,7 +11,7 @@ from absl import flags
 
 from gpsattn_jax import __main__, __version__, commands, config_flags, models
 from gpsattn_jax.commands import info
-from gpsattn_jax.extras import EXTRAS, missing_library
+from gpsattn_jax.extras import EXTRAS, explain
 from gpsattn_jax.systems import named_networks
 from gpsattn_jax.usage import Usage, words_as_flags
 from tests import scripts
@@ -209,12 +209,12 @@ def test_info_lists_names_and_offers_the_nearest():
 
 def test_what_is_not_installed_is_said_with_its_extra():
     for name, extra in (("sklearn.datasets", "data"), ("av", "video")):
-        said = missing_library(ModuleNotFoundError("No module", name=name))
+        said = explain(ModuleNotFoundError("No module", name=name))
         library = name.partition(".")[0]
         assert (
             said == f"{library} is not installed: pip install 'gpsattn-jax[{extra}]'."
         )
-    assert missing_library(ImportError("as it is")) == "as it is"
+    assert explain(ImportError("as it is")) == "as it is"
 
 
 def test_extras_bring_what_they_are_said_to():

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 
 from gpsattn_jax import config_flags
-from gpsattn_jax.systems import SYSTEMS
+from gpsattn_jax.systems import JOURNEYS
 from gpsattn_jax.training.config import Machine
 from tests import scripts
 
@@ -37,8 +37,8 @@ def _parse(_, argv, flags_parser):
     system = given.system if "system" in given else pathlib.Path(sys.argv[0]).stem
     trains = "setup" in given and ("mode" not in given or given.mode == "train")
     try:
-        if system in SYSTEMS and trains:
-            config_flags.override(SYSTEMS[system].face().SETUPS[given.setup])
+        if system in JOURNEYS and trains:
+            config_flags.override(JOURNEYS[system].face().SETUPS[given.setup])
         if "mesh" in given:
             config_flags.override(Machine())
     except ValueError as error:

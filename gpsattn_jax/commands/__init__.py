@@ -5,10 +5,10 @@ A command is imported when it is asked for: `gpsattn --help` waits for no librar
 
 import dataclasses
 import functools
+import importlib
 from collections.abc import Callable, Sequence
 
-from gpsattn_jax import launch
-from gpsattn_jax.extras import missing_library
+from gpsattn_jax import extras, launch
 from gpsattn_jax.systems import JOURNEYS
 
 __all__ = ["COMMANDS", "Command", "run"]
@@ -48,7 +48,7 @@ def run(word: str, argv: Sequence[str] | None = None) -> None:
     try:
         start = command.load()
     except ModuleNotFoundError as error:
-        raise SystemExit(f"Error: {missing_library(error)}") from error
+        raise SystemExit(f"Error: {extras.explain(error)}") from error
     start(launch.typed_command() if argv is None else argv)
 
 
@@ -58,64 +58,12 @@ def _system(name):
     return functools.partial(command_line.run, JOURNEYS[name])
 
 
-def _summarize_video():
-    from gpsattn_jax.commands import summarize_video
-
-    return summarize_video.run
+def _run_of(module):
+    return importlib.import_module(f"gpsattn_jax.{module}").run
 
 
-def _extract_features():
-    from gpsattn_jax.commands import extract_features
-
-    return extract_features.run
-
-
-def _recognize():
-    from gpsattn_jax.commands import recognize
-
-    return recognize.run
-
-
-def _export():
-    from gpsattn_jax.commands import export
-
-    return export.run
-
-
-def _convert():
-    from gpsattn_jax.commands import convert
-
-    return convert.run
-
-
-def _plan():
-    from gpsattn_jax.systems.planning import command
-
-    return command.run
-
-
-def _info():
-    from gpsattn_jax.commands import info
-
-    return info.run
-
-
-def _pretrained():
-    from gpsattn_jax.commands import pretrained
-
-    return pretrained.run
-
-
-def _show_augmentations():
-    from gpsattn_jax.commands import show_augmentations
-
-    return show_augmentations.run
-
-
-def _demo():
-    from gpsattn_jax.commands import demo
-
-    return demo.run
+def _row(about, module, computes=True):
+    return Command(about, functools.partial(_run_of, module), computes)
 
 
 COMMANDS = {
@@ -123,16 +71,30 @@ COMMANDS = {
         name: Command(row.about, functools.partial(_system, name))
         for name, row in JOURNEYS.items()
     },
-    "demo": Command("train on handwritten digits, in a minute or two", _demo),
-    "summarize-video": Command("a video in, its summary out", _summarize_video),
-    "extract-features": Command("a folder of videos to features", _extract_features),
-    "recognize": Command("actions in a sequence of joints, as it comes", _recognize),
-    "export": Command("a network as a file that runs without our code", _export),
-    "convert": Command("weights from and to PyTorch; a run as one file", _convert),
-    "plan": Command("memory and time of a run on devices not there", _plan, False),
-    "info": Command("a network's parameters, operations, shapes", _info, False),
-    "pretrained": Command(
-        "the networks that come with the package", _pretrained, False
+    "demo": _row("train on handwritten digits, in a minute or two", "commands.demo"),
+    "summarize-video": _row("a video in, its summary out", "commands.summarize_video"),
+    "extract-features": _row(
+        "a folder of videos to features", "commands.extract_features"
     ),
-    "show-augmentations": Command("what training does to images", _show_augmentations),
+    "recognize": _row(
+        "actions in a sequence of joints, as it comes", "commands.recognize"
+    ),
+    "export": _row("a network as a file that runs without our code", "commands.export"),
+    "convert": _row(
+        "weights from and to PyTorch; a run as one file", "commands.convert"
+    ),
+    "plan": _row(
+        "memory and time of a run on devices not there",
+        "systems.planning.command",
+        computes=False,
+    ),
+    "info": _row(
+        "a network's parameters, operations, shapes", "commands.info", computes=False
+    ),
+    "pretrained": _row(
+        "the networks that come with the package", "commands.pretrained", computes=False
+    ),
+    "show-augmentations": _row(
+        "what training does to images", "commands.show_augmentations"
+    ),
 }

@@ -1,6 +1,5 @@
 """Actions in a long sequence of joints, or as joints come in: a line each window."""
 
-import os
 from collections.abc import Sequence
 
 from absl import flags
@@ -55,7 +54,5 @@ def _define_flags():
 def _main(given):
     """Recognises until the sequence ends; all of it is in `systems/`."""
     config = config_flags.override(stream.Config())
-    if given.clip != "-" and not os.path.exists(given.clip):
-        raise FileNotFoundError(f"{given.clip}: no such clip.")
     trained = gpsnet.restore(given.workdir or given.weights, given.checkpoint)
     stream.print_stream(trained, given.clip, config, as_json=given.json)

@@ -3,7 +3,7 @@
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.systems import CHECKPOINTS, SYSTEMS, named_networks, run_files
 from gpsattn_jax.systems.grids import grid_folders
 from gpsattn_jax.systems.run_files import TrainedRun
-from gpsattn_jax.training.config import Machine
+from gpsattn_jax.training.config import Machine, TrainConfig
 from gpsattn_jax.training.loop import open_checkpoints
 from gpsattn_jax.training.sharding import place
 
@@ -125,6 +125,21 @@ def _choose(checkpoints, choose):
     if choose == "whole" and step != checkpoints.latest():
         print(f"{checkpoints.folder}: step {step} is taken.", file=sys.stderr)
     return step
+
+
+def check_best_metric(train: TrainConfig, names: Sequence[str]) -> None:
+    """Raises ValueError if the best checkpoint is chosen by what is not measured.
+
+    Args:
+        train: of the run.
+        names: of the metrics; their `ema/` twins are there if averages are kept.
+    """
+    metrics = [*names, *(f"ema/{name}" for name in names if train.ema_decay)]
+    if train.best_metric not in metrics:
+        raise ValueError(
+            f"train.best_metric must be one of {', '.join(metrics)}; "
+            f"got {train.best_metric!r}."
+        )
 
 
 def find_system(source: str | os.PathLike) -> str:

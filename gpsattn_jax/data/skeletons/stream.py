@@ -25,7 +25,7 @@ _PACE = 10  # steps from frame to frame that show how fast frames come
 def clip_frames(
     path: str | os.PathLike, layout: Layout, fps: float, reading: Reading | None = None
 ) -> Iterator[Frame]:
-    """The frames of a clip file, which `read_clip` reads.
+    """The frames of a clip file, which `read_clip` reads at once.
 
     Args:
         path: of any format that it knows.
@@ -38,8 +38,8 @@ def clip_frames(
         ValueError: names the file and what is wrong with it.
     """
     joints, mask = read_clip(path, layout, reading).clip(0)
-    for place, (frame, present) in enumerate(zip(joints, mask, strict=True)):
-        yield place / fps, np.where(present[..., None], frame, np.nan)
+    frames = np.where(mask[..., None], joints, np.nan)
+    return ((place / fps, frame) for place, frame in enumerate(frames))
 
 
 def line_frames(

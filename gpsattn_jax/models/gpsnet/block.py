@@ -1,6 +1,7 @@
 """A block of GPS-Net, and the codes of time and structure that its attentions see."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -23,7 +24,26 @@ from gpsattn_jax.modules.temporal_conv import TemporalConv, thin
 FFN_RATIO = 2  # hidden width of the feed-forward net, in widths
 
 
-class Block(nnx.Module):
+class ClipBlock(nnx.Module):
+    """A block by its `with_maps`, called without the maps."""
+
+    with_maps: Callable[..., tuple[jax.Array, dict[str, jax.Array]]]
+
+    def __call__(
+        self,
+        x: jax.Array,
+        time: jax.Array,
+        mask: jax.Array | None = None,
+        rate: float | jax.Array | None = None,
+        *,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
+        """[B, T, V, C] -> [B, ceil(T / stride), V, C'], see `with_maps`."""
+        return self.with_maps(x, time, mask, rate, train=train, rngs=rngs)[0]
+
+
+class Block(ClipBlock):
     """Both attentions, a convolution along time, a feed-forward net; norms before each.
 
     A block that is wider than the one before begins with a projection.
@@ -83,19 +103,6 @@ class Block(nnx.Module):
         self.out = Dense(FFN_RATIO * width, width, rngs=rngs)
         self.stride = stride
         self.time_code, self.parallel = config.time_code, config.order == "parallel"
-
-    def __call__(
-        self,
-        x: jax.Array,
-        time: jax.Array,
-        mask: jax.Array | None = None,
-        rate: float | jax.Array | None = None,
-        *,
-        train: bool = False,
-        rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
-        """[B, T, V, C] -> [B, ceil(T / stride), V, C'], see `with_maps`."""
-        return self.with_maps(x, time, mask, rate, train=train, rngs=rngs)[0]
 
     def with_maps(
         self,

@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 from gpsattn_jax.graphs import distances_from, neighbours_of
+from gpsattn_jax.models.gpsnet.block import ClipBlock
 from gpsattn_jax.models.gpsnet.config import Config
 from gpsattn_jax.modules.layers import Dense, drop_path
 from gpsattn_jax.modules.norms import BatchNorm
@@ -25,7 +26,7 @@ KERNEL_SIZE = 5  # frames of a convolution along time
 DILATIONS = (1, 2)  # of its branches, beside a maximum and the frame itself
 
 
-class GraphBlock(nnx.Module):
+class GraphBlock(ClipBlock):
     """Refined graph convolution, then multi-scale convolution; residuals around both.
 
     Args:
@@ -45,19 +46,6 @@ class GraphBlock(nnx.Module):
         self.temporal = MultiScaleConv(width, stride, rngs=rngs)
         self.temporal_norm = BatchNorm(width, rngs=rngs)
         self.stride = stride
-
-    def __call__(
-        self,
-        x: jax.Array,
-        time: jax.Array,
-        mask: jax.Array | None = None,
-        rate: float | jax.Array | None = None,
-        *,
-        train: bool = False,
-        rngs: nnx.Rngs | None = None,
-    ) -> jax.Array:
-        """[B, T, V, C] -> [B, ceil(T / stride), V, C'], see `with_maps`."""
-        return self.with_maps(x, time, mask, rate, train=train, rngs=rngs)[0]
 
     def with_maps(
         self,

@@ -188,12 +188,7 @@ def make_forward(network: Functional, config: Config) -> Callable[..., jax.Array
 
 
 def _check(config):
-    metrics = ["accuracy"] + ["ema/accuracy"] * bool(config.train.ema_decay)
-    if config.train.best_metric not in metrics:
-        raise ValueError(
-            f"train.best_metric must be one of {', '.join(metrics)}; "
-            f"got {config.train.best_metric!r}."
-        )
+    runs.check_best_metric(config.train, ["accuracy"])
     if config.model.partition == "voronoi" and not config.model.anchors:
         raise ValueError(
             "model.partition must be another than voronoi: the joints' layout "

@@ -293,14 +293,7 @@ def _probabilities(forward, params, state, images, placement, title=""):
 @functools.cache
 def class_logits(network: Functional, data: DataConfig) -> Callable[..., jax.Array]:
     """(params, state, {"images"}) -> logits, compiled once for a network and head."""
-
-    @jax.jit
-    def forward(params, state, inputs):
-        images = normalize(data, inputs["images"])
-        logits, _ = network.apply(params, state, images=images)
-        return logits
-
-    return forward
+    return jax.jit(make_logits(network, data))
 
 
 @functools.cache
@@ -310,11 +303,21 @@ def _forward(network, data):
 
 def make_forward(network: Functional, data: DataConfig) -> Callable[..., jax.Array]:
     """(params, state, {"images"}) -> probabilities of the classes."""
+    logits = make_logits(network, data)
+
+    def forward(params, state, inputs):
+        return jax.nn.softmax(logits(params, state, inputs))
+
+    return forward
+
+
+def make_logits(network: Functional, data: Any) -> Callable[..., jax.Array]:
+    """(params, state, {"images"}) -> logits of the classes, or of each pixel."""
 
     def forward(params, state, inputs):
         images = normalize(data, inputs["images"])
         logits, _ = network.apply(params, state, images=images)
-        return jax.nn.softmax(logits)
+        return logits
 
     return forward
 
@@ -322,12 +325,7 @@ def make_forward(network: Functional, data: DataConfig) -> Callable[..., jax.Arr
 def _check(config, images):
     """Raises ValueError naming the field that does not fit the data."""
     metrics = ["accuracy"] + ["top5"] * (len(images.class_names) > 10)
-    metrics += [f"ema/{name}" for name in metrics if config.train.ema_decay]
-    if config.train.best_metric not in metrics:
-        raise ValueError(
-            f"train.best_metric must be one of {', '.join(metrics)}; "
-            f"got {config.train.best_metric!r}."
-        )
+    runs.check_best_metric(config.train, metrics)
     example = images.batch(np.zeros(1, int), None)["inputs"]["images"]
     height, width, channels = example.shape[1:]
     check_normalization(config.data, channels)

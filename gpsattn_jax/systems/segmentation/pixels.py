@@ -2,17 +2,14 @@
 
 import collections
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import jax
 import numpy as np
 
 from gpsattn_jax.data.segmentation import Masked
 from gpsattn_jax.evaluation import segmentation
-from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.progress import with_progress
-from gpsattn_jax.systems.image_classifier.run import normalize
+from gpsattn_jax.systems.image_classifier.run import make_logits
 from gpsattn_jax.systems.run_files import TrainedRun
 from gpsattn_jax.systems.segmentation.windows import (
     batch_size,
@@ -99,20 +96,9 @@ def scores(counts: np.ndarray) -> dict[str, float]:
     }
 
 
-def make_forward(network: Functional, data: Any) -> Callable[..., jax.Array]:
-    """(params, state, {"images"}) -> logits of each pixel."""
-
-    def forward(params, state, inputs):
-        images = normalize(data, inputs["images"])
-        logits, _ = network.apply(params, state, images=images)
-        return logits
-
-    return forward
-
-
 @functools.cache
 def _forward(network, data):
-    return compiled_once(make_forward(network, data))
+    return compiled_once(make_logits(network, data))
 
 
 def _ask(run, images):

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from gpsattn_jax.models import semantic_fpn
+from gpsattn_jax.systems.image_classifier.run import make_logits
 from gpsattn_jax.systems.planning.programs import Programs
-from gpsattn_jax.systems.segmentation.pixels import make_forward
 from gpsattn_jax.systems.segmentation.run import augment, layers
 from gpsattn_jax.systems.segmentation.setups import Config
 from gpsattn_jax.systems.segmentation.windows import batch_size
@@ -33,7 +33,7 @@ def programs(config: Config) -> Programs:
         layers=tuple(layers(model)),
         batch=batch,
         augment=functools.partial(augment, config),
-        forward=make_forward(network, config.data),
+        forward=make_logits(network, config.data),
         together=batch_size(side, 1),
         assumed=(
             f"windows of {side} x {side} x {model.in_channels}, {model.num_classes} "

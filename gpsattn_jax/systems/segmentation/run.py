@@ -159,13 +159,7 @@ def _fit(model: semantic_fpn.Config) -> Fit:
 
 def _check(config, pictures):
     """Raises ValueError naming the field that does not fit the data."""
-    metrics = ["mean_iou", "accuracy"]
-    metrics += [f"ema/{name}" for name in metrics if config.train.ema_decay]
-    if config.train.best_metric not in metrics:
-        raise ValueError(
-            f"train.best_metric must be one of {', '.join(metrics)}; "
-            f"got {config.train.best_metric!r}."
-        )
+    runs.check_best_metric(config.train, ["mean_iou", "accuracy"])
     example = pictures.batch(np.zeros(1, int), None)["inputs"]["images"]
     check_normalization(config.data, example.shape[-1])
     backbone = f"model.{config.model.backbone}"
