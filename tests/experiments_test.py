@@ -117,7 +117,7 @@ def weights(workdir):
     ("arguments", "message"),
     [
         (["--setup=digit", "--workdir=x"], "value should be one of <cifar100|"),
-        (["--setup=digits"], "--workdir is missing: Checkpoints and logs."),
+        (["--setup=digits"], "--workdir is missing: The folder of checkpoints"),
         (["--workdir=x", "more"], "Not a flag: more"),
         (
             ["--workdir=x", "--train.seed=1", "--mode=evaluate"],

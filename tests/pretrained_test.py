@@ -192,7 +192,7 @@ def test_a_report_of_a_file_has_no_learning_curves(tmp_path, monkeypatch, file):
             ["--weights=gsanet-digits", "--workdir=w"],
             "Error: --weights stands in the place of --workdir; give one of them.",
         ),
-        ([], "Error: --workdir is missing: Checkpoints and logs."),
+        ([], "Error: --workdir is missing: The folder of checkpoints and logs."),
         (["--mode=evaluate", "--weights=gsanet-nothing"], "gsanet-nothing"),
     ],
 )

@@ -127,7 +127,7 @@ def _define_flags(system, face):
     )
     flags.DEFINE_enum("mode", "train", MODES, "What to do.")
     config_flags.define_workdir(
-        "Checkpoints and logs.",
+        "The folder of checkpoints and logs.",
         "evaluate, predict, report, export: in place of a workdir, a file of a run, or "
         "a name of gpsattn_jax.pretrained.",
     )

@@ -49,6 +49,21 @@ class TrainedRun:
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     examples: int | None = None
 
+    def check_same_examples(self, now: int, folder: str) -> None:
+        """Raises ValueError if pictures held out of the training part may be others.
+
+        Args:
+            now: how many there are to train on now.
+            folder: of the data.
+        """
+        if self.examples not in (None, now):
+            raise ValueError(
+                f"data.folder={folder}: the run had {self.examples:,} images to train "
+                f"on, and there are {now:,} now. The test images are held out of "
+                "these: today's may have been trained on. Bring the old data back, or "
+                "score other images with --data.folder."
+            )
+
 
 def write_run(path: str | os.PathLike, system: str, run: TrainedRun) -> None:
     """Writes a run as one `.safetensors` file, which stands for its workdir.

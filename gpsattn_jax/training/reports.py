@@ -46,7 +46,12 @@ class Reports:
         writes = jax.process_index() == 0
         self._log = MetricLog(workdir, first, trackers) if writes else None
         if first and self._log is not None:
-            self._progress.note(f"Going on from step {first} in {workdir}.")
+            self._progress.note(
+                f"{workdir} has its {first} steps already; --extend and more steps "
+                "train it on."
+                if first == config.num_steps
+                else f"Going on from step {first} in {workdir}."
+            )
 
     def add(self, done: int, metrics: dict[str, chex.Array]) -> None:
         """Takes the metrics of a step under way; reads those of an earlier one.

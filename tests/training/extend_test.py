@@ -94,6 +94,11 @@ def test_nothing_else_may_differ(workdir):
     assert steps_of(workdir) == [10, 15, 20]
 
 
+def test_a_finished_run_says_so(workdir, capsys):
+    run(workdir)
+    assert f"{workdir} has its 20 steps already; --extend" in capsys.readouterr().err
+
+
 def test_what_is_not_there_is_not_extended(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no run to extend"):
         run(tmp_path, LONGER, options=EXTEND)

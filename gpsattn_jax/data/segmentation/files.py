@@ -25,6 +25,7 @@ class MaskedFiles:
         channels: 1 or 3.
         scale: range of the factor by which a picture is scaled before it is cropped.
         threads: decode at once; 0 takes one for each processor.
+        held_out: see `Masked`.
     """
 
     pictures: tuple[str, ...]
@@ -34,6 +35,7 @@ class MaskedFiles:
     channels: int = 3
     scale: tuple[float, ...] = (1.0, 1.0)
     threads: int = 0
+    held_out: bool = False
 
     def __len__(self) -> int:
         """How many pictures."""

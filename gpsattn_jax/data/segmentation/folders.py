@@ -1,5 +1,6 @@
 """A user's own pictures and masks: ROOT/images/NAME.jpg with ROOT/masks/NAME.png."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -119,7 +120,9 @@ def hold_out(pictures: MaskedFiles, count: int) -> tuple[MaskedFiles, MaskedFile
             f"{len(pictures)} pictures they are taken from; got {count}."
         )
     order = np.random.default_rng(0).permutation(len(pictures))
-    return pictures.take(np.sort(order[count:])), pictures.take(np.sort(order[:count]))
+    rest, held_out = np.sort(order[count:]), np.sort(order[:count])
+    test = dataclasses.replace(pictures.take(held_out), held_out=True)
+    return pictures.take(rest), test
 
 
 def _parts(root):

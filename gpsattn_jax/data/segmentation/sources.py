@@ -15,10 +15,15 @@ class Masked(Protocol):
 
     Attributes:
         class_names: a name for each class.
+        held_out: whether they were drawn from the training part: one picture more or
+            less there makes them others.
     """
 
     @property
     def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def held_out(self) -> bool: ...
 
     def __len__(self) -> int:
         """How many pictures."""

@@ -29,10 +29,12 @@ class TexturedDigits:
     Attributes:
         part: "train", "validation" or "test", which share no digit.
         numbers: of the scenes.
+        held_out: see `Masked`.
     """
 
     part: str
     numbers: np.ndarray
+    held_out: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -211,14 +211,8 @@ def check_held_out(run: TrainedRun, sets: LabelledSets) -> None:
         run: a trained network.
         sets: its data as they are now.
     """
-    now = len(sets["train"])
-    if "test" in sets.held_out and run.examples not in (None, now):
-        raise ValueError(
-            f"data.folder={run.config.data.folder}: the run had {run.examples:,} "
-            f"images to train on, and there are {now:,} now. The test images are held "
-            "out of these: today's may have been trained on. Bring the old data back, "
-            "or score other images with --data.folder."
-        )
+    if "test" in sets.held_out:
+        run.check_same_examples(len(sets["train"]), run.config.data.folder)
 
 
 def load_sets(config: Any, data_dir: str | os.PathLike | None = None) -> LabelledSets:

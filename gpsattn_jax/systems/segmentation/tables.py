@@ -125,7 +125,8 @@ def test_pictures(
         folder: of `images/` and `masks/` to score instead, whose classes are the run's.
 
     Raises:
-        ValueError: names the classes that changed since the training.
+        ValueError: names the classes that changed since the training, or the folder
+            whose held-out pictures may have been trained on.
     """
     config, names = run.config, run.class_names
     if folder is not None:
@@ -133,7 +134,10 @@ def test_pictures(
         return read_part(
             pathlib.Path(folder), names, model.image_size, model.in_channels
         )
-    test = load_sets(config, data_dir)["test"]
+    sets = load_sets(config, data_dir)
+    test = sets["test"]
+    if test.held_out:
+        run.check_same_examples(len(sets["train"]), config.data.folder)
     check_same_classes(names, test.class_names, f"data.name={config.data.name}")
     return test
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from gpsattn_jax.models import gsanet, semantic_fpn
 from gpsattn_jax.systems import runs, segmentation
 from gpsattn_jax.systems.run_files import write_run
 from gpsattn_jax.systems.segmentation.artefact import open_model
-from gpsattn_jax.systems.segmentation.run import layers
+from gpsattn_jax.systems.segmentation.run import _loaded, layers
 from gpsattn_jax.training import TrainConfig
 from gpsattn_jax.training.optimizers import layer_numbers
 from tests.data.segmentation.made_masks import write_pair
@@ -75,6 +76,23 @@ def test_it_learns_and_is_scored_beside_one_class_everywhere(workdir, capsys):
 def test_any_folder_can_be_scored(workdir, folder, capsys):
     segmentation.evaluate(workdir, folder=folder, stride=16, with_baselines=False)
     assert "11 test pictures" in capsys.readouterr().out
+
+
+def test_pictures_held_out_of_others_now_are_no_test(config, folder, tmp_path):
+    """One picture more: of today's test pictures some may have been trained on."""
+    mine = shutil.copytree(folder, tmp_path / "pictures")
+    data = dataclasses.replace(config.data, folder=str(mine))
+    once = dataclasses.replace(config.train, num_steps=1, evaluate_every=1)
+    segmentation.train(
+        dataclasses.replace(config, data=data, train=once), tmp_path / "run"
+    )
+    write_pair(mine, "deep/99", (16, 16))
+    _loaded.cache_clear()
+    for score in (segmentation.evaluate, segmentation.report):
+        with pytest.raises(
+            ValueError, match=r"had 7 images to train .* are 8 now\. .*"
+        ):
+            score(tmp_path / "run", with_baselines=False)
 
 
 def test_a_window_over_all_gives_what_the_network_gives(workdir, folder):
