@@ -107,6 +107,22 @@ def test_a_lost_run_goes_on_and_ctrl_c_stops_both(tmp_path):
     assert [process.returncode for process in both] == [130, 130]
 
 
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_is_searched_for_together(tmp_path):
+    port, flags = free_port(), ("--train.learning_rate=1e30", "--train.warmup_steps=0")
+    both = [start(tmp_path, port, number, *flags) for number in (0, 1)]
+    texts = [process.communicate(timeout=240)[0] for process in both]
+    assert [process.returncode for process in both] == [1, 1], texts
+    errors = {text[text.index("Error: Not finite") :].strip() for text in texts}
+    (error,) = errors
+    assert re.search(
+        r"Not finite at step \d+: .* Its batch: epoch 0, batch \d+.*8 of 1167 examples"
+        r".* the first gradient that is not finite is that of \S+ \(\d+ of \d+ param",
+        error,
+        re.DOTALL,
+    ), error
+
+
 def launched(launcher, number):
     """The variables that a launcher sets for one of two processes."""
     if launcher == "Slurm":
