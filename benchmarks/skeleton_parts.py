@@ -14,7 +14,9 @@ from gpsattn_jax.evaluation.classification import accuracy
 from gpsattn_jax.systems import gpsnet
 from gpsattn_jax.systems.gpsnet.pictures import attention_maps
 
-NETWORKS = ("gpsnet-jhmdb14", "gpsnet-utkinect", "gpsnet-florence3d")
+NETWORKS = (
+    "gpsnet-jhmdb14", "gpsnet-utkinect", "gpsnet-florence3d", "gpsnet-nw_ucla",
+)  # fmt: skip
 LOOKED_AT = 24  # clips
 HEAD = (
     "network", "as it is, %", "codes 0", "bias 0", "attention of joints off",

@@ -26,8 +26,6 @@ SMALL = {
         *STEPS, "--train.batch_size=8", "--train.accumulate=1", "--model.widths=8,8",
     ),
     "pglsum": (*STEPS,),
-    "segmentation": (*STEPS, "--train.batch_size=2"),
-    "transxnet": (*STEPS,),
 }  # fmt: skip
 
 
@@ -99,22 +97,6 @@ def pictures(folder, classes=(), count=2, size=8):
             for number in range(count):
                 pixels = draw.integers(0, 256, (size, size, 3), np.uint8)
                 PIL.Image.fromarray(pixels).save(at / f"{number}.png")
-
-    return make
-
-
-def masks(name):
-    """Pictures of which the lower half is another class; enough to hold 100 out."""
-
-    def make():
-        import PIL.Image
-
-        pictures(f"{name}/images", count=104, size=20)()
-        mask = np.zeros((20, 20), np.uint8)
-        mask[10:] = 1
-        os.mkdir(f"{name}/masks")
-        for number in range(104):
-            PIL.Image.fromarray(mask).save(f"{name}/masks/{number}.png")
 
     return make
 
