@@ -6,13 +6,9 @@ import pathlib
 import pickle
 
 import numpy as np
-import pytest
 
 from gpsattn_jax.data.skeletons.demo_clips import write_demo_clips
 from tests.scripts import run_script
-
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data"
 
 STEPS = (
     "--train.num_steps=4", "--train.evaluate_every=4", "--train.warmup_steps=1",
@@ -115,7 +111,7 @@ def video(name):
 
 def table(name, text):
     """A file of lines."""
-    return lambda: pathlib.Path(name).write_text(text) and None
+    return lambda: pathlib.Path(name).write_text(text)
 
 
 def pickles():
@@ -144,10 +140,3 @@ def pickles():
         np.save(f"kinetics/{part}_data.npy", joints)
         labels = pickle.dumps((names, [number % 2 for number in range(12)]))
         pathlib.Path(f"kinetics/{part}_label.pkl").write_bytes(labels)
-
-
-def public_data():
-    """data/, the public sets."""
-    if not DATA.is_dir():
-        pytest.skip("needs ../shared")
-    os.symlink(DATA, "data")

@@ -98,9 +98,14 @@ def complaint_of_python(first, *arguments):
     return refusal(script.stem, *arguments) if script.is_file() else f"no {first}"
 
 
+def script_of(word):
+    """The script, or else the module, of a word of `gpsattn`."""
+    return SCRIPTS.get(word, word.replace("-", "_"))
+
+
 def complaint_of_command(word, *arguments):
     """Of `gpsattn WORD`, which is a script by another name, or a module alone."""
-    script = SCRIPTS.get(word, word.replace("-", "_"))
+    script = script_of(word)
     if (ROOT / f"experiments/{script}.py").is_file():
         return refusal(script, *arguments)
     if (ROOT / f"gpsattn_jax/commands/{script}.py").is_file() or word.startswith("--"):

@@ -120,9 +120,10 @@ def hold_out(pictures: MaskedFiles, count: int) -> tuple[MaskedFiles, MaskedFile
             f"{len(pictures)} pictures they are taken from; got {count}."
         )
     order = np.random.default_rng(0).permutation(len(pictures))
-    rest, held_out = np.sort(order[count:]), np.sort(order[:count])
-    test = dataclasses.replace(pictures.take(held_out), held_out=True)
-    return pictures.take(rest), test
+    rest, drawn = (
+        pictures.take(np.sort(part)) for part in (order[count:], order[:count])
+    )
+    return rest, dataclasses.replace(drawn, held_out=True)
 
 
 def _parts(root):

@@ -29,12 +29,12 @@ class TexturedDigits:
     Attributes:
         part: "train", "validation" or "test", which share no digit.
         numbers: of the scenes.
-        held_out: see `Masked`.
+        held_out: see `Masked`; no part is drawn from another.
     """
 
+    held_out = False
     part: str
     numbers: np.ndarray
-    held_out: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:

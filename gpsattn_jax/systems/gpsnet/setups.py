@@ -81,14 +81,9 @@ def _as_peers(setup):
     return dataclasses.replace(
         setup,
         data=DataConfig(name="nw_ucla", num_frames=52, frames="draw", min_max=True),
-        augment=dataclasses.replace(
-            setup.augment,
-            degrees=(60.0, 60.0, 0.0),
-            crop=(1.0, 1.0),
-            scale=(1.0, 1.0),
-            drop_axis=0.0,
-            drop_joints=0.0,
-        ),  # fmt: skip
+        augment=AugmentConfig(
+            degrees=(60.0, 60.0, 0.0), crop=(1.0, 1.0), scale=(1.0, 1.0)
+        ),
     )
 
 
