@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gpsattn_jax.kernels.dtypes import accumulator, as_floating, vary_alike
-from gpsattn_jax.kernels.platforms import platform
+from gpsattn_jax.kernels.platforms import known_platform
 from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 TILE = 8  # The filters' gradient sums at most so many rows and columns in one go.
@@ -67,34 +67,36 @@ def depthwise_conv(
     if not x.shape[-1]:
         lengths = ((length - size) // stride + 1 for length in (rows, columns))
         return jnp.zeros((len(x), *lengths, 0), x.dtype)
-    if filters.ndim == 4 and platform() == "onnx":
+    if filters.ndim == 4 and known_platform() == "onnx":
         return _products_of_windows(x, filters, stride, padding)
-    return _depthwise(x, filters, stride, padding)
+    return _depthwise(x, filters, (stride, padding), known_platform())
 
 
 # Jitted, so that a network traces each of its shapes once; XLA sees through it.
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def _convolve(x, filters, stride, padding):
-    return _by_platform(_shifted_products, _grouped_conv, stride, padding, x, filters)
+def _convolve(x, filters, geometry, platform):
+    return _by_platform(
+        platform, _shifted_products, _grouped_conv, geometry, x, filters
+    )
 
 
 _depthwise = jax.custom_vjp(_convolve, nondiff_argnums=(2, 3))
 
 
-def _forward(x, filters, stride, padding):
-    return _convolve(x, filters, stride, padding), (x, filters)
+def _forward(x, filters, geometry, platform):
+    return _convolve(x, filters, geometry, platform), (x, filters)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _backward(stride, padding, residuals, slope):
+def _backward(geometry, platform, residuals, slope):
     on_cpu, elsewhere = _gradients_of_products, _gradients_of_conv
-    return _by_platform(on_cpu, elsewhere, stride, padding, *residuals, slope)
+    return _by_platform(platform, on_cpu, elsewhere, geometry, *residuals, slope)
 
 
 _depthwise.defvjp(_forward, _backward)
 
 
-def _by_platform(on_cpu, elsewhere, stride, padding, *arrays):
+def _by_platform(platform, on_cpu, elsewhere, geometry, *arrays):
     """The one place that tells processors apart.
 
     No accelerator has measured the choice yet: what stands in for them is cuDNN's
@@ -102,10 +104,12 @@ def _by_platform(on_cpu, elsewhere, stride, padding, *arrays):
     measures all forms on the card at hand (rows "depthwise …", others / ours); where
     another form is ahead of ours there, it belongs here, as `cuda=` or `tpu=`.
     """
+    if platform is not None:
+        return (on_cpu if platform == "cpu" else elsewhere)(*arrays, *geometry)
     return jax.lax.platform_dependent(
         *arrays,
-        cpu=lambda *arrays: on_cpu(*arrays, stride, padding),
-        default=lambda *arrays: elsewhere(*arrays, stride, padding),
+        cpu=lambda *arrays: on_cpu(*arrays, *geometry),
+        default=lambda *arrays: elsewhere(*arrays, *geometry),
     )
 
 

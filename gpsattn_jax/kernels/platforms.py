@@ -14,9 +14,16 @@ def platform() -> str:
     return _TRACED_FOR.get(None) or jax.default_backend()
 
 
+def known_platform() -> str | None:
+    """What `traced_for` says; None where a program may be compiled for any."""
+    return _TRACED_FOR.get(None)
+
+
 @contextlib.contextmanager
 def traced_for(name: str) -> Iterator[None]:
-    """While it lasts, programs are traced for a processor that may be absent.
+    """While it lasts, programs are traced for one processor, which may be absent.
+
+    They hold the forms for this one alone, and so take less time to trace.
 
     Args:
         name: as JAX calls it, "tpu"; or "onnx", for what onnxruntime will run.

@@ -23,7 +23,7 @@ from gpsattn_jax.modules.global_self_attention import GlobalSelfAttention
 from gpsattn_jax.modules.layers import check_images, conv
 from gpsattn_jax.modules.mixers import MIXERS, Mixer, make_mixer, takes
 from gpsattn_jax.modules.norms import BatchNorm
-from gpsattn_jax.modules.starts import draw_together, normal
+from gpsattn_jax.modules.starts import drawn_together, normal
 
 UNROLL = 6  # blocks; for a group of GSA-ResNet-50 a loop compiles no faster
 STEMS = ("imagenet", "small", "patch")
@@ -330,9 +330,7 @@ def _build(config, mixers):
 
 
 def _make(config, mixers, rngs):
-    network = GSAResNet(config, mixers, rngs=rngs)
-    draw_together(network, rngs.params())
-    return network
+    return drawn_together(lambda rngs: GSAResNet(config, mixers, rngs=rngs), rngs)
 
 
 def check_mixers(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> None:

@@ -24,7 +24,7 @@ from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.layers import conv
 from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.resizing import resize_bilinear, resize_nearest
-from gpsattn_jax.modules.starts import LECUN, draw_together, normal
+from gpsattn_jax.modules.starts import LECUN, drawn_together, normal
 
 BACKBONES = ("transxnet", "gsanet")
 
@@ -196,13 +196,15 @@ def build(config: Config) -> Functional:
 
     It is called as `apply(params, state, images [B, H, W, C]) -> (logits, state)`.
     """
-    return Functional(functools.partial(_make, config))
+    return Functional(
+        functools.partial(drawn_together, functools.partial(_make, config))
+    )
 
 
 def _make(config, rngs):
     maps = config.maps
     make: Any = TransXNet if config.backbone == "transxnet" else GSAResNet
-    network = SemanticFPN(
+    return SemanticFPN(
         make(maps, rngs=rngs),
         [getattr(maps, "expansion", 1) * width for width in maps.widths],
         channels=config.channels,
@@ -211,8 +213,6 @@ def _make(config, rngs):
         num_classes=config.num_classes,
         rngs=rngs,
     )
-    draw_together(network, rngs.params())
-    return network
 
 
 def _drop_channels(x, rate, train, rngs):

@@ -36,10 +36,16 @@ class Functional:
         @jax.jit
         def init(key):
             module = self.make(nnx.Rngs(key))
+            self._structures.append(nnx.graphdef(module))
             params = nnx.to_pure_dict(nnx.state(module, nnx.Param))
             return params, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
 
         return init
+
+    @functools.cached_property
+    def _structures(self) -> list[Any]:
+        """What tracing `init` leaves here, so that a network is built once."""
+        return []
 
     def shapes(self) -> tuple[dict, dict]:
         """(params, state) as `jax.ShapeDtypeStruct`, without computing anything."""
@@ -48,7 +54,9 @@ class Functional:
     @functools.cached_property
     def graphdef(self) -> Any:
         """The network's structure without its arrays."""
-        return nnx.graphdef(nnx.eval_shape(lambda: self.make(nnx.Rngs(0))))
+        if not self._structures:
+            self.shapes()
+        return self._structures[0]
 
     def apply(
         self,

@@ -1,10 +1,11 @@
 """How kernels start, and one draw for all of them.
 
 A program with a draw for each kernel takes half a minute to compile. So an initializer
-here notes its distribution on the parameter, and `draw_together` starts all parameters
+here notes its distribution on the parameter, and `drawn_together` starts all parameters
 that have such a note from one draw of each kind.
 """
 
+import contextvars
 import dataclasses
 import itertools
 import math
@@ -18,6 +19,9 @@ from flax import nnx
 
 # Share of the deviation that is left when a normal is cut at two deviations.
 _LEFT = np.float32(0.87962566103423978)
+
+# Whether `drawn_together` will draw, which then costs the initializers nothing.
+_LATER = contextvars.ContextVar("later", default=False)
 
 _DRAWS: dict[str, Callable[[jax.Array, Sequence[int]], jax.Array]] = {
     "normal": jax.random.normal,
@@ -42,9 +46,12 @@ class Start:
     def __call__(
         self, key: jax.Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32
     ) -> Any:
-        """A draw of its own, with the note that lets `draw_together` replace it."""
+        """A draw of its own, with the note that lets `drawn_together` replace it."""
         factor = float(self.factor(shape))
-        value = (factor * _DRAWS[self.draw](key, shape)).astype(dtype)
+        if _LATER.get():
+            value = jnp.zeros(shape, dtype)
+        else:
+            value = (factor * _DRAWS[self.draw](key, shape)).astype(dtype)
         return nnx.VariableMetadata(value, metadata={"start": (self.draw, factor)})
 
 
@@ -53,24 +60,30 @@ def normal(deviation: float) -> Start:
     return Start("normal", lambda shape: deviation)
 
 
-def draw_together(network: nnx.Module, key: jax.Array) -> None:
-    """Starts all parameters that a `Start` made from one draw of each kind.
+def drawn_together(make: Callable[[nnx.Rngs], nnx.Module], rngs: nnx.Rngs) -> Any:
+    """A module, all of whose `Start`s are parts of one draw of each kind.
 
-    What the parts drew for themselves is then unused, and compiled away. Blocks that
-    are stored stacked get other values each.
+    Blocks that are stored stacked get other values each.
 
     Args:
-        network: whose parameters are replaced.
-        key: random key.
+        make: makes it.
+        rngs: random streams for the initial values.
     """
-    params = nnx.state(network, nnx.Param)
+    token = _LATER.set(True)  # its parts need not draw what would go unused
+    try:
+        module = make(rngs)
+    finally:
+        _LATER.reset(token)
+    params = nnx.state(module, nnx.Param)
     leaves = jax.tree.leaves(params, is_leaf=lambda n: isinstance(n, nnx.Variable))
     variables = [leaf for leaf in leaves if "start" in leaf.get_metadata()]
+    key = rngs.params()
     for number, kind in enumerate(_DRAWS):
         chosen = [v for v in variables if v.get_metadata()["start"][0] == kind]
         own_key = jax.random.fold_in(key, number) if number else key
         _draw(kind, chosen, own_key)
-    nnx.update(network, params)
+    nnx.update(module, params)
+    return module
 
 
 def _draw(kind, variables, key):
@@ -83,7 +96,7 @@ def _draw(kind, variables, key):
     for variable, size, place in zip(variables, sizes, places, strict=False):
         old, (_, factor) = variable[...], variable.get_metadata()["start"]
         values = numbers[place : place + size].reshape(old.shape)
-        variable[...] = (factor * values).astype(old.dtype)
+        variable.set_value((factor * values).astype(old.dtype))
 
 
 def _he_factor(shape):

@@ -8,6 +8,7 @@ from typing import Any
 import chex
 import jax
 
+from gpsattn_jax.kernels.platforms import platform, traced_for
 from gpsattn_jax.training.waiting import announced
 
 _NUMBERS = itertools.count()
@@ -51,7 +52,7 @@ def compiled_once(
         if shapes not in compiled:
             once = _traced_once(function)
             compiled[shapes] = jax.jit(once, **options)
-            with announced(what, once.__name__):
+            with traced_for(platform()), announced(what, once.__name__):
                 return compiled[shapes](*arguments)
         return compiled[shapes](*arguments)
 

@@ -1,5 +1,6 @@
 """Depthwise convolution and GELU against slow twins, XLA's own, and numbers."""
 
+import contextlib
 import functools
 import math
 import re
@@ -12,6 +13,7 @@ import pytest
 
 from gpsattn_jax.kernels.depthwise import depthwise_conv
 from gpsattn_jax.kernels.gelu import gelu
+from gpsattn_jax.kernels.platforms import traced_for
 
 
 def depthwise_twin(x, filters, *, stride=1, padding=None):
@@ -125,28 +127,29 @@ def test_gradients_in_double_precision(x64, size, stride, each):
     jax.test_util.check_grads(convolve, arrays, 1, ["rev"], atol=1e-7, rtol=1e-7)
 
 
-def test_what_other_processors_run():
+@pytest.mark.parametrize(
+    "each, stride, size",
+    [(False, 1, 3), (False, 2, 3), (True, 2, 3), (True, 1, 1)],
+)
+def test_what_other_processors_run(each, stride, size):
     """The forms for them agree with those of the CPU."""
-    from gpsattn_jax.kernels import depthwise
+    x, filters = draw((2, 9, 7, 3), size, each=each)
 
-    for each, stride, size in [
-        (False, 1, 3),
-        (False, 2, 3),
-        (True, 2, 3),
-        (True, 1, 1),
-    ]:
-        x, filters = draw((2, 9, 7, 3), size, each=each)
+    def convolve(x, filters):
         out = depthwise_conv(x, filters, stride=stride)
-        padding = size // 2
-        assert_close(depthwise._grouped_conv(x, filters, stride, padding), out)
-        gradients = [
-            form(x, filters, jnp.sin(out), stride, padding)
-            for form in (
-                depthwise._gradients_of_products,
-                depthwise._gradients_of_conv,
-            )
-        ]
-        for ours, theirs in zip(*gradients, strict=True):
+        return jnp.sin(out).sum(), out
+
+    found = {}
+    for name in ("cpu", "tpu", None):
+        with contextlib.nullcontext() if name is None else traced_for(name):
+            gradient = jax.value_and_grad(convolve, (0, 1), has_aux=True)
+            traced = jax.jit(gradient).trace(x, filters)
+        program = str(traced.jaxpr)
+        assert ("conv_general_dilated" in program) == (name != "cpu")
+        assert ("platform_index" in program) == (name is None)
+        found[name] = jax.tree.leaves(traced.lower().compile()(x, filters))
+    for name in ("tpu", None):
+        for ours, theirs in zip(found["cpu"], found[name], strict=True):
             assert_close(ours, theirs)
 
 

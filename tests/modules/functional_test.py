@@ -52,6 +52,14 @@ def is_plain(tree):
     return isinstance(tree, jax.Array)
 
 
+def test_a_network_is_built_once(x):
+    built = []
+    network = Functional(lambda rngs: built.append(1) or Toy(rngs=rngs))
+    network.apply(*network.init(jax.random.key(0)), x)
+    assert jax.eval_shape(network.init, jax.random.key(1)) and network.shapes()
+    assert len(built) == 1
+
+
 def test_init_is_a_function_of_the_key(network):
     one, other = network.init(jax.random.key(0)), network.init(jax.random.key(1))
     assert same(one, network.init(jax.random.key(0)))

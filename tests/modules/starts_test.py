@@ -11,7 +11,7 @@ from gpsattn_jax.modules.starts import (
     HE_FAN_OUT,
     LECUN,
     START,
-    draw_together,
+    drawn_together,
     normal,
 )
 
@@ -50,10 +50,8 @@ class Parts(nnx.Module):
 
 @pytest.fixture(scope="module")
 def parts():
-    network = Parts(nnx.Rngs(0))
-    before = nnx.to_pure_dict(nnx.state(network))
-    draw_together(network, jax.random.key(2))
-    return before, nnx.to_pure_dict(nnx.state(network))
+    networks = Parts(nnx.Rngs(0)), drawn_together(Parts, nnx.Rngs(0))
+    return [nnx.to_pure_dict(nnx.state(network)) for network in networks]
 
 
 # Largest deviation of a truncated normal, in deviations of what is left of it.

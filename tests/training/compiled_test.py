@@ -1,8 +1,10 @@
 """A step and an evaluation are compiled once for each shape of their batch."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 
+from gpsattn_jax.kernels.platforms import known_platform
 from gpsattn_jax.training.compiled import _traced_once, compiled_once
 
 
@@ -53,3 +55,9 @@ def test_the_name_is_the_same_in_every_run():
     """The cache of compiled programs knows them by it."""
     for _ in range(2):
         assert _traced_once(step).__name__ == "step"
+
+
+def test_what_is_compiled_here_holds_the_forms_for_here():
+    seen = []
+    compiled_once(lambda x: seen.append(known_platform()) or x)(jnp.ones(3))
+    assert seen == [jax.default_backend()] and known_platform() is None

@@ -22,7 +22,7 @@ from gpsattn_jax.modules.layers import (
     drop_path,
 )
 from gpsattn_jax.modules.norms import GroupNorm
-from gpsattn_jax.modules.starts import START, draw_together
+from gpsattn_jax.modules.starts import START, drawn_together
 
 
 class Block(nnx.Module):
@@ -206,9 +206,7 @@ def build(config: Config) -> Functional:
 
 
 def _make(config, rngs):
-    network = TransXNet(config, rngs=rngs)
-    draw_together(network, rngs.params())
-    return network
+    return drawn_together(lambda rngs: TransXNet(config, rngs=rngs), rngs)
 
 
 def _scale_branch(scale, branch):
