@@ -102,15 +102,17 @@ def _by_platform(platform, on_cpu, elsewhere, geometry, *arrays):
     No accelerator has measured the choice yet: what stands in for them is cuDNN's
     convolution, and no loop of small steps. `python3 dev.py bench --accelerator`
     measures all forms on the card at hand (rows "depthwise …", others / ours); where
-    another form is ahead of ours there, it belongs here, as `cuda=` or `tpu=`.
+    another form is ahead of ours there, it belongs here, as "cuda" (for `platform`,
+    "gpu") or "tpu".
     """
-    if platform is not None:
-        return (on_cpu if platform == "cpu" else elsewhere)(*arrays, *geometry)
-    return jax.lax.platform_dependent(
-        *arrays,
-        cpu=lambda *arrays: on_cpu(*arrays, *geometry),
-        default=lambda *arrays: elsewhere(*arrays, *geometry),
-    )
+    stride, padding = geometry
+    forms = {
+        name: functools.partial(form, stride=stride, padding=padding)
+        for name, form in (("cpu", on_cpu), ("default", elsewhere))
+    }
+    if platform is None:
+        return jax.lax.platform_dependent(*arrays, **forms)
+    return forms.get(platform, forms["default"])(*arrays)
 
 
 def _gradients_of_products(x, filters, slope, stride, padding):

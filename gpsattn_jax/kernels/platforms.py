@@ -11,7 +11,7 @@ _TRACED_FOR: contextvars.ContextVar[str] = contextvars.ContextVar("traced_for")
 
 def platform() -> str:
     """cpu, gpu, tpu or onnx: what `traced_for` says, else where JAX runs."""
-    return _TRACED_FOR.get(None) or jax.default_backend()
+    return known_platform() or jax.default_backend()
 
 
 def known_platform() -> str | None:

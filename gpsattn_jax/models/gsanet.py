@@ -326,11 +326,8 @@ def build(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> Functional:
 
 @functools.cache
 def _build(config, mixers):
-    return Functional(functools.partial(_make, config, dict(mixers)))
-
-
-def _make(config, mixers, rngs):
-    return drawn_together(lambda rngs: GSAResNet(config, mixers, rngs=rngs), rngs)
+    make = functools.partial(GSAResNet, config, dict(mixers))
+    return Functional(functools.partial(drawn_together, make))
 
 
 def check_mixers(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> None:

@@ -196,12 +196,11 @@ def build(config: Config) -> Functional:
 
     It is called as `apply(params, state, images [B, H, W, C]) -> (logits, state)`.
     """
-    return Functional(
-        functools.partial(drawn_together, functools.partial(_make, config))
-    )
+    make = functools.partial(_make, config)
+    return Functional(functools.partial(drawn_together, make))
 
 
-def _make(config, rngs):
+def _make(config, *, rngs):
     maps = config.maps
     make: Any = TransXNet if config.backbone == "transxnet" else GSAResNet
     return SemanticFPN(

@@ -60,18 +60,18 @@ def normal(deviation: float) -> Start:
     return Start("normal", lambda shape: deviation)
 
 
-def drawn_together(make: Callable[[nnx.Rngs], nnx.Module], rngs: nnx.Rngs) -> Any:
+def drawn_together(make: Callable[..., nnx.Module], rngs: nnx.Rngs) -> Any:
     """A module, all of whose `Start`s are parts of one draw of each kind.
 
     Blocks that are stored stacked get other values each.
 
     Args:
-        make: makes it.
+        make: makes it: `make(rngs=rngs)`.
         rngs: random streams for the initial values.
     """
     token = _LATER.set(True)  # its parts need not draw what would go unused
     try:
-        module = make(rngs)
+        module = make(rngs=rngs)
     finally:
         _LATER.reset(token)
     params = nnx.state(module, nnx.Param)

@@ -202,11 +202,8 @@ def build(config: Config) -> Functional:
 
     It is called as `apply(params, state, images [B, H, W, C]) -> (logits, state)`.
     """
-    return Functional(functools.partial(_make, config))
-
-
-def _make(config, rngs):
-    return drawn_together(lambda rngs: TransXNet(config, rngs=rngs), rngs)
+    make = functools.partial(TransXNet, config)
+    return Functional(functools.partial(drawn_together, make))
 
 
 def _scale_branch(scale, branch):
