@@ -34,7 +34,7 @@ PARTS = {"convert": {"data": "gpsattn_jax.data.files."}}
 # Files beside the rooms: everyone may import them; they import no room.
 HALLWAY = {
     "__init__", "configs", "config_flags", "extras", "files", "flops", "graphs",
-    "interrupts", "launch", "progress", "reader_errors", "stacks", "usage",
+    "interrupts", "launch", "platforms", "progress", "reader_errors", "stacks", "usage",
 }  # fmt: skip
 DOORS = {"__main__": {"commands"}}  # files beside the rooms that open one
 EXTRAS = {

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gpsattn_jax.kernels.dtypes import accumulator, as_floating, vary_alike
-from gpsattn_jax.kernels.platforms import known_platform
+from gpsattn_jax.platforms import known_platform
 from gpsattn_jax.kernels.shapes import check_least, check_shapes
 
 TILE = 8  # The filters' gradient sums at most so many rows and columns in one go.

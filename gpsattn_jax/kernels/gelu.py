@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gpsattn_jax.kernels.dtypes import as_floating
-from gpsattn_jax.kernels.platforms import platform
+from gpsattn_jax.platforms import platform
 
 # The normal distribution's Phi(z) = 1/2 + z P(s), s = 2 (z / REACH)^2 - 1 in [-1, 1]:
 # in s, unlike in z^2, the powers hardly cancel. A minimax fit (Lawson's weights on

@@ -16,7 +16,7 @@ from gpsattn_jax.kernels.lanes import (
     axial_attention_of_heads,
     content_attention_of_heads,
 )
-from gpsattn_jax.kernels.platforms import platform
+from gpsattn_jax.platforms import platform
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import check_heads
 from gpsattn_jax.modules.mesh_axes import (

@@ -8,7 +8,7 @@ from typing import Any
 import chex
 import jax
 
-from gpsattn_jax.kernels.platforms import platform, traced_for
+from gpsattn_jax.platforms import platform, traced_for
 from gpsattn_jax.training.waiting import announced
 
 _NUMBERS = itertools.count()

@@ -13,7 +13,7 @@ import pytest
 
 from gpsattn_jax.kernels.depthwise import depthwise_conv
 from gpsattn_jax.kernels.gelu import gelu
-from gpsattn_jax.kernels.platforms import traced_for
+from gpsattn_jax.platforms import traced_for
 
 
 def depthwise_twin(x, filters, *, stride=1, padding=None):

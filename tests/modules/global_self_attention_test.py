@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 from gpsattn_jax.kernels import lanes
-from gpsattn_jax.kernels.platforms import traced_for
+from gpsattn_jax.platforms import traced_for
 from gpsattn_jax.modules import Functional, GlobalSelfAttention
 from gpsattn_jax.modules import global_self_attention as module_file
 from tests.kernels import reference

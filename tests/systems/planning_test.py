@@ -17,7 +17,7 @@ import pytest
 
 from gpsattn_jax import config_flags
 from gpsattn_jax.flops import count_in
-from gpsattn_jax.kernels.platforms import traced_for
+from gpsattn_jax.platforms import traced_for
 from gpsattn_jax.systems import SYSTEMS, gsanet
 from gpsattn_jax.systems.planning import fitting, hlo, plan, topologies
 from gpsattn_jax.systems.planning.bounds import find_bound

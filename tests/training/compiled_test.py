@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gpsattn_jax.kernels.platforms import known_platform
+from gpsattn_jax.platforms import known_platform
 from gpsattn_jax.training.compiled import _traced_once, compiled_once
 
 

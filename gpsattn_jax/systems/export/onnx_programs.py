@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Literal
 
-from gpsattn_jax.kernels.platforms import traced_for
+from gpsattn_jax.platforms import traced_for
 from gpsattn_jax.systems.export.models import Model, over_a_batch
 
 # Of calls: where the called program stands among the parameters.

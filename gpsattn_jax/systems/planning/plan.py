@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from gpsattn_jax.kernels.platforms import traced_for
+from gpsattn_jax.platforms import traced_for
 from gpsattn_jax.stacks import path_name
 from gpsattn_jax.systems.planning import hlo
 from gpsattn_jax.systems.planning.bounds import Bound, find_bound
