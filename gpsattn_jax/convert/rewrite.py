@@ -114,10 +114,9 @@ def config_of(network: Any) -> Any:
     Raises:
         ValueError: if it is a part of a network.
     """
-    config = network.make.args[0]
-    if not dataclasses.is_dataclass(config):
+    if network.config is None:
         raise ValueError("The weights must be a whole network's; they are a part's.")
-    return config
+    return network.config
 
 
 def describe(system: str, config: Any, params: dict) -> str:

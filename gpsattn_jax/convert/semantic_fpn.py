@@ -132,7 +132,7 @@ def _load_backbone(arrays, metadata):
         )
     network: Any
     network, *weights = load(arrays, metadata, features_only=True)
-    return name, network.make.args[0], weights
+    return name, network.config, weights
 
 
 def _is_fpn_head(rest):

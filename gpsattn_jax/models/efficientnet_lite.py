@@ -238,7 +238,7 @@ def build(config: Config) -> Functional:
     It is called as `apply(params, state, images [B, H, W, C]) -> (outputs, state)`;
     outputs are logits, or features with `config.features_only`.
     """
-    return Functional(functools.partial(_make, config))
+    return Functional(functools.partial(_make, config), config)
 
 
 def _make(config, rngs):

@@ -327,7 +327,7 @@ def build(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> Functional:
 @functools.cache
 def _build(config, mixers):
     make = functools.partial(GSAResNet, config, dict(mixers))
-    return Functional(functools.partial(drawn_together, make))
+    return Functional(functools.partial(drawn_together, make), config)
 
 
 def check_mixers(config: Config, mixers: Mapping[str, Mixer] = MIXERS) -> None:

@@ -110,7 +110,7 @@ def build(config: Config) -> Functional:
 
 @functools.lru_cache(maxsize=32)
 def _build(config):
-    return Functional(functools.partial(_make, config))
+    return Functional(functools.partial(_make, config), config)
 
 
 def _make(config, rngs):

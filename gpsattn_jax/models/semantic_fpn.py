@@ -197,7 +197,7 @@ def build(config: Config) -> Functional:
     It is called as `apply(params, state, images [B, H, W, C]) -> (logits, state)`.
     """
     make = functools.partial(_make, config)
-    return Functional(functools.partial(drawn_together, make))
+    return Functional(functools.partial(drawn_together, make), config)
 
 
 def _make(config, *, rngs):

@@ -20,9 +20,11 @@ class Functional:
 
     Attributes:
         make: builds the module from its random streams.
+        config: what a whole network was built from; None for a part of one.
     """
 
     make: Callable[[nnx.Rngs], nnx.Module]
+    config: Any = None
 
     def init(self, key: chex.PRNGKey) -> tuple[dict, dict]:
         """Random key -> (params, state), nested dicts; state holds batch statistics.

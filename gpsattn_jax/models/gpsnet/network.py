@@ -38,7 +38,7 @@ def build(config: Config) -> Functional:
     "channel": [blocks] of [B, M, N, D, D]} come back. T may vary between calls.
     Training draws dropout: give `rng`.
     """
-    return Functional(functools.partial(_make, config))
+    return Functional(functools.partial(_make, config), config)
 
 
 def _make(config, rngs):

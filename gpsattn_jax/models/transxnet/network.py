@@ -203,7 +203,7 @@ def build(config: Config) -> Functional:
     It is called as `apply(params, state, images [B, H, W, C]) -> (logits, state)`.
     """
     make = functools.partial(TransXNet, config)
-    return Functional(functools.partial(drawn_together, make))
+    return Functional(functools.partial(drawn_together, make), config)
 
 
 def _scale_branch(scale, branch):

@@ -217,11 +217,10 @@ def _initial(config):
         }
         network, params, state = convert.load(NAME, path, **options)
     if network.shapes() != pglsum.build(config.model).shapes():
-        *_, found = network.make.args  # type: ignore[attr-defined]
-        flags = fitting_flags(found, config.model)
+        flags = fitting_flags(network.config, config.model)
         raise ValueError(
             f"{config.init_from}: the weights must fit the network; "
-            f"{flags or f'they are of a part of one, {found}'}."
+            f"{flags or 'they are of a part of one'}."
         )
     return params, state
 
