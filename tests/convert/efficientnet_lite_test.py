@@ -149,7 +149,7 @@ def test_without_a_head(weights):
 def test_round_trip(weights, tmp_path):
     network, params, state = convert.load("efficientnet_lite0", weights)
     path = tmp_path / "lite0.safetensors"
-    (config,) = network.make.args
+    config = network.config
     convert.save(path, params, state, config)
     again, *arrays = convert.load("efficientnet_lite0", path)
     assert again is network

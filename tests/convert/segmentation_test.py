@@ -94,7 +94,7 @@ def test_outputs_are_mmsegmentation_s(torch, tmp_path, size):
 
 def test_a_whole_file_of_mmsegmentation_is_read(arrays, weights, capsys):
     network, *found = convert.load("segmentation", arrays)
-    config = network.make.args[0]
+    config = network.config
     assert (config.channels, config.head_channels, config.num_classes) == (12, 10, 5)
     assert config.transxnet.widths == (8, 16) and config.transxnet.features_only
     same(found, list(weights))
@@ -106,7 +106,7 @@ def test_a_whole_file_of_mmsegmentation_is_read(arrays, weights, capsys):
 def test_our_own_file_is_read_and_may_get_another_classifier(weights, tmp_path):
     convert.save(tmp_path / "ours.safetensors", *weights, CONFIG)
     network, *found = convert.load("segmentation", tmp_path / "ours.safetensors")
-    assert network.make.args[0] == CONFIG
+    assert network.config == CONFIG
     same(found, list(weights))
     _, params, _ = convert.load(
         "segmentation", tmp_path / "ours.safetensors", num_classes=7
@@ -152,18 +152,18 @@ def test_a_backbone_comes_under_a_fresh_head(arrays, weights, source):
 def test_a_detector_s_backbone_gives_its_maps(arrays, weights, capsys):
     """The other loaders take such files, too, and say what they leave out."""
     network, params, _ = convert.load("transxnet", detector(arrays))
-    assert network.make.args[0].features_only
+    assert network.config.features_only
     same(params, weights[0]["backbone"])
     assert "Left out: neck.*, rpn_head.*." in capsys.readouterr().out
     resnet = {f"backbone.{n}": a for n, a in resnet_arrays().items() if "fc." not in n}
     network, _, _ = convert.load("gsanet", resnet, features_only=True)
-    assert network.make.args[0].widths == (4, 6)
+    assert network.config.widths == (4, 6)
 
 
 def test_a_resnet_of_mmdetection_comes_under_a_fresh_head():
     resnet = {f"backbone.{n}": a for n, a in resnet_arrays().items() if "fc." not in n}
     network, params, _ = convert.load("segmentation", resnet, headless=True)
-    config = network.make.args[0]
+    config = network.config
     assert config.backbone == "gsanet" and config.gsanet.mixers == ("conv", "conv")
     assert params["neck"]["laterals"][1]["kernel"].shape == (1, 1, 24, 256)
     assert isinstance(config.maps, gsanet.Config) and config.num_classes == 150

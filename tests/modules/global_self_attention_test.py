@@ -11,9 +11,9 @@ import pytest
 from flax import nnx
 
 from gpsattn_jax.kernels import lanes
-from gpsattn_jax.platforms import traced_for
 from gpsattn_jax.modules import Functional, GlobalSelfAttention
 from gpsattn_jax.modules import global_self_attention as module_file
+from gpsattn_jax.platforms import traced_for
 from tests.kernels import reference
 
 HEIGHT, WIDTH, CHANNELS = 3, 4, 6

@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from gpsattn_jax.kernels import temporal_conv
-from gpsattn_jax.modules.norms import LayerNorm, along_rows
+from gpsattn_jax.kernels.row_sums import along_rows
+from gpsattn_jax.modules.norms import LayerNorm
 from gpsattn_jax.modules.temporal_conv import convolve
 
 

@@ -167,7 +167,7 @@ def test_a_run_starts_from_a_backbone(workdir, config, tmp_path):
     )
     params, state = network.init(jax.random.key(3))
     path = tmp_path / "classifier.safetensors"
-    convert.save(path, params, state, network.make.args[0])
+    convert.save(path, params, state, network.config)
     still = dataclasses.replace(
         config.train, num_steps=1, learning_rate=0.0, weight_decay=0.0
     )
