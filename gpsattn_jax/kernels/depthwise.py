@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gpsattn_jax.kernels.dtypes import accumulator, as_floating, vary_alike
-from gpsattn_jax.platforms import known_platform
+from gpsattn_jax.kernels.row_sums import sum_of_rows
 from gpsattn_jax.kernels.shapes import check_least, check_shapes
+from gpsattn_jax.platforms import known_platform
 
 TILE = 8  # The filters' gradient sums at most so many rows and columns in one go.
 
@@ -259,12 +260,13 @@ def _filter_gradient_by_tile(x, filters, slope, stride, padding):
 
 
 def _filter_gradient_of_one_tap(x, filters, slope, stride, padding):
-    """Of 1x1 filters, a sum over the whole map; XLA is slow at several of them."""
+    """Of 1x1 filters, a sum over the whole map."""
     wide, lengths = accumulator(x), slope.shape[1:3]
     x = _pad(x, padding, [length + padding for length in x.shape[1:3]])
     products = _window(x, 0, 0, lengths, stride, wide) * slope.astype(wide)
-    axes = (1, 2) if filters.ndim == 4 else (0, 1, 2)
-    return jnp.sum(products, axes).reshape(filters.shape).astype(filters.dtype)
+    maps = len(x) if filters.ndim == 4 else 1
+    sums = sum_of_rows(products.reshape(maps, -1, x.shape[-1]))
+    return sums.reshape(filters.shape).astype(filters.dtype)
 
 
 def _sum(term, rows, columns):

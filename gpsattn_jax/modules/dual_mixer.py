@@ -5,9 +5,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from gpsattn_jax.kernels import gelu
 from gpsattn_jax.modules.dynamic_conv import DynamicConv
-from gpsattn_jax.modules.layers import Dense, DepthwiseConv
+from gpsattn_jax.modules.layers import Dense, DepthwiseConv, normalised_gelu
 from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.reduced_attention import ReducedAttention
 from gpsattn_jax.modules.starts import START
@@ -92,6 +91,6 @@ class TokenEnhancer(nnx.Module):
         self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> chex.Array:
         """X + the bottleneck of x."""
-        out = self.conv_norm(gelu(self.conv(x)), train=train)
-        out = self.squeeze_norm(gelu(self.squeeze(out)), train=train)
+        out = normalised_gelu(self.conv(x), self.conv_norm, train)
+        out = normalised_gelu(self.squeeze(out), self.squeeze_norm, train)
         return x + self.expand_norm(self.expand(out), train=train)

@@ -10,6 +10,7 @@ from gpsattn_jax.kernels import (
     gelu,
     mix_kernels,
 )
+from gpsattn_jax.kernels.row_sums import along_rows
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import Dense
 from gpsattn_jax.modules.norms import BatchNorm, along_channels
@@ -66,7 +67,10 @@ class DynamicConv(nnx.Module):
         """Convolves each example with its own kernel, padded by K // 2."""
         kernels, bias = self.kernels_of(x, train=train)
         out = depthwise_conv(x, kernels)
-        return out if bias is None else out + bias
+        if bias is None:
+            return out
+        flat = out.reshape(len(x), -1, x.shape[-1])
+        return (flat + along_rows(bias[:, 0, 0], flat.shape[1])).reshape(out.shape)
 
     def kernels_of(
         self, x: chex.Array, *, train: bool = False

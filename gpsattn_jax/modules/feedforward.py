@@ -6,9 +6,8 @@ import operator
 import chex
 from flax import nnx
 
-from gpsattn_jax.kernels import gelu
 from gpsattn_jax.kernels.shapes import check_least
-from gpsattn_jax.modules.layers import Dense, DepthwiseConv
+from gpsattn_jax.modules.layers import Dense, DepthwiseConv, normalised_gelu
 from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.starts import START
 
@@ -79,8 +78,8 @@ class Branch(nnx.Module):
         self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> chex.Array:
         """[B, H, W, C] -> its share of the sum, [B, H, W, C]."""
-        x = self.expand_norm(gelu(self.expand(x)), train=train)
-        x = self.conv_norm(gelu(self.conv(x) + x), train=train)
+        x = normalised_gelu(self.expand(x), self.expand_norm, train)
+        x = normalised_gelu(self.conv(x) + x, self.conv_norm, train)
         return self.project(self.dropout(x, deterministic=not train, rngs=rngs))
 
 

@@ -16,7 +16,6 @@ from gpsattn_jax.kernels.lanes import (
     axial_attention_of_heads,
     content_attention_of_heads,
 )
-from gpsattn_jax.platforms import platform
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import check_heads
 from gpsattn_jax.modules.mesh_axes import (
@@ -29,6 +28,7 @@ from gpsattn_jax.modules.mesh_axes import (
 )
 from gpsattn_jax.modules.norms import BatchNorm
 from gpsattn_jax.modules.starts import LECUN, normal
+from gpsattn_jax.platforms import platform
 
 NORMS = ("channel", "head", "none")
 

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from gpsattn_jax.kernels import depthwise_conv
+from gpsattn_jax.kernels import depthwise_conv, gelu
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.mesh_axes import joined_places
-from gpsattn_jax.modules.norms import BatchNorm, along_channels, along_rows
+from gpsattn_jax.modules.norms import BatchNorm, along_places
 from gpsattn_jax.modules.starts import HE_FAN_OUT, START
 
 
@@ -26,10 +26,8 @@ class Dense(nnx.Linear):
         """Dense layer of the last axis."""
         flat = joined_places(inputs)
         out = jnp.matmul(flat, self.kernel[...], out_sharding=out_sharding)
-        if self.bias is not None and out.ndim == 2:
-            out = out + along_rows(self.bias[...], len(out))
-        elif self.bias is not None:
-            out = out + along_channels(self.bias[...], out.ndim)
+        if self.bias is not None:
+            out = out + along_places(self.bias[...], out)
         return out.reshape(*inputs.shape[:-1], -1)
 
 
@@ -66,9 +64,8 @@ class DepthwiseConv(nnx.Module):
         out = depthwise_conv(x, self.kernel[...], stride=self.stride)
         if self.bias is None:
             return out
-        flat = joined_places(out)  # as in `Dense`
-        flat = flat + along_channels(self.bias[...], flat.ndim)
-        return flat.reshape(out.shape)
+        flat = joined_places(out)
+        return (flat + along_places(self.bias[...], flat)).reshape(out.shape)
 
 
 class PatchEmbed(nnx.Module):
@@ -125,11 +122,19 @@ class LayerScale(nnx.Module):
         self, x: chex.Array, *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> chex.Array:
         """X * factor + bias."""
+        flat = joined_places(x)
         factor, bias = (
-            along_channels(vector, x.ndim)
-            for vector in (self.factor[0, 0], self.bias[...])
+            along_places(vector, flat) for vector in (self.factor[0, 0], self.bias[...])
         )
-        return x * factor + bias
+        return (flat * factor + bias).reshape(x.shape)
+
+
+def normalised_gelu(x: chex.Array, norm: BatchNorm, train: bool) -> chex.Array:
+    """norm(gelu(x)): [..., C] -> same.
+
+    On two axes, as the norm's sums are: then XLA on CPUs has the GELU once.
+    """
+    return norm(gelu(joined_places(x)), train=train).reshape(x.shape)
 
 
 def drop_path(

@@ -1,12 +1,11 @@
 """Norms as PyTorch has them: batch, group (of one group) and layer norm."""
 
-import functools
-
 import chex
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from gpsattn_jax.kernels.row_sums import along_rows, sum_of_rows
 from gpsattn_jax.modules.mesh_axes import joined_places
 
 
@@ -110,9 +109,28 @@ class BatchNorm(nnx.Module):
 def _moments(x):
     """[..., C] -> mean and biased variance [C], float32 at least."""
     flat = joined_places(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
-    axes = tuple(range(flat.ndim - 1))
-    mean = flat.mean(axes)
-    return mean, jnp.square(flat - along_channels(mean, flat.ndim)).mean(axes)
+    return _flat_moments(flat)
+
+
+@jax.custom_jvp
+def _flat_moments(x):
+    count = x.size // x.shape[-1]
+    mean = _sum_of_places(x) / count
+    return mean, _sum_of_places(jnp.square(x - along_channels(mean, x.ndim))) / count
+
+
+@_flat_moments.defjvp
+def _flat_moments_jvp(primals, tangents):
+    """Without the variance's slope along the mean, which is 0, and a sum to find it."""
+    (x,), (tangent,) = primals, tangents
+    mean, var = _flat_moments(x)
+    axes = tuple(range(x.ndim - 1))
+    centred = x - along_channels(mean, x.ndim)
+    return (mean, var), (tangent.mean(axes), 2 * (centred * tangent).mean(axes))
+
+
+def _sum_of_places(x):
+    return sum_of_rows(x) if x.ndim == 2 else x.sum(tuple(range(x.ndim - 1)))
 
 
 @jax.jit
@@ -123,9 +141,8 @@ def _affine(mean, var, scale, bias, epsilon):
 
 @jax.jit
 def _apply(x, multiplier, offset):
-    # On two axes: XLA sums gradients over several of them in much longer time on CPUs.
     flat = joined_places(x)
-    multiplier, offset = (along_channels(v, flat.ndim) for v in (multiplier, offset))
+    multiplier, offset = (along_places(v, flat) for v in (multiplier, offset))
     return (flat * multiplier + offset).reshape(x.shape).astype(x.dtype)
 
 
@@ -152,13 +169,32 @@ class GroupNorm(nnx.Module):
     ) -> chex.Array:
         """Normalises each example by itself."""
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        mean = wide.mean((1, 2, 3), keepdims=True)
-        var = jnp.square(wide - mean).mean((1, 2, 3), keepdims=True)
-        multiplier = jax.lax.rsqrt(var + self.epsilon) * along_channels(
-            self.scale[...], x.ndim
+        wide = wide.reshape(len(x), -1, x.shape[-1])  # [B, H W, C]
+        mean, var = _example_moments(wide)
+        scale, bias = (along_channels(v[...], 2) for v in (self.scale, self.bias))
+        multiplier = jax.lax.rsqrt(var + self.epsilon)[:, None] * scale
+        offset = bias - mean[:, None] * multiplier
+        multiplier, offset = (
+            along_rows(v, wide.shape[1]) for v in (multiplier, offset)
         )
-        offset = along_channels(self.bias[...], x.ndim) - mean * multiplier
-        return (wide * multiplier + offset).astype(x.dtype)
+        return (wide * multiplier + offset).reshape(x.shape).astype(x.dtype)
+
+
+@jax.custom_jvp
+def _example_moments(x):
+    """[B, places, C] -> mean and biased variance [B]."""
+    count = x.shape[1] * x.shape[2]
+    mean = sum_of_rows(x).sum(-1) / count
+    centred = x - mean[:, None, None]
+    return mean, sum_of_rows(jnp.square(centred)).sum(-1) / count
+
+
+@_example_moments.defjvp
+def _example_moments_jvp(primals, tangents):
+    (x,), (tangent,) = primals, tangents
+    mean, var = _example_moments(x)
+    centred = x - mean[:, None, None]
+    return (mean, var), (tangent.mean((1, 2)), 2 * (centred * tangent).mean((1, 2)))
 
 
 class LayerNorm(nnx.Module):
@@ -194,29 +230,13 @@ class LayerNorm(nnx.Module):
         return out.reshape(x.shape).astype(x.dtype)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def along_rows(vector: chex.Array, rows: int) -> chex.Array:
-    """[C] -> [rows, C]; its gradient is a product with ones.
-
-    Where a plain sum over rows follows on other work, XLA on CPUs joins the two into a
-    loop over rows for each channel, without vectors: a third of a training step.
-    """
-    return jnp.broadcast_to(vector[None], (rows, vector.shape[0]))
-
-
-@along_rows.defjvp
-def _along_rows_jvp(rows, primals, tangents):
-    (vector,), (tangent,) = primals, tangents
-    return along_rows(vector, rows), spread_by_product(tangent, rows)
-
-
-def spread_by_product(vector: chex.Array, rows: int) -> chex.Array:
-    """`along_rows` itself as a product: [C] -> [rows, C], to stand in other rules."""
-    # Eight equal parts, whose sum is exact: a product with one row is a loop again.
-    parts = jnp.tile(vector[None] / 8, (8, 1))
-    return jnp.matmul(jnp.ones((rows, 8), vector.dtype), parts)
-
-
 def along_channels(vector: chex.Array, rank: int) -> chex.Array:
     """[C] -> [1, …, 1, C] of the given rank: no axis is added silently."""
     return vector.reshape((1,) * (rank - 1) + (-1,))
+
+
+def along_places(vector: chex.Array, flat: chex.Array) -> chex.Array:
+    """[C] -> what goes with `joined_places`; its gradient is a product if it can be."""
+    if flat.ndim == 2:
+        return along_rows(vector, len(flat))
+    return along_channels(vector, flat.ndim)

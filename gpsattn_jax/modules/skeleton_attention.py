@@ -15,8 +15,8 @@ from gpsattn_jax.kernels import (
     channel_weights,
     geodesic_bias,
 )
+from gpsattn_jax.kernels.row_sums import along_rows
 from gpsattn_jax.modules.layers import Dense, check_heads
-from gpsattn_jax.modules.norms import along_rows
 
 
 class _Heads(nnx.Module):

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from gpsattn_jax.kernels import temporal_conv
+from gpsattn_jax.kernels.row_sums import along_rows, spread_by_product
 from gpsattn_jax.kernels.shapes import check_least
 from gpsattn_jax.modules.layers import Dense
-from gpsattn_jax.modules.norms import along_rows, spread_by_product
 
 
 class TemporalConv(nnx.Module):

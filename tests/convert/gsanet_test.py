@@ -306,7 +306,7 @@ def test_round_trip_of_a_network(tmp_path, name):
     convert.save(path, params, state, config)
     loaded, *arrays = convert.load("gsanet", path)
     assert_same(tuple(arrays), (params, state))
-    assert loaded.make.args == network.make.args
+    assert loaded.config == network.config == config
     loaded, *arrays = convert.load("gsanet", str(path), config=config)
     assert_same(tuple(arrays), (params, state))
 
