@@ -144,5 +144,6 @@ def replace_table(text: str) -> None:
 
 
 if __name__ == "__main__":
+    launch.avoid_wrong_sums()
     launch.preload_allocator()
     app.run(main)

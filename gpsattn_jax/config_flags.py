@@ -26,6 +26,7 @@ from gpsattn_jax.usage import (
 )
 
 launch.hush_xla()
+launch.avoid_wrong_sums()
 ALL_FLAGS = Usage()  # of a script that does not say which of them are the main ones
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 _PROGRAMS = flags.DEFINE_bool(

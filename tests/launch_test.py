@@ -164,3 +164,29 @@ def test_where_nothing_can_be_written_nothing_is_kept(no_cache, monkeypatch, tmp
     monkeypatch.setenv("GPSATTN_CACHE_DIR", str(tmp_path / "file"))
     assert launch.keep_programs() is None
     assert jax.config.jax_compilation_cache_dir is None
+
+
+WRONG_SUM = """
+import os
+from gpsattn_jax import launch
+launch.avoid_wrong_sums()
+launch.avoid_wrong_sums()
+print(os.environ.get("XLA_FLAGS", "").count("ynn_fusion_type"))
+import jax, numpy as np
+x, w = np.ones((4 * 49, 32), np.float32), np.ones((32, 600), np.float32)
+sums = jax.jit(lambda x, w: (x @ w).reshape(4, 49, 600).sum(1))(x, w)
+print(float(sums.min()), float(sums.max()))
+"""
+
+
+def test_a_sum_after_a_product_is_right():
+    """JAX 0.10 without that flag gives 1,568 in some places alone."""
+    ran = run(WRONG_SUM, XLA_FLAGS="")
+    affected = jax.__version__.startswith("0.10.")
+    assert ran.stdout.splitlines() == [str(int(affected)), "1568.0 1568.0"], ran.stderr
+
+
+def test_another_choice_of_the_flag_stays(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", f"{launch.JOINING}=")
+    launch.avoid_wrong_sums()
+    assert os.environ["XLA_FLAGS"] == f"{launch.JOINING}="

@@ -27,7 +27,7 @@ def sum_of_rows(x: chex.Array) -> chex.Array:
 
 @jax.custom_jvp
 def _sum_by_product(x):
-    parts = jnp.full((PARTS, x.shape[-2]), 1 / PARTS, x.dtype)
+    parts = jnp.full((*x.shape[:-2], PARTS, x.shape[-2]), 1 / PARTS, x.dtype)
     return jnp.matmul(parts, x, precision=EXACT).sum(-2)
 
 
@@ -53,5 +53,5 @@ def _along_rows_jvp(rows, primals, tangents):
 def spread_by_product(vector: chex.Array, rows: int) -> chex.Array:
     """`along_rows` itself as a product, to stand in other rules."""
     parts = jnp.repeat(vector[..., None, :] / PARTS, PARTS, axis=-2)
-    ones = jnp.ones((rows, PARTS), vector.dtype)
+    ones = jnp.ones((*vector.shape[:-1], rows, PARTS), vector.dtype)
     return jnp.matmul(ones, parts, precision=EXACT)
