@@ -57,7 +57,7 @@ def _skeletons(run, task, setup, data, limits, flags=""):
     return Packed(
         run=run, task=task, data=data, limits=limits,
         metric="accuracy on the test clips",
-        trained_by=f"python experiments/gpsnet.py --setup={setup}{flags}",
+        trained_by=f"gpsattn gpsnet --setup={setup}{flags}",
         licence=RESEARCH,
     )  # fmt: skip
 
@@ -68,7 +68,7 @@ def _videos(name, count, limits):
         task="importance of a video's shots, from colour histograms",
         data=f"{name}, split 0 of PGL-SUM's five: {count} videos to train",
         metric="Kendall's tau with the users, mean of the test videos",
-        trained_by=f"python experiments/pglsum.py --setup={name.lower()}_shots "
+        trained_by=f"gpsattn pglsum --setup={name.lower()}_shots "
         "--split=0 --protocol=paper",
         licence=RESEARCH,
         limits=limits,
@@ -82,7 +82,7 @@ PACKED = {
         task="handwritten digits of 8 x 8 pixels",
         data="scikit-learn's digits, 1,797 pictures, of which 450 are the test's",
         metric="accuracy on the test pictures",
-        trained_by="python experiments/gsanet.py --setup=digits",
+        trained_by="gpsattn gsanet --setup=digits",
         licence="CC BY 4.0 (UCI, Alpaydin and Kaynak 1998)",
         limits="Pictures of its own kind alone: bright digits of 8 x 8 pixels.",
     ),
@@ -91,7 +91,7 @@ PACKED = {
         task="100 kinds of things in pictures of 32 x 32 pixels",
         data="CIFAR-100: 45,000 pictures to train, 10,000 to test",
         metric="accuracy on the test pictures",
-        trained_by="python experiments/gsanet.py --setup=cifar100_patches",
+        trained_by="gpsattn gsanet --setup=cifar100_patches",
         licence="none stated by the data's authors; cite Krizhevsky 2009",
         limits="Two epochs of training: a starting point, and no good classifier.",
     ),
@@ -100,7 +100,7 @@ PACKED = {
         task="ten kinds of things in pictures of 64 x 64 pixels",
         data="Imagenette-128 (WebP): 8,969 pictures to train, 3,925 to test",
         metric="accuracy on the test pictures",
-        trained_by="python experiments/transxnet.py --setup=imagenette_64px",
+        trained_by="gpsattn transxnet --setup=imagenette_64px",
         licence="ImageNet's terms: research use",
         limits="A small network, ten epochs, small pictures.",
     ),
@@ -159,7 +159,7 @@ def pack(name: str, packed: Packed, runs: pathlib.Path) -> None:
     row = named_networks.NamedNetwork(
         name=name, system=system, task=packed.task, data=packed.data,
         metric=packed.metric, value=float("nan"),
-        command=f"python experiments/{system}.py --mode=evaluate --weights={name}",
+        command=f"gpsattn {system} --mode=evaluate --weights={name}",
         trained_by=packed.trained_by,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(run.params)),
         size=len(content), sha256=hashlib.sha256(content).hexdigest(),
