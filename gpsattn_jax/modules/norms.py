@@ -1,5 +1,8 @@
 """Norms as PyTorch has them: batch, group (of one group) and layer norm."""
 
+import functools
+import math
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -109,28 +112,32 @@ class BatchNorm(nnx.Module):
 def _moments(x):
     """[..., C] -> mean and biased variance [C], float32 at least."""
     flat = joined_places(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
-    return _flat_moments(flat)
+    mean, var = _moments_over(flat, tuple(range(flat.ndim - 1)))
+    return mean.reshape(-1), var.reshape(-1)
 
 
-@jax.custom_jvp
-def _flat_moments(x):
-    count = x.size // x.shape[-1]
-    mean = _sum_of_places(x) / count
-    return mean, _sum_of_places(jnp.square(x - along_channels(mean, x.ndim))) / count
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _moments_over(x, axes):
+    """Mean and biased variance over some axes, which stay with length 1."""
+    mean = _mean(x, axes)
+    return mean, _mean(jnp.square(x - mean), axes)
 
 
-@_flat_moments.defjvp
-def _flat_moments_jvp(primals, tangents):
+@_moments_over.defjvp
+def _moments_over_jvp(axes, primals, tangents):
     """Without the variance's slope along the mean, which is 0, and a sum to find it."""
     (x,), (tangent,) = primals, tangents
-    mean, var = _flat_moments(x)
-    axes = tuple(range(x.ndim - 1))
-    centred = x - along_channels(mean, x.ndim)
-    return (mean, var), (tangent.mean(axes), 2 * (centred * tangent).mean(axes))
+    mean, var = _moments_over(x, axes)
+    slopes = tangent, 2 * (x - mean) * tangent
+    return (mean, var), tuple(slope.mean(axes, keepdims=True) for slope in slopes)
 
 
-def _sum_of_places(x):
-    return sum_of_rows(x) if x.ndim == 2 else x.sum(tuple(range(x.ndim - 1)))
+def _mean(x, axes):
+    rows, *others = axes
+    if rows != x.ndim - 2:  # several axes of places, which devices share
+        return x.mean(axes, keepdims=True)
+    sums = sum_of_rows(x)[..., None, :].sum(others, keepdims=True)
+    return sums / math.prod(x.shape[axis] for axis in axes)
 
 
 @jax.jit
@@ -170,31 +177,14 @@ class GroupNorm(nnx.Module):
         """Normalises each example by itself."""
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         wide = wide.reshape(len(x), -1, x.shape[-1])  # [B, H W, C]
-        mean, var = _example_moments(wide)
+        mean, var = (moment[:, 0] for moment in _moments_over(wide, (1, 2)))
         scale, bias = (along_channels(v[...], 2) for v in (self.scale, self.bias))
-        multiplier = jax.lax.rsqrt(var + self.epsilon)[:, None] * scale
-        offset = bias - mean[:, None] * multiplier
+        multiplier = jax.lax.rsqrt(var + self.epsilon) * scale
+        offset = bias - mean * multiplier
         multiplier, offset = (
             along_rows(v, wide.shape[1]) for v in (multiplier, offset)
         )
         return (wide * multiplier + offset).reshape(x.shape).astype(x.dtype)
-
-
-@jax.custom_jvp
-def _example_moments(x):
-    """[B, places, C] -> mean and biased variance [B]."""
-    count = x.shape[1] * x.shape[2]
-    mean = sum_of_rows(x).sum(-1) / count
-    centred = x - mean[:, None, None]
-    return mean, sum_of_rows(jnp.square(centred)).sum(-1) / count
-
-
-@_example_moments.defjvp
-def _example_moments_jvp(primals, tangents):
-    (x,), (tangent,) = primals, tangents
-    mean, var = _example_moments(x)
-    centred = x - mean[:, None, None]
-    return (mean, var), (tangent.mean((1, 2)), 2 * (centred * tangent).mean((1, 2)))
 
 
 class LayerNorm(nnx.Module):
