@@ -7,11 +7,13 @@ from typing import Any
 
 import chex
 import jax
+import jax.numpy as jnp
 
 from gpsattn_jax.platforms import platform, traced_for
 from gpsattn_jax.training.waiting import announced
 
 _NUMBERS = itertools.count()
+_CLEARED = itertools.count(1)
 
 
 def compiled_once(
@@ -25,7 +27,8 @@ def compiled_once(
 
     Batches may have a few shapes (clips and videos of other lengths, a last part), and
     each is compiled. A second trace for a shape that was there before would go on with
-    the right numbers, and cost a compilation at every step: it raises instead.
+    the right numbers, and cost a compilation at every step: it raises instead. After
+    `jax.clear_caches` nothing was there before.
 
     Args:
         function: pure, of arrays and trees by place.
@@ -52,7 +55,7 @@ def compiled_once(
         if shapes not in compiled:
             once = _traced_once(function)
             compiled[shapes] = jax.jit(once, **options)
-            with traced_for(platform()), announced(what, once.__name__):
+            with announced(what, once.__name__):
                 return compiled[shapes](*arguments)
         return compiled[shapes](*arguments)
 
@@ -63,15 +66,27 @@ def _traced_once(function):
     """Chex counts by source and name: for it each of ours has a name of its own."""
     name = getattr(function, "__name__", None) or function.func.__name__
 
-    def traced(*arguments):
-        return function(*arguments)
+    @functools.cache
+    def counted(_):
+        def traced(*arguments):
+            return function(*arguments)
 
-    traced.__name__ = f"{name}_{next(_NUMBERS)}"
-    counted = chex.assert_max_traces(traced, n=1)
+        traced.__name__ = f"{name}_{next(_NUMBERS)}"
+        return chex.assert_max_traces(traced, n=1)
 
-    @functools.wraps(counted)
-    def named(*arguments):
-        return counted(*arguments)
+    def once(*arguments):
+        with traced_for(platform()):
+            return counted(_caches())(*arguments)
 
-    named.__name__ = name  # the cache of compiled programs knows it by that
-    return named
+    once.__name__ = name  # the cache of compiled programs knows it by that
+    return once
+
+
+def _caches() -> int:
+    """Another number after each `jax.clear_caches`: the old one is in such a cache."""
+    return jax.eval_shape(_cached).shape[0]
+
+
+@jax.jit
+def _cached():
+    return jnp.zeros(next(_CLEARED))

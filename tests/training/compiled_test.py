@@ -35,6 +35,17 @@ def test_a_second_trace_is_refused():
         advance(jnp.float16(0), batch)
 
 
+def test_cleared_caches_allow_another_trace():
+    """Tests and the run on an accelerator clear them between parts."""
+    seen = []
+    advance = compiled_once(lambda x: seen.append(known_platform()) or x)
+    for _ in range(2):
+        advance(jnp.ones(3))
+        advance(jnp.ones(3))
+        jax.clear_caches()
+    assert seen == 2 * [jax.default_backend()]
+
+
 def test_weights_of_another_type_may_be_asked_for():
     """By default all arguments vary: an evaluation serves weights of two kinds."""
     advance = compiled_once(step)
