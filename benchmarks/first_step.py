@@ -15,6 +15,8 @@ from benchmarks.timing import size_of
 NETWORKS = {
     "GSA-ResNet-50": ("gsanet", "50"),
     "TransXNet-tiny": ("transxnet", "tiny"),
+    "TransXNet-small": ("transxnet", "small"),
+    "TransXNet-base": ("transxnet", "base"),
 }
 HEAD = (
     "network",

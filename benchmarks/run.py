@@ -9,6 +9,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 from absl import app, flags
 
@@ -81,14 +82,18 @@ def main(_) -> int:
         if _WRITE.value:
             replace_table(text)
         return 0
+    begin = time.monotonic()
     for name in BENCHMARKS:
         if name in NOT_TIMES:
             continue
+        start = time.monotonic()
         command = [sys.executable, "-m", "benchmarks.run", f"--only={name}"]
         command.append(f"--seconds={_SECONDS.value}")
         command += ["--write"] if _WRITE.value else []
         subprocess.run(command, check=True)
-        print(flush=True)
+        now = time.monotonic()
+        minutes, whole = ((now - then) / 60 for then in (start, begin))
+        print(f"\n{name}: {minutes:.1f} of {whole:.1f} minutes.\n", flush=True)
     return 0
 
 
