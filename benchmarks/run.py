@@ -21,6 +21,7 @@ BENCHMARKS = {
     "gsa_module": "GSA module, C = 256, 8 heads, float32",
     "mixers": "Mixers of all eight schemes, C = 64, 4 heads, float32",
     "gsa_resnet": "GSA-ResNet-50, a training step",
+    "cifar_networks": "Networks of CIFAR-100's table, a training step of 32 images",
     "depthwise": "Depthwise convolution, forward and backward, float32",
     "transxnet": "TransXNet, float32, beside PyTorch",
     "pglsum": "PGL-SUM, time by length, float32, beside PyTorch",
