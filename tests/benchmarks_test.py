@@ -1,6 +1,7 @@
 """The benchmarks can be run: each has its table, and a small row comes out whole."""
 
 import importlib
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from benchmarks import on_paper
 from gpsattn_jax import flops
 from gpsattn_jax.models import gsanet, transxnet
 from gpsattn_jax.systems import gpsnet
+from gpsattn_jax.systems.gsanet.setups import SETUPS
 from tests import golden_pglsum, golden_transxnet
 
 
@@ -37,6 +39,15 @@ def test_a_row_has_the_cells_of_its_head():
     row = checkpoints.row("tiny", gsanet.VARIANTS["8px"], rounds=1, pause=0)
     assert len(row) == len(checkpoints.HEAD)
     assert all(float(cell) >= 0 for cell in row[1:])
+
+
+def test_networks_of_cifar_100_are_those_of_the_table():
+    networks = importlib.import_module("benchmarks.cifar_networks").networks
+    table = pathlib.Path(__file__).parents[1] / "docs" / "results.md"
+    text = table.read_text()
+    for flags in networks(SETUPS["cifar100_patches"].model):
+        if flags != "--model.mixers=gsa,gsa":  # the table's own command
+            assert f"| `{flags}` |" in text
 
 
 def test_parts_of_a_network_are_silenced_in_a_copy():
