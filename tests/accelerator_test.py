@@ -1,8 +1,6 @@
 """The prepared run on an accelerator: resumes, goes on after errors, worst first."""
 
-import importlib
 import json
-import sys
 from contextlib import nullcontext
 
 import jax
@@ -229,18 +227,13 @@ def test_what_is_missing_is_told_in_a_line(monkeypatch, tmp_path):
         (["--accelerator", "--tiny"], None),
     ],
 )
-def test_flags_of_one_run_do_not_go_with_the_other(given, said):
-    before = set(flags.FLAGS)
-    module = importlib.import_module("benchmarks.run")
+def test_flags_of_one_run_do_not_go_with_the_other(bench, given, said):
+    flags.FLAGS(["run", *given])
     try:
-        flags.FLAGS(["run", *given])
         with pytest.raises(SystemExit, match=said) if said else nullcontext():
-            module.check_flags()
+            bench.check_flags()
     finally:
         flags.FLAGS.unparse_flags()
-        for name in set(flags.FLAGS) - before:
-            delattr(flags.FLAGS, name)
-        sys.modules.pop("benchmarks.run")
 
 
 def test_a_golden_file_that_is_not_there_leaves_its_row_out(monkeypatch, tmp_path):

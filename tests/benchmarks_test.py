@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import flags as absl_flags
 
 from benchmarks import on_paper
 from gpsattn_jax import flops
@@ -17,18 +16,8 @@ from gpsattn_jax.systems.gsanet.setups import SETUPS
 from tests import golden_pglsum, golden_transxnet
 
 
-@pytest.fixture(scope="module")
-def run():
-    """benchmarks.run, whose flags go again, so that nothing else meets them."""
-    before = set(absl_flags.FLAGS)
-    module = importlib.import_module("benchmarks.run")
-    yield module
-    for name in set(absl_flags.FLAGS) - before:
-        delattr(absl_flags.FLAGS, name)
-
-
-def test_each_has_a_head_and_rows(run):
-    for name in run.BENCHMARKS:
+def test_each_has_a_head_and_rows(bench):
+    for name in bench.BENCHMARKS:
         benchmark = importlib.import_module(f"benchmarks.{name}")
         assert benchmark.HEAD and all(isinstance(cell, str) for cell in benchmark.HEAD)
         assert callable(benchmark.rows)
@@ -77,14 +66,14 @@ def test_a_set_that_is_not_there_is_left_out(monkeypatch, tmp_path, capsys):
     assert "imagenette_128_train.zip" in capsys.readouterr().err
 
 
-def test_a_table_replaces_its_older_one_and_nothing_else(run, monkeypatch, tmp_path):
+def test_a_table_replaces_its_older_one_and_nothing_else(bench, monkeypatch, tmp_path):
     results = tmp_path / "RESULTS.md"
     text = "Before.\n<!-- tables -->\n\n{}\n\n<!-- end of tables -->\nAfter.\n"
     results.write_text(text.format("## A\nold\n\n## B\nalso old"))
-    monkeypatch.setattr(run, "RESULTS", results)
-    run.replace_table("## A\nnew")
+    monkeypatch.setattr(bench, "RESULTS", results)
+    bench.replace_table("## A\nnew")
     assert results.read_text() == text.format("## A\nnew\n\n## B\nalso old")
-    run.replace_table("## C\nnew")
+    bench.replace_table("## C\nnew")
     assert results.read_text() == text.format(
         "## A\nnew\n\n## B\nalso old\n\n## C\nnew"
     )

@@ -15,6 +15,7 @@ os.environ.setdefault("GPSATTN_ALLOCATOR", "none")
 
 import jax
 import pytest
+from absl import flags
 from jax._src import compiler
 
 from tests.processes import hurried_environment, old_emitters
@@ -113,6 +114,16 @@ def hurried_processes(monkeypatch):
     """Processes that the test starts compile in a hurry: where no number counts."""
     for name, value in hurried_environment().items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def bench():
+    """benchmarks.run; its flags go again, and whoever comes next has them anew."""
+    before = set(flags.FLAGS)
+    yield importlib.import_module("benchmarks.run")
+    for name in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, name)
+    del sys.modules["benchmarks.run"]
 
 
 @pytest.fixture(scope="session")
