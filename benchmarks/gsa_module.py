@@ -42,14 +42,14 @@ def row(size: int, batch: int, name: str, seconds: float) -> tuple[str, ...]:
     passes = forward_and_backward if train else forward
     ours = jax.jit(functools.partial(passes, network)).lower(params, state, x).compile()
     candidates = {"ours": lambda: jax.block_until_ready(ours(params, state, x))}
-    temp = {"ours": megabytes(ours)}
+    temp = {"ours": timing.megabytes(ours)}
     if run_peer is not None:
         check(ours(params, state, x), run_peer(), train)
         candidates["torch"] = run_peer
     if not train and size <= 56:
         full = jax.jit(full_attention).lower(params, x).compile()
         candidates["full"] = lambda: jax.block_until_ready(full(params, x))
-        temp["full"] = megabytes(full)
+        temp["full"] = timing.megabytes(full)
     costs = timing.costs(candidates | timing.matmul(), seconds=seconds)
 
     def milliseconds(candidate):
@@ -165,8 +165,3 @@ def check(result, expected, train):
             raise AssertionError(
                 f"Ours and PyTorch differ by {error:.1e} of the largest."
             )
-
-
-def megabytes(compiled) -> float:
-    """Temporary memory of a compiled function in MiB."""
-    return compiled.memory_analysis().temp_size_in_bytes / 2**20

@@ -1,9 +1,6 @@
 """A whole GSA-ResNet-50 training step at 224 px: compile time, time, memory."""
 
 import resource
-import time
-
-import jax
 
 from benchmarks import steps, timing
 from gpsattn_jax.models import gsanet
@@ -37,31 +34,18 @@ def row(
 ) -> tuple[str, ...]:
     """One row: the step alone, in turns with a product of matrices."""
     config = TrainConfig(precision=precision)
-    key = jax.random.key(0)
-    state = steps.make_state(model, config)
-    batch = jax.device_put(steps.made_up_batch(model, batch_size))
-    step = steps.make_step(model, config)
-    start = time.perf_counter()
-    compiled = step.lower(state, batch, key).compile()
-    compile_seconds = time.perf_counter() - start
-
-    def run():
-        nonlocal state  # the last one was donated
-        state, metrics = compiled(state, batch, key)
-        jax.block_until_ready((state, metrics))
-
-    costs = timing.costs({"ours": run, **timing.matmul()}, seconds=seconds)
-    temp = compiled.memory_analysis().temp_size_in_bytes / 2**20
+    step = steps.Step(model, config, steps.made_up_batch(model, batch_size))
+    costs = timing.costs({"ours": step.take, **timing.matmul()}, seconds=seconds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return (
         name,
         precision,
         str(model.image_size),
         str(batch_size),
-        f"{compile_seconds:.0f}",
+        f"{step.seconds:.0f}",
         f"{costs['ours'].ms:.0f}",
         f"{1e3 * batch_size / costs['ours'].ms:.1f}",
-        f"{temp:.0f}",
+        f"{timing.megabytes(step.compiled):.0f}",
         f"{peak:.0f}",
         *timing.columns(costs),
     )

@@ -154,16 +154,9 @@ def step_rate(
 ) -> float:
     """Images/s of a training step on a batch that is on the device."""
     config = TrainConfig(precision=precision)
-    step, key = steps.make_step(model, config), jax.random.key(0)
     batch = place().put(steps.made_up_batch(model, batch_size))
-    state = steps.make_state(model, config)
-
-    def run():
-        nonlocal state
-        state, metrics = step(state, batch, key)
-        jax.block_until_ready((state, metrics))
-
-    times = interleaved({"step": run}, seconds=seconds / 2, least=3)
+    step = steps.Step(model, config, batch)
+    times = interleaved({"step": step.take}, seconds=seconds / 2, least=3)
     return 1e3 * batch_size / times["step"]
 
 

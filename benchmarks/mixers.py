@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmarks import timing
-from benchmarks.gsa_module import megabytes
 from gpsattn_jax.models.gsanet import Config, mixer_options
 from gpsattn_jax.modules.functional import Functional
 from gpsattn_jax.modules.mixers import MIXERS, make_mixer
@@ -63,7 +62,7 @@ def rows_of_a_size(
             f"{counts[name]:,}",
             *(f"{costs[f'{name}, {what}'].ms:.4g}" for what in ("forward", "both")),
             *(
-                f"{megabytes(compiled[key][0]):.1f}"
+                f"{timing.megabytes(compiled[key][0]):.1f}"
                 for key in (f"{name}, forward", f"{name}, both")
             ),
             *timing.columns(costs, f"{name}, both"),

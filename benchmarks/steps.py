@@ -1,6 +1,7 @@
 """A training step on made-up images, for what is measured in it and around it."""
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -52,3 +53,33 @@ def make_step(
         config=config,
     )
     return jax.jit(step, donate_argnums=0)
+
+
+class Step:
+    """A compiled training step, to take again and again from where the last one led.
+
+    Attributes:
+        parameters: how many the network has.
+        compiled: the program.
+        seconds: that tracing and compiling it took.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        config: TrainConfig,
+        batch: dict[str, dict[str, Any]],
+        build: Callable[[Any], Functional] = gsanet.build,
+    ):
+        self._state = make_state(model, config, build)
+        self._batch, self._key = jax.device_put(batch), jax.random.key(0)
+        self.parameters = sum(x.size for x in jax.tree.leaves(self._state.params))
+        step = make_step(model, config, build)
+        start = time.perf_counter()
+        self.compiled = step.lower(self._state, self._batch, self._key).compile()
+        self.seconds = time.perf_counter() - start
+
+    def take(self) -> None:
+        """Takes a step and waits for it."""
+        self._state, metrics = self.compiled(self._state, self._batch, self._key)
+        jax.block_until_ready((self._state, metrics))

@@ -8,6 +8,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 # What stands beside every row: how idle the machine was, and where the time goes.
 COLUMNS = ("matmul GFLOP/s", "page faults", "CPU s", "of it system %")
@@ -113,6 +114,11 @@ def _cost(turns):
         system=100 * sum(system) / max(cpu, 1e-9),
         faults=statistics.median(faults),
     )
+
+
+def megabytes(compiled: Any) -> float:
+    """Temporary memory of a compiled function in MiB."""
+    return compiled.memory_analysis().temp_size_in_bytes / 2**20
 
 
 def size_of(folder: pathlib.Path) -> int:

@@ -62,7 +62,9 @@ def forward_row(name: str, batch_size: int, seconds: float) -> tuple[str, ...]:
     def forward(params, state, images):
         return network.apply(params, state, images)[0]
 
-    compiled, first = _compile(jax.jit(forward), params, state, images)
+    start = time.perf_counter()
+    compiled = jax.jit(forward).lower(params, state, images).compile()
+    first = time.perf_counter() - start
     run = functools.partial(compiled, params, state, jax.device_put(images))
     peers = forward_peers(name, images, run(), (name, batch_size) in COMPILED)
     return _row((name, "forward", batch_size), first, compiled, run, peers, seconds)
@@ -73,20 +75,11 @@ def step_row(name: str, batch_size: int, seconds: float) -> tuple[str, ...]:
     model, config = transxnet.VARIANTS[name], TrainConfig()
     if not steps.on_cpu():
         config = TrainConfig(precision="bfloat16")
-    state = steps.make_state(model, config, transxnet.build)
-    step = steps.make_step(model, config, transxnet.build)
-    batch, key = steps.made_up_batch(model, batch_size), jax.random.key(0)
-    compiled, first = _compile(step, state, batch, key)
+    batch = steps.made_up_batch(model, batch_size)
+    step = steps.Step(model, config, batch, transxnet.build)
     peers = step_peers(name, batch) if steps.on_cpu() else {}
-    batch = jax.device_put(batch)
-
-    def run():
-        nonlocal state  # the last one was donated
-        state, metrics = compiled(state, batch, key)
-        return state, metrics
-
     what = (name, "training step, AdamW", batch_size)
-    return _row(what, first, compiled, run, peers, seconds)
+    return _row(what, step.seconds, step.compiled, step.take, peers, seconds)
 
 
 def make_peer(name: str) -> Any:
@@ -171,12 +164,6 @@ def step_peers(name: str, batch: dict) -> dict[str, Callable[[], Any]]:
     return turns
 
 
-def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
-    start = time.perf_counter()
-    compiled = function.lower(*arguments).compile()
-    return compiled, time.perf_counter() - start
-
-
 def _row(what, first, compiled, run, peers, seconds) -> tuple[str, ...]:
     name, which, batch_size = what
     ours = {"ours": lambda: jax.block_until_ready(run()), **timing.matmul()}
@@ -192,6 +179,6 @@ def _row(what, first, compiled, run, peers, seconds) -> tuple[str, ...]:
         f"{costs['ours'].ms:.0f}",
         *map(ratio, ("eager", "channels_last", "compile")),
         f"{first:.0f}",
-        f"{compiled.memory_analysis().temp_size_in_bytes / 2**20:.0f}",
+        f"{timing.megabytes(compiled):.0f}",
         *timing.columns(costs),
     )
